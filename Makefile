@@ -1,0 +1,33 @@
+# Each target installs what it needs from a lockfile, and does nothing twice.
+.PHONY: demo test check bench soak build clean
+.DELETE_ON_ERROR:
+
+NODE := node_modules/.bin/node
+export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
+
+node_modules/.installed: package.json package-lock.json .npmrc
+	npm ci --no-audit --no-fund
+	@touch $@
+
+examples/archive/node_modules/.installed: examples/archive/package.json examples/archive/package-lock.json
+	cd examples/archive && npm ci --no-audit --no-fund
+	@touch $@
+
+demo: node_modules/.installed examples/archive/node_modules/.installed
+	bin/plimsoll run examples/archive/pipeline.yaml
+
+test: node_modules/.installed examples/archive/node_modules/.installed
+	npm run --silent test
+
+check: node_modules/.installed
+	npm run --silent check
+
+build: node_modules/.installed
+	rm -rf dist
+	npm run --silent build
+
+bench: node_modules/.installed examples/archive/node_modules/.installed
+	node bench/run.ts
+
+clean:
+	rm -rf dist .plimsoll bench/out

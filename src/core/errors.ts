@@ -1,0 +1,99 @@
+// Every way to be refused: one class, one table. A message says what is wrong, the numbers, and what to do now;
+// `docs/errors.md` has a heading for each code, and a test compares the two lists.
+
+interface ErrorKind {
+  /** The general sentence, for the docs and for HTTP clients that show only the code. */
+  sentence: string
+  httpStatus: number
+  /** The same call may succeed later without a change by the caller. */
+  retryable: boolean
+}
+
+export const errorKinds = {
+  BAD_VALUE: { sentence: 'A value has the wrong form, unit or range.', httpStatus: 400, retryable: false },
+  BAD_PIPELINE: {
+    sentence: 'The pipeline file has faults; each is listed.',
+    httpStatus: 400,
+    retryable: false,
+  },
+  NEVER_FITS: {
+    sentence: 'A model needs more memory than any device offers.',
+    httpStatus: 422,
+    retryable: false,
+  },
+  UNKNOWN_MODEL: { sentence: 'No model has this name.', httpStatus: 404, retryable: false },
+  UNKNOWN_ITEM: { sentence: 'No item has this id.', httpStatus: 404, retryable: false },
+  UNKNOWN_DEPENDENCY: {
+    sentence: 'An item waits for an id that does not exist.',
+    httpStatus: 422,
+    retryable: false,
+  },
+  CYCLE: { sentence: 'Items wait for each other in a circle.', httpStatus: 422, retryable: false },
+  DEPENDENCY_FAILED: {
+    sentence: 'An item that this one needs did not finish.',
+    httpStatus: 409,
+    retryable: false,
+  },
+  STALE_TOKEN: {
+    sentence: 'The lease has ended; another attempt owns the item.',
+    httpStatus: 409,
+    retryable: false,
+  },
+  CANCELLED: { sentence: 'The item was cancelled.', httpStatus: 409, retryable: false },
+  BAD_EXPRESSION: { sentence: 'An expression could not be evaluated.', httpStatus: 422, retryable: false },
+  LOAD_FAILED: { sentence: 'A model could not be loaded.', httpStatus: 503, retryable: true },
+  LOAD_TIMEOUT: { sentence: 'A model did not load in time.', httpStatus: 504, retryable: true },
+  RUN_TIMEOUT: { sentence: 'A batch did not finish in time.', httpStatus: 504, retryable: true },
+  RUN_FAILED: { sentence: 'The worker reported an error for the item.', httpStatus: 500, retryable: true },
+  RUNNER_EXITED: {
+    sentence: 'The worker process ended while it had work.',
+    httpStatus: 503,
+    retryable: true,
+  },
+  PROTOCOL: { sentence: 'The worker broke the runner contract.', httpStatus: 502, retryable: true },
+  LEASE_EXPIRED: { sentence: 'The lease ended before a result came.', httpStatus: 503, retryable: true },
+  STORE_LOCKED: { sentence: 'Another process owns the database.', httpStatus: 423, retryable: true },
+  STORE_CORRUPT: {
+    sentence: 'The database file is damaged or is not ours.',
+    httpStatus: 500,
+    retryable: false,
+  },
+  STORE_FULL: { sentence: 'The disk is full; nothing was recorded.', httpStatus: 507, retryable: true },
+  STORE_FAILED: { sentence: 'The database refused an operation.', httpStatus: 500, retryable: true },
+  ABORTED: { sentence: 'The caller gave up waiting.', httpStatus: 499, retryable: true },
+} satisfies Record<string, ErrorKind>
+
+export type ErrorCode = keyof typeof errorKinds
+
+/** An error as it is stored with an item and sent over a wire. */
+export interface ItemError {
+  /** One of `errorKinds`, or a worker's own code. */
+  code: string
+  message: string
+}
+
+export class SchedulerError extends Error {
+  readonly code: ErrorCode
+  /** Numbers and names of the case, with units in their keys. */
+  readonly details: Record<string, unknown>
+
+  constructor(code: ErrorCode, message: string, details: Record<string, unknown> = {}, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause })
+    this.name = 'SchedulerError'
+    this.code = code
+    this.details = details
+  }
+
+  get retryable(): boolean {
+    return errorKinds[this.code].retryable
+  }
+
+  get httpStatus(): number {
+    return errorKinds[this.code].httpStatus
+  }
+}
+
+/** Stops on a fault of ours; `sentence` states what must hold. */
+export function assert(holds: unknown, sentence: string): asserts holds {
+  if (!holds) throw new Error(`Broken invariant: ${sentence}`)
+}

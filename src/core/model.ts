@@ -1,0 +1,119 @@
+// A model: a name, its size, and how long it takes. `vramBytes` is held while it is resident, `activationBytes`
+// for each item of a running batch on top. A model of size 0 needs no device memory: it runs beside the others,
+// `concurrency` batches at a time.
+import { SchedulerError } from './errors.ts'
+import { parseBytes } from './units.ts'
+
+export type ModelId = string
+
+export interface Model {
+  id: ModelId
+  /** Bytes an instance holds on its device from the start of its load until it is gone. 0: needs no device. */
+  vramBytes: number
+  /** Expected time to load, ms; an estimate until it has been measured. */
+  loadMs: number
+  /** Expected time until an eviction has given its bytes back, ms. */
+  unloadMs: number
+  batch: BatchProfile
+  /** Batches that one instance runs at once. */
+  concurrency: number
+}
+
+/** A batch of n items takes `overheadMs + perItemMs × n ^ exponent`. */
+export interface BatchProfile {
+  /** Most items in one batch. */
+  max: number
+  overheadMs: number
+  perItemMs: number
+  exponent: number
+  /** Bytes each item of a running batch needs on top of the resident ones. */
+  activationBytes: number
+}
+
+/** A model as people write it; what is left out gets the default named here. */
+export interface ModelOptions {
+  id: ModelId
+  vram: string | number
+  /** ms. Default 5000. */
+  loadMs?: number
+  /** ms. Default 300: what an unload costs in the reference workloads. */
+  unloadMs?: number
+  /** Defaults: max 8, overhead 50 ms, 200 ms an item, exponent 1, activation 0. */
+  batch?: Partial<Omit<BatchProfile, 'activationBytes'>> & { activation?: string | number }
+  /** Default 1. */
+  concurrency?: number
+}
+
+/** Fills in the defaults. Throws BAD_VALUE with the model's name. */
+export function defineModel(options: ModelOptions): Model {
+  const { activation = 0, ...batch } = options.batch ?? {}
+  const model: Model = {
+    id: options.id,
+    vramBytes: parseBytes(options.vram),
+    loadMs: options.loadMs ?? 5000,
+    unloadMs: options.unloadMs ?? 300,
+    batch: {
+      max: 8,
+      overheadMs: 50,
+      perItemMs: 200,
+      exponent: 1,
+      ...batch,
+      activationBytes: parseBytes(activation),
+    },
+    concurrency: options.concurrency ?? 1,
+  }
+  const numbers = { loadMs: model.loadMs, unloadMs: model.unloadMs, overheadMs: model.batch.overheadMs }
+  for (const [name, value] of Object.entries({ ...numbers, perItemMs: model.batch.perItemMs })) {
+    if (!(value >= 0 && Number.isFinite(value))) throw badModel(model.id, name, value, 'zero or more')
+  }
+  for (const [name, value] of Object.entries({
+    'batch.max': model.batch.max,
+    concurrency: model.concurrency,
+  })) {
+    if (!Number.isInteger(value) || value < 1) throw badModel(model.id, name, value, 'a whole number from 1')
+  }
+  return model
+}
+
+function badModel(id: ModelId, name: string, value: number, wanted: string): SchedulerError {
+  return new SchedulerError('BAD_VALUE', `Model "${id}" has ${name} ${value}; it must be ${wanted}.`, {
+    id,
+    name,
+    value,
+  })
+}
+
+/** Expected time of a batch of `count` items, ms. */
+export function runMs(model: Model, count: number): number {
+  const { overheadMs, perItemMs, exponent } = model.batch
+  return overheadMs + perItemMs * (exponent === 1 ? count : count ** exponent)
+}
+
+/** Least bytes that a device must offer to run one item: the resident ones and one activation. */
+export function leastBytes(model: Model): number {
+  return model.vramBytes + model.batch.activationBytes
+}
+
+/** The seed's five models on a 16 GB card; load times from the seed, batch times from its video pipeline. */
+export const mediaModels: readonly Model[] = [
+  defineModel({
+    id: 'Whisper',
+    vram: '4.5GB',
+    loadMs: 5000,
+    batch: { max: 8, overheadMs: 100, perItemMs: 2000, exponent: 0.8 },
+  }),
+  defineModel({
+    id: 'VideoMAE',
+    vram: '5GB',
+    loadMs: 8000,
+    batch: { max: 8, overheadMs: 100, perItemMs: 600 },
+  }),
+  defineModel({ id: 'CLAP', vram: '2GB', loadMs: 4000, batch: { max: 16, overheadMs: 50, perItemMs: 150 } }),
+  defineModel({
+    id: 'Qwen3',
+    vram: '1.5GB',
+    loadMs: 10000,
+    batch: { max: 8, overheadMs: 200, perItemMs: 800 },
+  }),
+  defineModel({ id: 'DINOv3', vram: '1GB', loadMs: 6000, batch: { max: 32, overheadMs: 50, perItemMs: 50 } }),
+]

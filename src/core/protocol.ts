@@ -1,0 +1,115 @@
+// What goes into the core (events: facts that happened) and what comes out (commands: what to do now, with the reason).
+// A command is a request, not a fact: the loop reports it as `command-issued`, and its effect as an event of its own.
+import type { ModelId } from './model.ts'
+import type { ClaimOrder, QueueHead } from './queue-head.ts'
+
+export type DeviceId = string
+export type InstanceId = string
+export type BatchId = string
+
+export type SchedulerEvent =
+  /** New heads of the queues that changed. A model that is not listed keeps its head. */
+  | { type: 'queue-changed'; atMs: number; heads: QueueHead[] }
+  /** The loop has taken a command from `decide` and is about to carry it out: books its bytes. */
+  | { type: 'command-issued'; atMs: number; command: Command }
+  /** How many items the store gave for a batch; 0 ends it. */
+  | { type: 'batch-claimed'; atMs: number; batchId: BatchId; itemCount: number }
+  | {
+      type: 'batch-finished'
+      atMs: number
+      batchId: BatchId
+      failedCount: number
+      runMs: number
+      peakBytes: number | null
+    }
+  | {
+      type: 'load-finished'
+      atMs: number
+      instanceId: InstanceId
+      loadMs: number
+      residentBytes: number | null
+      maxBatch: number | null
+    }
+  /** The instance is being stopped; its bytes stay booked until `memory-released`. */
+  | { type: 'load-failed'; atMs: number; instanceId: InstanceId; message: string }
+  /** An instance ended or failed without being told to; its bytes stay booked until `memory-released`. */
+  | { type: 'instance-failed'; atMs: number; instanceId: InstanceId; message: string }
+  /** A reading of a device: what others hold, and what each of our instances holds. */
+  | {
+      type: 'memory-observed'
+      atMs: number
+      deviceId: DeviceId
+      capacityBytes: number
+      foreignBytes: number
+      bytesByInstance: Record<InstanceId, number>
+    }
+  /** The process is gone and the device shows its bytes back. */
+  | { type: 'memory-released'; atMs: number; instanceId: InstanceId }
+  /** No new work is started; what runs, finishes. */
+  | { type: 'drain-started'; atMs: number }
+  | { type: 'timer-fired'; atMs: number }
+
+export type Command =
+  | {
+      type: 'start-load'
+      instanceId: InstanceId
+      modelId: ModelId
+      deviceId: DeviceId
+      bytes: number
+      reason: Reason
+    }
+  | {
+      type: 'stop-instance'
+      instanceId: InstanceId
+      modelId: ModelId
+      deviceId: DeviceId
+      makeRoomFor: ModelId | null
+      reason: Reason
+    }
+  | {
+      type: 'run-batch'
+      batchId: BatchId
+      instanceId: InstanceId
+      modelId: ModelId
+      deviceId: DeviceId
+      maxCount: number
+      order: ClaimOrder
+      /** Activation bytes booked while the batch runs. */
+      bytes: number
+      reason: Reason
+    }
+  /** The bytes of a stopped instance did not come back in time: they count as gone until they do. */
+  | {
+      type: 'quarantine'
+      instanceId: InstanceId
+      modelId: ModelId
+      deviceId: DeviceId
+      bytes: number
+      reason: Reason
+    }
+
+/** Which rule of `decide` spoke, and the figures it saw; `explain.ts` turns it into a sentence. */
+export interface Reason {
+  rule: RuleId
+  /** Units are in the keys: waitedMs, bill (item-seconds), headroomBytes. */
+  figures: Record<string, number>
+}
+
+export type RuleId =
+  | 'release-overdue'
+  | 'load-interactive'
+  | 'load-overdue'
+  | 'load-best'
+  | 'load-replica'
+  | 'prefetch'
+  | 'make-room'
+  | 'run-interactive'
+  | 'run-overdue'
+  | 'run-best'
+  | 'no-device'
+  | 'idle'
+
+export type Decision =
+  | { command: Command; passedOver: ModelId[] }
+  /** Nothing to do now; look again at the latest at this moment (null: after the next event). */
+  | { command: null; wakeAtMs: number | null }

@@ -1,0 +1,152 @@
+// The store contract: where items, their dependencies, leases and results live. Three stores keep it (memory,
+// SQLite, later PostgreSQL) and one suite, test/store-conformance.ts, holds them to it.
+//
+// Rules that every store keeps:
+//  (1) A call happens completely or not at all. What a resolved promise said survives kill -9 (where `supports.durable`).
+//  (2) Submitting a known id changes nothing: the same call may be made twice.
+//  (3) Only the holder of the current lease token can end an item. A stale token changes nothing.
+//  (4) Dependents are released in the transaction that ends the item they wait for; released together, they become
+//      ready in the order of their submission.
+//  (5) Within a model: interactive levels first, then overdue items oldest first, then by priority; first in, first out
+//      inside a level. A batch never mixes interactive and other items.
+//  (6) Time is an argument. The store has no clock, no timer and no chance.
+import type { ItemError } from '../core/errors.ts'
+import type { ModelId } from '../core/model.ts'
+import type { ClaimOrder, QueueHead } from '../core/queue-head.ts'
+import type { ItemId, ItemState, NewItem } from '../core/work-item.ts'
+
+export interface Store {
+  readonly supports: {
+    /** Outlives the process. */
+    durable: boolean
+    /** Several processes may use it at once. */
+    shared: boolean
+  }
+  /** Adds a graph of items; dependencies may be in the same call or in the store, also ended ones.
+   * Throws UNKNOWN_DEPENDENCY, or CYCLE with the path; then nothing was added. */
+  submit(items: NewItem[], nowMs: number): Promise<{ addedCount: number; knownCount: number }>
+  /** Heads of all models that have items ready or blocked, by model id. */
+  queueHeads(): Promise<QueueHead[]>
+  /** Leases up to `maxCount` items of a model, in order; their attempt counts from 1. May be empty. */
+  claim(request: ClaimRequest, nowMs: number): Promise<Claim>
+  /** Prolongs a claim's leases. False: at least one item of it is no longer ours. */
+  heartbeat(token: string, leaseMs: number, nowMs: number): Promise<boolean>
+  /** Ends items of a claim, or gives them back. Items that the token does not hold are left alone and listed as stale. */
+  finish(token: string, outcomes: Outcome[], nowMs: number): Promise<{ accepted: ItemId[]; stale: ItemId[] }>
+  /** Cancels items that have not ended, and what depends on them (by their edge policies). Throws UNKNOWN_ITEM. */
+  cancel(ids: ItemId[], nowMs: number): Promise<{ cancelledCount: number }>
+  /** Makes failed or cancelled items new (attempt 0), with the dependents that failed or were skipped because of them.
+   * Ids of items in other states are left alone. Throws UNKNOWN_ITEM. */
+  retry(ids: ItemId[], nowMs: number): Promise<{ retriedCount: number }>
+  /** Returns items whose lease has ended (a used attempt; dead when it was the last) and makes due ones ready. */
+  sweep(nowMs: number): Promise<{ changedCount: number; nextAtMs: number | null }>
+  /** Returns every leased item to the front of its queue without using up its attempt: for the only owner, at its start. */
+  releaseAll(nowMs: number): Promise<number>
+  get(id: ItemId): Promise<StoredItem | null>
+  /** In order of submission, after a cursor. */
+  list(query: ListQuery): Promise<{ items: StoredItem[]; cursor: number | null }>
+  /** What happened, oldest first, after a cursor; every change of an item's state is one event. */
+  events(afterSequence: number, limit: number): Promise<StoreEvent[]>
+  /** Items by step (or model, where there is no step) and state. */
+  stats(): Promise<StoreStats>
+  close(): Promise<void>
+}
+
+export interface ClaimRequest {
+  modelId: ModelId
+  /** From 1. */
+  maxCount: number
+  order: ClaimOrder
+  leaseMs: number
+}
+
+export interface Claim {
+  /** Fences this claim's items; unique for the life of the store. */
+  token: string
+  items: ClaimedItem[]
+}
+
+export interface ClaimedItem {
+  id: ItemId
+  input: unknown
+  priority: number
+  /** From 1. */
+  attempt: number
+  timeoutMs: number | null
+  step: string | null
+  sourceId: string | null
+}
+
+export type Outcome =
+  | { type: 'done'; id: ItemId; output: unknown }
+  /** Tried again at `retryAtMs` while attempts are left and `retryable`; else dead, and dependents follow their edge policy. */
+  | { type: 'fail'; id: ItemId; error: ItemError; retryable: boolean; retryAtMs: number }
+  /** Back to the front of its queue; the attempt does not count. */
+  | { type: 'release'; id: ItemId }
+
+export interface StoredItem extends NewItem {
+  /** Order of submission, from 1. */
+  sequence: number
+  state: ItemState
+  /** The fan-out item that this one was made by, or null. */
+  parentId: ItemId | null
+  output: unknown
+  /** Why it failed, was skipped or last failed. */
+  error: ItemError | null
+  attempt: number
+  submittedAtMs: number
+  readyAtMs: number | null
+  startedAtMs: number | null
+  endedAtMs: number | null
+}
+
+export interface ListQuery {
+  state?: ItemState
+  step?: string
+  modelId?: ModelId
+  parentId?: ItemId
+  /** Sequence after which to go on; default 0. */
+  after?: number
+  /** Default 1000. */
+  limit?: number
+}
+
+export interface StoreEvent {
+  sequence: number
+  atMs: number
+  itemId: ItemId
+  state: ItemState
+  attempt: number
+}
+
+export interface StoreStats {
+  groups: { step: string | null; modelId: ModelId; state: ItemState; count: number }[]
+}
+
+/**
+ * Asked when an item with a `step` is released (its dependencies have ended, or it has none), inside the transaction;
+ * pure: the same item and parents give the same answer. What it throws is a failure of that item alone (BAD_EXPRESSION).
+ */
+export type Resolver = (item: NewItem, parents: ResolvedParent[]) => Resolution
+
+export interface ResolvedParent {
+  id: ItemId
+  modelId: ModelId
+  step: string | null
+  sourceId: string | null
+  source: unknown
+  state: ItemState
+  /** null unless done. */
+  output: unknown
+}
+
+export type Resolution =
+  | { type: 'run'; input: unknown }
+  /** Ends as skipped; dependents see null. */
+  | { type: 'skip'; reason: string }
+  | { type: 'fail'; error: ItemError }
+  /** Ends as done without a runner. */
+  | { type: 'finish'; output: unknown }
+  /** Submits children (their dependencies may be anything known); the item stays blocked until all have ended,
+   * and is then asked again with the children among its parents, in their order. */
+  | { type: 'expand'; items: NewItem[]; policy: 'fail' | 'skip' | 'continue' }
