@@ -72,6 +72,9 @@ export function defineModel(options: ModelOptions): Model {
   })) {
     if (!Number.isInteger(value) || value < 1) throw badModel(model.id, name, value, 'a whole number from 1')
   }
+  if (model.vramBytes === 0 && model.batch.activationBytes > 0) {
+    throw badModel(model.id, 'batch.activation', model.batch.activationBytes, 'zero, as its vram is')
+  }
   return model
 }
 

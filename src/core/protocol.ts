@@ -87,6 +87,8 @@ export type Command =
       bytes: number
       reason: Reason
     }
+  /** Loads of the model failed too often: the items that wait for it fail with the reason. */
+  | { type: 'fail-queue'; modelId: ModelId; message: string; reason: Reason }
 
 /** Which rule of `decide` spoke, and the figures it saw; `explain.ts` turns it into a sentence. */
 export interface Reason {
@@ -97,6 +99,7 @@ export interface Reason {
 
 export type RuleId =
   | 'release-overdue'
+  | 'loads-failed'
   | 'load-interactive'
   | 'load-overdue'
   | 'load-best'
@@ -106,8 +109,6 @@ export type RuleId =
   | 'run-interactive'
   | 'run-overdue'
   | 'run-best'
-  | 'no-device'
-  | 'idle'
 
 export type Decision =
   | { command: Command; passedOver: ModelId[] }

@@ -1,0 +1,227 @@
+// The only writer of state: one small function for each kind of event. It records facts and judges nothing. An event
+// about something that is already gone changes nothing, since messages may come late or twice.
+import { learned } from './estimates.ts'
+import * as ledger from './ledger.ts'
+import { runMs } from './model.ts'
+import type { Command, SchedulerEvent } from './protocol.ts'
+import { type Batch, type InstanceState, type ModelState, modelOf, type State } from './state.ts'
+
+type EventOf<Type extends SchedulerEvent['type']> = Extract<SchedulerEvent, { type: Type }>
+type CommandOf<Type extends Command['type']> = Extract<Command, { type: Type }>
+
+/** Longest pause after failed loads, ms. Chosen, not measured. */
+const maxCooldownMs = 300_000
+
+export function apply(state: State, event: SchedulerEvent): void {
+  const handler = handlers[event.type] as (state: State, event: SchedulerEvent) => void
+  handler(state, event)
+}
+
+const handlers: { [Type in SchedulerEvent['type']]: (state: State, event: EventOf<Type>) => void } = {
+  'queue-changed': queueChanged,
+  'command-issued': commandIssued,
+  'batch-claimed': batchClaimed,
+  'batch-finished': batchFinished,
+  'load-finished': loadFinished,
+  'load-failed': loadFailed,
+  'instance-failed': instanceFailed,
+  'memory-observed': memoryObserved,
+  'memory-released': memoryReleased,
+  'drain-started': (state) => {
+    state.isDraining = true
+  },
+  'timer-fired': () => {},
+}
+
+function queueChanged(state: State, { heads, atMs }: EventOf<'queue-changed'>): void {
+  for (const head of heads) {
+    const model = state.modelById.get(head.modelId)
+    if (!model) continue
+    if (head.readyCount > model.readyCount + model.claimingCount) recordArrival(model, atMs)
+    model.readyCount = Math.max(0, head.readyCount - model.claimingCount)
+    model.blockedCount = head.blockedCount
+    model.levels = head.levels
+    model.waitsOn = head.waitsOn
+  }
+}
+
+/** Moments closer than a millisecond are one arrival. */
+function recordArrival(model: ModelState, atMs: number): void {
+  const gapMs = model.lastArrivalAtMs === null ? 0 : atMs - model.lastArrivalAtMs
+  if (model.lastArrivalAtMs !== null && gapMs < 1) return
+  if (model.lastArrivalAtMs !== null) {
+    model.arrivalGapMs = model.arrivalGapMs === null ? gapMs : learned(model.arrivalGapMs, 1, gapMs)
+  }
+  model.lastArrivalAtMs = atMs
+}
+
+function commandIssued(state: State, { command, atMs }: EventOf<'command-issued'>): void {
+  const book = bookings[command.type] as (state: State, command: Command, atMs: number) => void
+  book(state, command, atMs)
+}
+
+const bookings: {
+  [Type in Command['type']]: (state: State, command: CommandOf<Type>, atMs: number) => void
+} = {
+  'start-load': loadStarted,
+  'run-batch': batchStarted,
+  'stop-instance': (state, { instanceId, makeRoomFor }, atMs) => {
+    const instance = state.instanceById.get(instanceId)
+    if (!instance) return
+    startRelease(instance, atMs)
+    instance.device.nextLoad = makeRoomFor
+  },
+  quarantine: (state, { instanceId }) => {
+    const instance = state.instanceById.get(instanceId)
+    if (instance?.phase !== 'stopping') return
+    ledger.quarantine(instance)
+    instance.phase = 'quarantined'
+  },
+  'fail-queue': (state, { modelId }) => {
+    modelOf(state, modelId).readyCount = 0
+  },
+}
+
+function loadStarted(state: State, { instanceId, modelId, deviceId, bytes }: CommandOf<'start-load'>): void {
+  const model = modelOf(state, modelId)
+  const device = state.deviceById.get(deviceId)!
+  ledger.reserve(device, bytes)
+  const instance: InstanceState = {
+    id: instanceId,
+    model,
+    device,
+    phase: 'starting',
+    bytes,
+    measuredBytes: null,
+    maxBatch: model.model.batch.max,
+    runningCount: 0,
+    batchCount: 0,
+    quotaCount: 0,
+    workMs: 0,
+    stoppedAtMs: 0,
+  }
+  state.nextInstance++
+  state.instanceById.set(instanceId, instance)
+  device.instances.push(instance)
+  model.instances.push(instance)
+  if (bytes > 0) device.loading = instance
+  device.nextLoad = null
+}
+
+function loadFinished(state: State, event: EventOf<'load-finished'>): void {
+  const instance = state.instanceById.get(event.instanceId)
+  if (instance?.phase !== 'starting') return
+  const { model, device } = instance
+  ledger.settle(instance)
+  instance.phase = 'ready'
+  instance.maxBatch = Math.min(model.model.batch.max, event.maxBatch ?? model.model.batch.max)
+  instance.measuredBytes = event.residentBytes
+  instance.quotaCount = Math.ceil(model.readyCount / model.instances.length)
+  if (device.loading === instance) device.loading = null
+  model.loadMs = learned(model.loadMs, model.loadCount, event.loadMs)
+  model.loadCount++
+  model.loadFailureCount = 0
+  model.loadError = null
+}
+
+function loadFailed(state: State, { instanceId, atMs, message }: EventOf<'load-failed'>): void {
+  const instance = state.instanceById.get(instanceId)
+  if (instance?.phase !== 'starting') return
+  const { model } = instance
+  startRelease(instance, atMs)
+  model.coolUntilMs = atMs + Math.min(maxCooldownMs, state.policy.loadCooldown * 2 ** model.loadFailureCount)
+  model.loadFailureCount++
+  model.loadError = message
+}
+
+function instanceFailed(state: State, { instanceId, atMs }: EventOf<'instance-failed'>): void {
+  const instance = state.instanceById.get(instanceId)
+  if (instance) startRelease(instance, atMs)
+}
+
+/** Its bytes are on their way back; it takes no new work. */
+function startRelease(instance: InstanceState, atMs: number): void {
+  if (instance.phase !== 'starting' && instance.phase !== 'ready') return
+  ledger.startRelease(instance)
+  instance.phase = 'stopping'
+  instance.stoppedAtMs = atMs
+  remove(instance.model.instances, instance)
+  if (instance.device.loading === instance) instance.device.loading = null
+}
+
+function memoryReleased(state: State, { instanceId }: EventOf<'memory-released'>): void {
+  const instance = state.instanceById.get(instanceId)
+  if (!instance) return
+  if (instance.phase !== 'quarantined') startRelease(instance, 0)
+  ledger.free(instance)
+  remove(instance.device.instances, instance)
+  state.instanceById.delete(instanceId)
+}
+
+function batchStarted(
+  state: State,
+  { batchId, instanceId, maxCount, bytes, reason }: CommandOf<'run-batch'>,
+): void {
+  const instance = state.instanceById.get(instanceId)!
+  ledger.activate(instance.device, bytes)
+  state.nextBatch++
+  const itemCount = Math.min(maxCount, instance.model.readyCount)
+  state.batchById.set(batchId, { id: batchId, instance, bytes, itemCount, isClaimed: false })
+  instance.runningCount++
+  instance.device.runningCount++
+  instance.model.runningCount++
+  instance.model.readyCount -= itemCount
+  instance.model.claimingCount += itemCount
+  instance.device.interactiveStreak =
+    reason.rule === 'run-interactive' ? instance.device.interactiveStreak + 1 : 0
+}
+
+/** The queue's head follows as an event of its own; until then nothing more of it is claimed than was known. */
+function batchClaimed(state: State, { batchId, itemCount }: EventOf<'batch-claimed'>): void {
+  const batch = state.batchById.get(batchId)
+  if (!batch || batch.isClaimed) return
+  const { instance } = batch
+  const { model } = instance
+  model.claimingCount -= batch.itemCount
+  if (itemCount === 0) {
+    model.readyCount = 0
+    endBatch(state, batch)
+    return
+  }
+  const bytes = itemCount * model.model.batch.activationBytes
+  ledger.deactivate(instance.device, batch.bytes - bytes)
+  state.batchById.set(batchId, { ...batch, bytes, itemCount, isClaimed: true })
+  instance.batchCount++
+  instance.quotaCount -= itemCount
+  instance.workMs += runMs(model.model, itemCount)
+}
+
+function batchFinished(state: State, { batchId }: EventOf<'batch-finished'>): void {
+  const batch = state.batchById.get(batchId)
+  if (batch) endBatch(state, batch)
+}
+
+function endBatch(state: State, { id, instance, bytes }: Batch): void {
+  state.batchById.delete(id)
+  ledger.deactivate(instance.device, bytes)
+  instance.runningCount--
+  instance.device.runningCount--
+  instance.model.runningCount--
+}
+
+function memoryObserved(state: State, event: EventOf<'memory-observed'>): void {
+  const device = state.deviceById.get(event.deviceId)
+  if (!device) return
+  device.capacityBytes = event.capacityBytes
+  device.foreignBytes = event.foreignBytes
+  device.budgetBytes = Math.max(0, Math.floor(event.capacityBytes * device.safetyRatio) - event.foreignBytes)
+  for (const [instanceId, bytes] of Object.entries(event.bytesByInstance)) {
+    const instance = state.instanceById.get(instanceId)
+    if (instance) instance.measuredBytes = bytes
+  }
+}
+
+function remove(list: InstanceState[], instance: InstanceState): void {
+  const index = list.indexOf(instance)
+  if (index >= 0) list.splice(index, 1)
+}

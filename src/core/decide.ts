@@ -1,0 +1,123 @@
+// The policy: facts in, one command out. It answers the same for the same state and leaves it untouched. The loop asks
+// again after each command, until the answer is null. The rules, in order:
+//
+//  (1) Memory of a stopped instance that has not come back in `releaseTimeout` is quarantined.
+//  (2) A model whose loads failed `maxLoadFailures` times in a row fails the items that wait for it.
+//  (3) While draining, nothing new starts.
+//  Then for each device, the loader before the slots, so that loads run beside compute:
+//  (4) Load the missing model that deserves the device most: interactive before overdue before ordinary, then by wait
+//      or by score (placement.ts, ordering.ts). Where bytes are missing, stop the cheapest sufficient victims that may
+//      go (eviction.ts), one command each; if none may, nothing is loaded and the room is kept for it.
+//  (5) Nothing ready is missing: load ahead what will be needed soonest, over idle models worth less.
+//  (6) A free slot runs the resident model with the largest bill per millisecond, by class; visits are finished first
+//      while another model waits for the device (batching.ts).
+//
+// Cost: O(devices × (models + instances)); the number of items does not matter. Figures: docs/policy.md.
+import { type BatchPlan, chooseBatch } from './batching.ts'
+import type { ModelId } from './model.ts'
+import { chooseLoad, type LoadPlan } from './placement.ts'
+import type { Command, Decision, Reason, RuleId } from './protocol.ts'
+import type { DeviceState, InstanceState, State } from './state.ts'
+
+export function decide(state: State, nowMs: number): Decision {
+  const command =
+    overdueRelease(state, nowMs) ?? hopelessQueue(state) ?? (state.isDraining ? null : nextWork(state, nowMs))
+  if (command) return { command, passedOver: passedOver(state, command.modelId) }
+  return { command: null, wakeAtMs: wakeAtMs(state, nowMs) }
+}
+
+/** (1) */
+function overdueRelease(state: State, nowMs: number): Command | null {
+  for (const device of state.devices) {
+    for (const instance of device.instances) {
+      const lateMs = nowMs - instance.stoppedAtMs - state.policy.releaseTimeout
+      if (instance.phase !== 'stopping' || lateMs < 0) continue
+      const reason = because('release-overdue', { lateMs, bytes: instance.bytes })
+      return { type: 'quarantine', ...namesOf(instance), bytes: instance.bytes, reason }
+    }
+  }
+  return null
+}
+
+/** (2) */
+function hopelessQueue(state: State): Command | null {
+  for (const { model, readyCount, loadFailureCount, loadError, instances } of state.models) {
+    if (readyCount === 0 || loadFailureCount < state.policy.maxLoadFailures || instances.length > 0) continue
+    const reason = because('loads-failed', { loadFailureCount })
+    return { type: 'fail-queue', modelId: model.id, message: loadError ?? 'unknown', reason }
+  }
+  return null
+}
+
+/** (4), (5), (6) */
+function nextWork(state: State, nowMs: number): Command | null {
+  for (const device of state.devices) {
+    const load = chooseLoad(state, device, nowMs)
+    if (load && !load.mustWait) return loadCommand(state, device, load)
+    const batch = chooseBatch(state, device, nowMs)
+    if (batch) return batchCommand(state, batch)
+  }
+  return null
+}
+
+function loadCommand(state: State, device: DeviceState, { model, victims, rule, worth }: LoadPlan): Command {
+  const victim = victims[0]
+  if (victim) {
+    const reason = because('make-room', {
+      worth,
+      victimBytes: victim.bytes,
+      neededBytes: model.model.vramBytes,
+    })
+    return { type: 'stop-instance', ...namesOf(victim), makeRoomFor: model.model.id, reason }
+  }
+  return {
+    type: 'start-load',
+    instanceId: `${model.model.id}-${state.nextInstance}`,
+    modelId: model.model.id,
+    deviceId: device.id,
+    bytes: model.model.vramBytes,
+    reason: because(rule, { worth, readyCount: model.readyCount }),
+  }
+}
+
+function batchCommand(state: State, { instance, maxCount, order, rule, worth }: BatchPlan): Command {
+  return {
+    type: 'run-batch',
+    batchId: `batch-${state.nextBatch}`,
+    ...namesOf(instance),
+    maxCount,
+    order,
+    bytes: maxCount * instance.model.model.batch.activationBytes,
+    reason: because(rule, { worth, readyCount: instance.model.readyCount }),
+  }
+}
+
+function namesOf({ id, model, device }: InstanceState) {
+  return { instanceId: id, modelId: model.model.id, deviceId: device.id }
+}
+
+function because(rule: RuleId, figures: Record<string, number>): Reason {
+  return { rule, figures }
+}
+
+/** Models with ready items that this command does not serve. */
+function passedOver(state: State, chosen: ModelId): ModelId[] {
+  const others: ModelId[] = []
+  for (const { model, readyCount } of state.models)
+    if (readyCount > 0 && model.id !== chosen) others.push(model.id)
+  return others
+}
+
+/** The next moment at which time alone changes the answer: a release runs late, or a cool-down ends. */
+function wakeAtMs(state: State, nowMs: number): number | null {
+  let wake = Number.POSITIVE_INFINITY
+  for (const { instances } of state.devices) {
+    for (const { phase, stoppedAtMs } of instances) {
+      if (phase === 'stopping') wake = Math.min(wake, stoppedAtMs + state.policy.releaseTimeout)
+    }
+  }
+  for (const { coolUntilMs, readyCount } of state.models) {
+    if (readyCount > 0 && coolUntilMs > nowMs) wake = Math.min(wake, coolUntilMs)
+  }
+  return Number.isFinite(wake) ? Math.max(wake, nowMs) : null
+}

@@ -1,0 +1,75 @@
+// The memory ledger: every promised byte of a device is booked in exactly one account, and moves between accounts
+// here and nowhere else:
+//
+//   free ──reserve──▶ reserved ──settle──▶ resident ──startRelease──▶ releasing ──free──▶ free
+//     │                  └──────────────────startRelease──▶│              └─quarantine─▶ quarantined ──free──▶ free
+//     └──activate──▶ active ──deactivate──▶ free
+//
+// Invariant: reserved + resident + active + releasing + quarantined ≤ budget, at every instant. A booking that would
+// break it is a fault of ours and stops the daemon; decide.ts asks `headroomBytes` first.
+import { assert } from './errors.ts'
+import type { DeviceState, InstanceState, Ledger } from './state.ts'
+
+export function bookedBytes({
+  reservedBytes,
+  residentBytes,
+  activeBytes,
+  releasingBytes,
+  quarantinedBytes,
+}: Ledger): number {
+  return reservedBytes + residentBytes + activeBytes + releasingBytes + quarantinedBytes
+}
+
+/** What may still be promised; negative when foreign use has grown into what is booked. */
+export function headroomBytes(device: DeviceState): number {
+  return device.budgetBytes - bookedBytes(device.ledger)
+}
+
+/** For a load under way. */
+export function reserve(device: DeviceState, bytes: number): void {
+  assert(
+    bytes <= headroomBytes(device),
+    `a load books only free bytes (${bytes} of ${headroomBytes(device)} on ${device.id})`,
+  )
+  device.ledger.reservedBytes += bytes
+}
+
+/** The load has ended well. */
+export function settle(instance: InstanceState): void {
+  instance.device.ledger.reservedBytes -= instance.bytes
+  instance.device.ledger.residentBytes += instance.bytes
+}
+
+/** For a running batch. */
+export function activate(device: DeviceState, bytes: number): void {
+  assert(
+    bytes <= headroomBytes(device),
+    `a batch books only free bytes (${bytes} of ${headroomBytes(device)} on ${device.id})`,
+  )
+  device.ledger.activeBytes += bytes
+}
+
+export function deactivate(device: DeviceState, bytes: number): void {
+  device.ledger.activeBytes -= bytes
+}
+
+/** The instance was asked to go, or went. */
+export function startRelease(instance: InstanceState): void {
+  const { ledger } = instance.device
+  if (instance.phase === 'starting') ledger.reservedBytes -= instance.bytes
+  else ledger.residentBytes -= instance.bytes
+  ledger.releasingBytes += instance.bytes
+}
+
+/** The bytes should be back and are not. */
+export function quarantine(instance: InstanceState): void {
+  instance.device.ledger.releasingBytes -= instance.bytes
+  instance.device.ledger.quarantinedBytes += instance.bytes
+}
+
+/** The process is gone and the device shows the bytes back. */
+export function free(instance: InstanceState): void {
+  const { ledger } = instance.device
+  if (instance.phase === 'quarantined') ledger.quarantinedBytes -= instance.bytes
+  else ledger.releasingBytes -= instance.bytes
+}

@@ -1,0 +1,214 @@
+// What the scheduler knows: models with the heads of their queues, devices with their ledgers, instances. Only
+// apply.ts writes it, decide.ts reads it. Lists are ordered by id (instances: by start), so no decision depends on the
+// order in which a map was filled.
+
+import { SchedulerError } from './errors.ts'
+import type { Model, ModelId } from './model.ts'
+import type { Policy } from './policy.ts'
+import type { BatchId, DeviceId, InstanceId } from './protocol.ts'
+import type { LevelHead } from './queue-head.ts'
+
+export interface State {
+  readonly policy: Policy
+  /** By id. */
+  readonly models: ModelState[]
+  readonly modelById: Map<ModelId, ModelState>
+  /** By id. */
+  readonly devices: DeviceState[]
+  readonly deviceById: Map<DeviceId, DeviceState>
+  readonly instanceById: Map<InstanceId, InstanceState>
+  readonly batchById: Map<BatchId, Batch>
+  /** No new work is started. */
+  isDraining: boolean
+  /** Numbers of the next instance and batch. */
+  nextInstance: number
+  nextBatch: number
+}
+
+export interface ModelState {
+  readonly model: Model
+  /** Ready items, less those that a batch is being claimed for. */
+  readyCount: number
+  blockedCount: number
+  levels: LevelHead[]
+  waitsOn: readonly { modelId: ModelId; count: number }[]
+  /** Items that batches are being claimed for right now. */
+  claimingCount: number
+  /** Expected load, ms: declared until measured, then an average of what was measured. */
+  loadMs: number
+  loadCount: number
+  /** Instances that are not being stopped, on any device, in the order of their start. */
+  readonly instances: InstanceState[]
+  /** Batches running now. */
+  runningCount: number
+  /** Failed loads in a row. */
+  loadFailureCount: number
+  /** No load is tried before this moment, ms. */
+  coolUntilMs: number
+  loadError: string | null
+  /** Last moment at which items became ready, and the mean gap between such moments, ms; null: not known. */
+  lastArrivalAtMs: number | null
+  arrivalGapMs: number | null
+}
+
+export interface DeviceState {
+  readonly id: DeviceId
+  readonly kind: string
+  readonly safetyRatio: number
+  capacityBytes: number
+  foreignBytes: number
+  /** capacity × safety ratio − foreign use: what may be promised. */
+  budgetBytes: number
+  /** Batches that run at once. */
+  readonly slots: number
+  runningCount: number
+  /** Each byte is booked once; `activeBytes` is for running batches. Written through ledger.ts. */
+  readonly ledger: Ledger
+  /** All that are not gone, in the order of their start. */
+  readonly instances: InstanceState[]
+  /** The load in flight. */
+  loading: InstanceState | null
+  /** The model that victims are being stopped for. Its load comes next. */
+  nextLoad: ModelId | null
+  /** Interactive batches in a row. */
+  interactiveStreak: number
+}
+
+export interface Ledger {
+  reservedBytes: number
+  residentBytes: number
+  activeBytes: number
+  releasingBytes: number
+  quarantinedBytes: number
+}
+
+/** starting → ready → stopping → gone; ready is busy while `runningCount` > 0. */
+export interface InstanceState {
+  readonly id: InstanceId
+  readonly model: ModelState
+  readonly device: DeviceState
+  phase: 'starting' | 'ready' | 'stopping' | 'quarantined'
+  /** Booked for it besides its batches. */
+  bytes: number
+  /** Last reading of what it really holds; null: not measured. */
+  measuredBytes: number | null
+  /** Largest batch that the worker says it can take. */
+  maxBatch: number
+  runningCount: number
+  /** Batches since its load, and the items left of those found at its load. */
+  batchCount: number
+  quotaCount: number
+  /** Compute since its load, ms. */
+  workMs: number
+  /** When it was asked to stop. */
+  stoppedAtMs: number
+}
+
+export interface Batch {
+  readonly id: BatchId
+  readonly instance: InstanceState
+  readonly bytes: number
+  /** Asked for until the claim is known, then given. */
+  itemCount: number
+  isClaimed: boolean
+}
+
+export interface DeviceOptions {
+  id: DeviceId
+  kind: string
+  capacityBytes: number
+  /** 0 to 1. Default 0.9, from the seed. */
+  safetyRatio?: number
+  /** Default 1. */
+  slots?: number
+}
+
+/** The device of models that need no device memory: no budget, no limit but each model's `concurrency`. */
+export const cpuDeviceId: DeviceId = 'cpu'
+
+/** A state in which nothing is loaded and nothing waits. Throws BAD_VALUE for two of one name. */
+export function createState(
+  models: readonly Model[],
+  devices: readonly DeviceOptions[],
+  policy: Policy,
+): State {
+  const modelStates = [...models].sort((a, b) => (a.id < b.id ? -1 : 1)).map(createModelState)
+  const cpu = { id: cpuDeviceId, kind: 'cpu', capacityBytes: 0, slots: Number.POSITIVE_INFINITY }
+  const needsCpu = models.some(({ vramBytes }) => vramBytes === 0)
+  const deviceStates = [...devices, ...(needsCpu ? [cpu] : [])]
+    .sort((a, b) => (a.id < b.id ? -1 : 1))
+    .map(createDeviceState)
+  const state: State = {
+    policy,
+    models: modelStates,
+    modelById: new Map(modelStates.map((each) => [each.model.id, each])),
+    devices: deviceStates,
+    deviceById: new Map(deviceStates.map((each) => [each.id, each])),
+    instanceById: new Map(),
+    batchById: new Map(),
+    isDraining: false,
+    nextInstance: 1,
+    nextBatch: 1,
+  }
+  if (state.modelById.size < models.length || state.deviceById.size < deviceStates.length) {
+    throw new SchedulerError(
+      'BAD_VALUE',
+      `Two models or two devices have one name; "${cpuDeviceId}" is taken by us.`,
+    )
+  }
+  return state
+}
+
+function createModelState(model: Model): ModelState {
+  return {
+    model,
+    readyCount: 0,
+    blockedCount: 0,
+    levels: [],
+    waitsOn: [],
+    claimingCount: 0,
+    loadMs: model.loadMs,
+    loadCount: 0,
+    instances: [],
+    runningCount: 0,
+    loadFailureCount: 0,
+    coolUntilMs: 0,
+    loadError: null,
+    lastArrivalAtMs: null,
+    arrivalGapMs: null,
+  }
+}
+
+function createDeviceState({
+  id,
+  kind,
+  capacityBytes,
+  safetyRatio = 0.9,
+  slots = 1,
+}: DeviceOptions): DeviceState {
+  return {
+    id,
+    kind,
+    safetyRatio,
+    capacityBytes,
+    foreignBytes: 0,
+    budgetBytes: Math.floor(capacityBytes * safetyRatio),
+    slots,
+    runningCount: 0,
+    ledger: { reservedBytes: 0, residentBytes: 0, activeBytes: 0, releasingBytes: 0, quarantinedBytes: 0 },
+    instances: [],
+    loading: null,
+    nextLoad: null,
+    interactiveStreak: 0,
+  }
+}
+
+/** Throws UNKNOWN_MODEL. */
+export function modelOf(state: State, modelId: ModelId): ModelState {
+  const model = state.modelById.get(modelId)
+  if (model) return model
+  const known = state.models.map((each) => each.model.id).join(', ')
+  throw new SchedulerError('UNKNOWN_MODEL', `No model is called "${modelId}". Models: ${known || 'none'}.`, {
+    modelId,
+  })
+}
