@@ -98,6 +98,7 @@ export interface Reason {
 }
 
 export type RuleId =
+  | 'shutdown'
   | 'release-overdue'
   | 'loads-failed'
   | 'load-interactive'

@@ -1,0 +1,120 @@
+// One batch from claim to record: lease items, hand them to the instance, and record each answer as it comes, so that
+// kill -9 in the middle of a batch loses only the items that had no answer yet. Answers that arrive while a write is
+// under way are written together by the next one.
+
+import type { ItemError } from '../core/errors.ts'
+import type { Command } from '../core/protocol.ts'
+import type { Instance, ItemAnswer } from '../runners/runner.ts'
+import type { Claim, ClaimedItem, Outcome, Store } from '../stores/store.ts'
+import type { Clock } from './clock.ts'
+
+/** First pause before an item is tried again, and the longest, ms. Chosen, not measured. */
+const firstBackoffMs = 1000
+const maxBackoffMs = 300_000
+
+export interface BatchContext {
+  store: Store
+  clock: Clock
+  /** 0 to 1: spreads the retries. */
+  random: () => number
+  leaseMs: number
+  /** Called after each write that changed queues. */
+  recorded: (outcomes: readonly Outcome[]) => void
+}
+
+export interface BatchResult {
+  failedCount: number
+  runMs: number
+  peakBytes: number | null
+  /** Why the instance can no longer be used, or null. */
+  failure: ItemError | null
+}
+
+export function claimFor(
+  command: Extract<Command, { type: 'run-batch' }>,
+  { store, clock, leaseMs }: BatchContext,
+): Promise<Claim> {
+  const { modelId, maxCount, order } = command
+  return store.claim({ modelId, maxCount, order, leaseMs }, clock.nowMs())
+}
+
+/** Throws only what the store throws. */
+export async function runBatch(
+  instance: Instance,
+  claim: Claim,
+  context: BatchContext,
+): Promise<BatchResult> {
+  const { store, clock } = context
+  const startedAtMs = clock.nowMs()
+  const itemById = new Map(claim.items.map((item) => [item.id, item]))
+  const waiting: Outcome[] = []
+  const answered = new Set<string>()
+  let failedCount = 0
+  let storeError: unknown = null
+  let writing: Promise<void> | null = null
+
+  const write = async () => {
+    while (waiting.length > 0 && storeError === null) {
+      const outcomes = waiting.splice(0)
+      try {
+        await store.finish(claim.token, outcomes, clock.nowMs())
+        context.recorded(outcomes)
+      } catch (error) {
+        storeError = error
+      }
+    }
+    writing = null
+  }
+  const take = (answer: ItemAnswer) => {
+    const item = itemById.get(answer.id)
+    if (!item || answered.has(answer.id)) return
+    answered.add(answer.id)
+    const outcome = outcomeOf(answer, item, context)
+    if (outcome.type === 'fail') failedCount++
+    waiting.push(outcome)
+    writing ??= write()
+  }
+
+  const stopBeating = keepLease(claim.token, context)
+  const items = claim.items.map(({ id, input }) => ({ id, input }))
+  const answer = await instance
+    .run({ items, timeoutMs: longestTimeout(claim.items), onAnswer: take })
+    .finally(stopBeating)
+  const runMs = clock.nowMs() - startedAtMs
+  for (const each of answer.answers) take(each)
+  const error = answer.failure ?? { code: 'RUN_FAILED', message: 'the worker gave no answer for this item' }
+  for (const { id } of claim.items) take({ type: 'error', id, error, retryable: true })
+  while (writing) await writing
+  if (storeError !== null) throw storeError
+  return { failedCount, runMs, peakBytes: answer.peakBytes, failure: answer.failure }
+}
+
+function outcomeOf(answer: ItemAnswer, { attempt }: ClaimedItem, { clock, random }: BatchContext): Outcome {
+  if (answer.type === 'output') return { type: 'done', id: answer.id, output: answer.output }
+  const { id, error, retryable } = answer
+  return { type: 'fail', id, error, retryable, retryAtMs: clock.nowMs() + backoffMs(attempt, random()) }
+}
+
+/** Doubles with each attempt; `chance` (0 to 1) spreads it from half to one and a half. */
+export function backoffMs(attempt: number, chance: number): number {
+  return Math.round(Math.min(maxBackoffMs, firstBackoffMs * 2 ** (attempt - 1)) * (0.5 + chance))
+}
+
+/** One item may take its own limit; a batch as long as the sum of them. null: the runner's limit. */
+function longestTimeout(items: readonly ClaimedItem[]): number | null {
+  const limits = items.flatMap(({ timeoutMs }) => (timeoutMs === null ? [] : [timeoutMs]))
+  return limits.length < items.length ? null : limits.reduce((sum, each) => sum + each, 0)
+}
+
+/** Prolongs the lease three times in its length until the answer is called. */
+function keepLease(token: string, { store, clock, leaseMs }: BatchContext): () => void {
+  let cancel = () => {}
+  const beat = () => {
+    cancel = clock.after(leaseMs / 3, () => {
+      store.heartbeat(token, leaseMs, clock.nowMs()).catch(() => {}) // a refused write shows when the results are recorded
+      beat()
+    })
+  }
+  beat()
+  return () => cancel()
+}

@@ -1,0 +1,311 @@
+// The loop around the core: take an event, apply it, ask decide until it has nothing to do, carry out the commands
+// without waiting, set one timer. It knows no policy. What it is told of comes back as events, in one line of time:
+//
+//   store ──heads──▶ apply ──▶ decide ──command──▶ hands (load, stop) and batches (claim, run, record) ──event──▶ apply
+//
+// An error of the store ends the daemon: running work is stopped and the next start goes on from what was recorded.
+import { apply } from '../core/apply.ts'
+import { decide } from '../core/decide.ts'
+import { SchedulerError } from '../core/errors.ts'
+import { brokenInvariants } from '../core/invariants.ts'
+import type { Model, ModelId } from '../core/model.ts'
+import type { Policy } from '../core/policy.ts'
+import type { Command, Reason, SchedulerEvent } from '../core/protocol.ts'
+import { cpuDeviceId, createState, type DeviceOptions, type State } from '../core/state.ts'
+import type { Device } from '../devices/device.ts'
+import type { Runner } from '../runners/runner.ts'
+import type { Outcome, Store } from '../stores/store.ts'
+import { type BatchContext, claimFor, runBatch } from './batch.ts'
+import type { Clock } from './clock.ts'
+import { Hands } from './hands.ts'
+
+/** A claim without a sign of life for this long is given to another; three heartbeats fit in. Chosen, not measured. */
+const leaseMs = 60_000
+/** How often the devices are read, ms. A reading of RAM costs about a millisecond. */
+const observeMs = 500
+
+export interface DaemonOptions {
+  store: Store
+  models: readonly Model[]
+  runners: ReadonlyMap<ModelId, Runner>
+  devices: readonly { options: DeviceOptions; device: Device }[]
+  policy: Policy
+  clock: Clock
+  /** 0 to 1. */
+  random: () => number
+  /** Every event, in order, before it is applied. */
+  onEvent?: (event: SchedulerEvent) => void
+  /** Every recorded outcome. */
+  onOutcomes?: (outcomes: readonly Outcome[]) => void
+}
+
+export class Daemon {
+  readonly state: State
+  /** Resolves when no item is left that could run, or after a drain; rejects with the store's error. */
+  readonly finished: Promise<void>
+  readonly #options: DaemonOptions
+  readonly #hands: Hands
+  readonly #batch: BatchContext
+  readonly #devices: Map<string, Device>
+  readonly #headsSeen = new Map<ModelId, string>()
+  /** Batches and failing queues under way. */
+  #workCount = 0
+  #isReading = false
+  #mustReadAgain = false
+  #isPumping = false
+  #isOver = false
+  #cancelTimer = () => {}
+  #cancelObserving = () => {}
+  /** When the store has a lease end or a retry next; it is asked then, not at every change. */
+  #sweepAtMs = 0
+  #resolve: () => void = () => {}
+  #reject: (error: unknown) => void = () => {}
+
+  constructor(options: DaemonOptions) {
+    const { models, devices, policy, clock, store, random } = options
+    this.#options = options
+    this.state = createState(
+      models,
+      devices.map((each) => each.options),
+      policy,
+    )
+    this.#devices = new Map(devices.map(({ device }) => [device.id, device]))
+    this.#hands = new Hands(clock, (event) => this.#tell(event))
+    const recorded = (outcomes: readonly Outcome[]) => {
+      for (const each of outcomes) {
+        if (each.type === 'fail') this.#sweepAtMs = Math.min(this.#sweepAtMs, each.retryAtMs)
+      }
+      options.onOutcomes?.(outcomes)
+      this.queuesChanged()
+    }
+    this.#batch = { store, clock, random, leaseMs, recorded }
+    this.finished = new Promise((resolve, reject) => {
+      this.#resolve = resolve
+      this.#reject = reject
+    })
+    this.finished.catch(() => {}) // whoever waits for it hears of it
+  }
+
+  start(): void {
+    this.queuesChanged()
+    this.#observe()
+  }
+
+  /** Call after a submission: reads the heads again. */
+  queuesChanged(): void {
+    this.#mustReadAgain = true
+    if (!this.#isReading) this.#attempt(() => this.#readHeads())
+  }
+
+  /** Starts nothing new; `finished` resolves when the running batches are recorded. */
+  drain(): void {
+    this.#tell({ type: 'drain-started', atMs: this.#options.clock.nowMs() })
+  }
+
+  /** Stops every instance at once and proves that they are gone. Items without an answer stay leased for the next start. */
+  async close(): Promise<void> {
+    this.#isOver = true
+    this.#cancelTimer()
+    this.#cancelObserving()
+    const reason: Reason = { rule: 'shutdown', figures: {} }
+    for (const { id, model, device, phase } of [...this.state.instanceById.values()]) {
+      if (phase !== 'starting' && phase !== 'ready') continue
+      this.#issue({
+        type: 'stop-instance',
+        instanceId: id,
+        modelId: model.model.id,
+        deviceId: device.id,
+        makeRoomFor: null,
+        reason,
+      })
+    }
+    await Promise.all([...this.#hands.live.keys()].map((instanceId) => this.#hands.stop(instanceId)))
+  }
+
+  #tell(event: SchedulerEvent): void {
+    this.#options.onEvent?.(event)
+    apply(this.state, event)
+    const broken = brokenInvariants(this.state)
+    if (broken.length > 0) this.#fail(new Error(`Broken after ${event.type}: ${broken.join('; ')}`))
+    this.#pump()
+  }
+
+  #issue(command: Command): void {
+    this.#tell({ type: 'command-issued', atMs: this.#options.clock.nowMs(), command })
+  }
+
+  /** Asks for commands until there are none. Events that are told meanwhile are seen by the next question. */
+  #pump(): void {
+    if (this.#isPumping || this.#isOver) return
+    this.#isPumping = true
+    try {
+      for (;;) {
+        const decision = decide(this.state, this.#options.clock.nowMs())
+        if (!decision.command) {
+          this.#wake(decision.wakeAtMs)
+          break
+        }
+        this.#issue(decision.command)
+        this.#perform(decision.command)
+      }
+    } catch (error) {
+      this.#fail(error)
+    } finally {
+      this.#isPumping = false
+    }
+    this.#finishIfIdle()
+  }
+
+  #perform(command: Command): void {
+    if (command.type === 'start-load') {
+      const device = command.deviceId === cpuDeviceId ? null : this.#devices.get(command.deviceId)!
+      this.#attempt(() =>
+        this.#hands.load(this.#options.runners.get(command.modelId)!, command.instanceId, device),
+      )
+    } else if (command.type === 'stop-instance') {
+      this.#attempt(() => this.#hands.stop(command.instanceId))
+    } else if (command.type === 'run-batch') {
+      this.#work(() => this.#runBatch(command))
+    } else if (command.type === 'fail-queue') {
+      this.#work(() => this.#failQueue(command.modelId, command.message))
+    }
+  }
+
+  async #runBatch(command: Extract<Command, { type: 'run-batch' }>): Promise<void> {
+    const { batchId, instanceId } = command
+    const { clock } = this.#options
+    const claim = await claimFor(command, this.#batch)
+    this.#tell({ type: 'batch-claimed', atMs: clock.nowMs(), batchId, itemCount: claim.items.length })
+    this.queuesChanged()
+    if (claim.items.length === 0) return
+    const live = this.#hands.live.get(instanceId)
+    if (!live) {
+      // The instance went between the decision and the claim: nobody has seen the items.
+      await this.#options.store.finish(
+        claim.token,
+        claim.items.map(({ id }) => ({ type: 'release', id })),
+        clock.nowMs(),
+      )
+      this.#tell({
+        type: 'batch-finished',
+        atMs: clock.nowMs(),
+        batchId,
+        failedCount: 0,
+        runMs: 0,
+        peakBytes: null,
+      })
+      this.queuesChanged()
+      return
+    }
+    const { failedCount, runMs, peakBytes, failure } = await runBatch(live.instance, claim, this.#batch)
+    if (failure) this.#attempt(() => this.#hands.fail(instanceId, failure.message))
+    this.#tell({ type: 'batch-finished', atMs: clock.nowMs(), batchId, failedCount, runMs, peakBytes })
+  }
+
+  /** The model cannot be loaded: its ready items fail with the reason, and are not tried again. */
+  async #failQueue(modelId: ModelId, message: string): Promise<void> {
+    const { store, clock } = this.#options
+    const order = { interactiveFrom: 101, overdueBeforeMs: 0 }
+    const error = { code: 'LOAD_FAILED', message: `model "${modelId}" could not be loaded: ${message}` }
+    for (;;) {
+      const nowMs = clock.nowMs()
+      const claim = await store.claim({ modelId, maxCount: 256, order, leaseMs }, nowMs)
+      if (claim.items.length === 0) break
+      const outcomes = claim.items.map(
+        ({ id }): Outcome => ({ type: 'fail', id, error, retryable: false, retryAtMs: nowMs }),
+      )
+      await store.finish(claim.token, outcomes, nowMs)
+      this.#batch.recorded(outcomes)
+    }
+  }
+
+  #work(task: () => Promise<void>): void {
+    this.#workCount++
+    this.#attempt(async () => {
+      await task()
+      this.#workCount--
+      this.#finishIfIdle()
+    })
+  }
+
+  /** One reading at a time; changes that come meanwhile are read by the next. Only heads that changed become events. */
+  async #readHeads(): Promise<void> {
+    const { store, clock } = this.#options
+    this.#isReading = true
+    while (this.#mustReadAgain) {
+      this.#mustReadAgain = false
+      if (clock.nowMs() >= this.#sweepAtMs) {
+        const { nextAtMs } = await store.sweep(clock.nowMs())
+        this.#sweepAtMs = nextAtMs ?? Number.POSITIVE_INFINITY
+      }
+      const heads = await store.queueHeads()
+      const seen = new Set(heads.map(({ modelId }) => modelId))
+      for (const modelId of this.#headsSeen.keys()) {
+        if (!seen.has(modelId))
+          heads.push({ modelId, readyCount: 0, blockedCount: 0, levels: [], waitsOn: [] })
+      }
+      const changed = heads.filter((head) => {
+        const text = JSON.stringify(head)
+        const isNew =
+          this.#headsSeen.get(head.modelId) !== text ||
+          this.state.modelById.get(head.modelId)?.readyCount !== head.readyCount
+        this.#headsSeen.set(head.modelId, text)
+        return isNew
+      })
+      if (!this.#mustReadAgain) this.#isReading = false
+      this.#tell({ type: 'queue-changed', atMs: clock.nowMs(), heads: changed })
+    }
+    this.#isReading = false
+    this.#finishIfIdle()
+  }
+
+  #finishIfIdle(): void {
+    if (this.#isOver || this.#isReading || this.#mustReadAgain || this.#workCount > 0) return
+    const waiting = this.state.models.filter(({ readyCount, blockedCount }) => readyCount + blockedCount > 0)
+    if (this.state.isDraining || waiting.length === 0) {
+      this.#isOver = true
+      this.#resolve()
+      return
+    }
+    const isMoving =
+      this.#hands.live.size > 0 ||
+      this.#sweepAtMs !== null ||
+      waiting.some(({ coolUntilMs }) => coolUntilMs > this.#options.clock.nowMs())
+    if (!isMoving && this.state.instanceById.size === 0) {
+      const names = waiting.map(
+        ({ model, readyCount, blockedCount }) => `${model.id} (${readyCount} ready, ${blockedCount} blocked)`,
+      )
+      this.#fail(
+        new SchedulerError('NEVER_FITS', `Nothing can run, and items wait for: ${names.join(', ')}.`),
+      )
+    }
+  }
+
+  /** One timer: the policy's, or the store's next lease end or retry. */
+  #wake(wakeAtMs: number | null): void {
+    this.#cancelTimer()
+    const { clock } = this.#options
+    const atMs = Math.min(wakeAtMs ?? Number.POSITIVE_INFINITY, this.#sweepAtMs)
+    if (!Number.isFinite(atMs)) return
+    this.#cancelTimer = clock.after(Math.max(1, atMs - clock.nowMs()), () => {
+      this.queuesChanged()
+      this.#tell({ type: 'timer-fired', atMs: clock.nowMs() })
+    })
+  }
+
+  #observe(): void {
+    this.#attempt(async () => {
+      for (const device of this.#devices.values()) await this.#hands.observe(device)
+      if (!this.#isOver) this.#cancelObserving = this.#options.clock.after(observeMs, () => this.#observe())
+    })
+  }
+
+  #attempt(task: () => Promise<void>): void {
+    task().catch((error) => this.#fail(error))
+  }
+
+  #fail(error: unknown): void {
+    this.#isOver = true
+    this.#reject(error)
+  }
+}

@@ -1,0 +1,121 @@
+// The daemon's hands: starts and stops instances, and proves that their memory came back. Each function carries out one
+// command and ends with the event that tells its effect; a failure is an event too, never an exception.
+import type { InstanceId, SchedulerEvent } from '../core/protocol.ts'
+import type { Device } from '../devices/device.ts'
+import type { Instance, Runner } from '../runners/runner.ts'
+import { type Clock, sleep } from './clock.ts'
+
+/** How often a device is asked whether bytes are back, ms: from design.md's 250 ms polls. */
+const releasePollMs = 250
+
+export interface LiveInstance {
+  instance: Instance
+  device: Device | null
+  /** Set once its end has been asked for or noticed; resolves when its memory is back. */
+  ending: Promise<void> | null
+}
+
+export class Hands {
+  readonly live = new Map<InstanceId, LiveInstance>()
+  readonly #clock: Clock
+  readonly #tell: (event: SchedulerEvent) => void
+
+  constructor(clock: Clock, tell: (event: SchedulerEvent) => void) {
+    this.#clock = clock
+    this.#tell = tell
+  }
+
+  /** start-load: ends with load-finished, or load-failed and memory-released. */
+  async load(runner: Runner, instanceId: InstanceId, device: Device | null): Promise<void> {
+    const startedAtMs = this.#clock.nowMs()
+    let instance: Instance
+    try {
+      instance = runner.start(instanceId)
+    } catch (error) {
+      this.#tell({
+        type: 'load-failed',
+        atMs: this.#clock.nowMs(),
+        instanceId,
+        message: (error as Error).message,
+      })
+      this.#tell({ type: 'memory-released', atMs: this.#clock.nowMs(), instanceId })
+      return
+    }
+    const live: LiveInstance = { instance, device, ending: null }
+    this.live.set(instanceId, live)
+    const answer = await instance.load()
+    const atMs = this.#clock.nowMs()
+    if (live.ending) return
+    if (answer.type === 'failed') {
+      this.#tell({ type: 'load-failed', atMs, instanceId, message: answer.error.message })
+      await this.stop(instanceId)
+      return
+    }
+    const { residentBytes, maxBatch } = answer
+    this.#tell({
+      type: 'load-finished',
+      atMs,
+      instanceId,
+      loadMs: atMs - startedAtMs,
+      residentBytes,
+      maxBatch,
+    })
+    const exit = await instance.exited
+    if (!live.ending) await this.fail(instanceId, exit.cause)
+  }
+
+  /** An instance that broke, or broke its contract: ends with instance-failed and memory-released. */
+  async fail(instanceId: InstanceId, message: string): Promise<void> {
+    if (this.live.get(instanceId)?.ending === null) {
+      this.#tell({ type: 'instance-failed', atMs: this.#clock.nowMs(), instanceId, message })
+    }
+    await this.stop(instanceId)
+  }
+
+  /** stop-instance: ends with memory-released. */
+  stop(instanceId: InstanceId): Promise<void> {
+    const live = this.live.get(instanceId)
+    if (!live) return Promise.resolve()
+    live.ending ??= this.#end(instanceId, live)
+    return live.ending
+  }
+
+  async #end(instanceId: InstanceId, { instance, device }: LiveInstance): Promise<void> {
+    const group = instance.pid
+    await instance.stop()
+    while (device && group !== null && (await stillHolds(device, group)))
+      await sleep(this.#clock, releasePollMs)
+    this.live.delete(instanceId)
+    this.#tell({ type: 'memory-released', atMs: this.#clock.nowMs(), instanceId })
+  }
+
+  /** A reading of a device: one memory-observed event. A device that cannot tell is not asked. */
+  async observe(device: Device): Promise<void> {
+    const mine = [...this.live].flatMap(([instanceId, live]) =>
+      live.device === device && live.instance.pid !== null ? [{ instanceId, group: live.instance.pid }] : [],
+    )
+    const reading = await device.read(mine.map(({ group }) => group))
+    if (!reading.bytesByGroup) return
+    const bytesByInstance = Object.fromEntries(
+      mine.flatMap(({ instanceId, group }) => {
+        const bytes = reading.bytesByGroup?.get(group)
+        return bytes === undefined ? [] : [[instanceId, bytes]]
+      }),
+    )
+    const { capacityBytes, foreignBytes } = reading
+    const atMs = this.#clock.nowMs()
+    this.#tell({
+      type: 'memory-observed',
+      atMs,
+      deviceId: device.id,
+      capacityBytes,
+      foreignBytes,
+      bytesByInstance,
+    })
+  }
+}
+
+async function stillHolds(device: Device, group: number): Promise<boolean> {
+  const { bytesByGroup } = await device.read([group])
+  return (bytesByGroup?.get(group) ?? 0) > 0
+}
