@@ -1,0 +1,53 @@
+// The record of a run: a line for the run's facts (devices, models, policy), then one for each event and command, as
+// JSON. It is what the timeline is drawn from and what a replay reads. Lines are written in groups; kill -9 may lose the
+// last fraction of a second of it, never a result: results are in the store.
+import { appendFileSync } from 'node:fs'
+import type { Model } from '../core/model.ts'
+import type { Policy } from '../core/policy.ts'
+import type { SchedulerEvent } from '../core/protocol.ts'
+import type { State } from '../core/state.ts'
+
+export interface RunLine {
+  type: 'run'
+  version: 1
+  atMs: number
+  pipeline: string
+  devices: { id: string; kind: string; capacityBytes: number; budgetBytes: number }[]
+  models: Model[]
+  policy: Policy
+}
+
+export type RecordLine = RunLine | SchedulerEvent
+
+/** Lines that are held back until they are written together. */
+const groupSize = 64
+
+export class RunRecord {
+  readonly #file: string
+  readonly #lines: string[] = []
+  /** Why recording has stopped, or null. The run goes on without it. */
+  fault: string | null = null
+
+  constructor(file: string, pipeline: string, state: State, atMs: number) {
+    this.#file = file
+    const devices = state.devices.map(({ id, kind, capacityBytes, budgetBytes }) => ({ id, kind, capacityBytes, budgetBytes }))
+    const models = state.models.map(({ model }) => model)
+    this.add({ type: 'run', version: 1, atMs, pipeline, devices, models, policy: state.policy })
+    this.flush()
+  }
+
+  add(line: RecordLine): void {
+    this.#lines.push(JSON.stringify(line))
+    if (this.#lines.length >= groupSize) this.flush()
+  }
+
+  flush(): void {
+    const lines = this.#lines.splice(0)
+    if (lines.length === 0 || this.fault !== null) return
+    try {
+      appendFileSync(this.#file, `${lines.join('\n')}\n`)
+    } catch (error) {
+      this.fault = (error as Error).message
+    }
+  }
+}
