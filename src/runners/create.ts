@@ -1,0 +1,56 @@
+// From how a model is run (a module, a command, or a command for each item) to its runner.
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { ExecInstance } from './exec.ts'
+import type { RunnerLedger } from './ledger.ts'
+import type { Runner } from './runner.ts'
+import { StdioInstance, type Timeouts } from './stdio.ts'
+
+export type RunnerSpec = {
+  modelId: string
+  /** Given to `load`. */
+  options: unknown
+  environment: Readonly<Record<string, string>>
+  /** The pipeline's folder. */
+  cwd: string
+  timeouts: Partial<Timeouts>
+} & (
+  | { kind: 'module'; file: string }
+  | { kind: 'command'; argv: readonly string[] }
+  | { kind: 'exec'; argv: readonly string[] }
+)
+
+/** Chosen, not measured; a load of tens of gigabytes from a slow disk fits. */
+export const defaultTimeouts: Timeouts = {
+  readyMs: 60_000,
+  loadMs: 600_000,
+  runMs: 600_000,
+  unloadMs: 5000,
+  graceMs: 2000,
+}
+
+/** Keeps the heap of a module's process small: its young generation grows to 3 × this, MB. */
+const semiSpaceMb = 4
+
+const hostFile = fileURLToPath(
+  new URL(`./module-host${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url),
+)
+
+export function createRunner(
+  spec: RunnerSpec,
+  { ledger, logFolder }: { ledger: RunnerLedger; logFolder: string },
+): Runner {
+  const { cwd, environment, options: modelOptions } = spec
+  const timeouts = { ...defaultTimeouts, ...spec.timeouts }
+  return {
+    start(instanceId) {
+      const common = { instanceId, cwd, environment, timeouts, ledger }
+      if (spec.kind === 'exec') return new ExecInstance({ ...common, argv: spec.argv, logFolder })
+      const logFile = join(logFolder, `${instanceId}.log`)
+      if (spec.kind === 'command')
+        return new StdioInstance({ ...common, argv: spec.argv, logFile, answersOn: 1, modelOptions })
+      const argv = ['node', `--max-semi-space-size=${semiSpaceMb}`, hostFile, spec.file]
+      return new StdioInstance({ ...common, argv, logFile, answersOn: 3, modelOptions })
+    },
+  }
+}

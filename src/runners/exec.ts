@@ -1,0 +1,139 @@
+// A plain command for each item: its input as JSON on stdin, its output as JSON on stdout, a failure as a code other than
+// 0 with the reason as the last line of stderr. Nothing is loaded and nothing stays.
+import { readFileSync, rmSync } from 'node:fs'
+import type { ItemError } from '../core/errors.ts'
+import { formatMs } from '../core/units.ts'
+import type { RunnerLedger } from './ledger.ts'
+import { WorkerProcess } from './process.ts'
+import type { BatchAnswer, Exit, Instance, ItemAnswer, LoadAnswer, RunnerBatch } from './runner.ts'
+
+export interface ExecOptions {
+  instanceId: string
+  argv: readonly string[]
+  cwd: string
+  environment: Readonly<Record<string, string>>
+  logFolder: string
+  timeouts: { runMs: number; graceMs: number }
+  ledger: RunnerLedger
+}
+
+/** Most bytes of an output. */
+const maxOutputBytes = 64 * 2 ** 20
+
+export class ExecInstance implements Instance {
+  readonly instanceId: string
+  readonly pid = null
+  readonly exited: Promise<Exit>
+  readonly #options: ExecOptions
+  readonly #running = new Set<WorkerProcess>()
+  #isStopped = false
+  #sequence = 0
+  #end: (exit: Exit) => void = () => {}
+
+  constructor(options: ExecOptions) {
+    this.#options = options
+    this.instanceId = options.instanceId
+    this.exited = new Promise((resolve) => {
+      this.#end = resolve
+    })
+  }
+
+  load(): Promise<LoadAnswer> {
+    return Promise.resolve({ type: 'loaded', residentBytes: 0, maxBatch: null })
+  }
+
+  async run({ items, timeoutMs, onAnswer }: RunnerBatch): Promise<BatchAnswer> {
+    const answers: ItemAnswer[] = []
+    for (const { id, input } of items) {
+      if (this.#isStopped) break
+      const answer = await this.#runOne(id, input, timeoutMs ?? this.#options.timeouts.runMs)
+      answers.push(answer)
+      onAnswer?.(answer)
+    }
+    const failure = this.#isStopped ? { code: 'RUNNER_EXITED', message: 'the instance was stopped' } : null
+    return { answers, failure, peakBytes: null }
+  }
+
+  async stop(): Promise<Exit> {
+    this.#isStopped = true
+    await Promise.all([...this.#running].map((each) => each.stop()))
+    const exit: Exit = { code: 0, signal: null, cause: 'was stopped' }
+    this.#end(exit)
+    return exit
+  }
+
+  async #runOne(id: string, input: unknown, limitMs: number): Promise<ItemAnswer> {
+    const { argv, cwd, environment, logFolder, ledger, timeouts } = this.#options
+    const logFile = `${logFolder}/${this.instanceId}-${++this.#sequence}.log`
+    const worker = new WorkerProcess({
+      argv,
+      cwd,
+      environment,
+      logFile,
+      answersOn: 1,
+      graceMs: timeouts.graceMs,
+    })
+    this.#running.add(worker)
+    if (worker.pid !== undefined) ledger.started(worker.pid, this.instanceId)
+    let isLate = false
+    const timer = setTimeout(
+      () => {
+        isLate = true
+        worker.stop()
+      },
+      Math.min(limitMs, 2 ** 31 - 1),
+    )
+    const [output, exit] = await Promise.all([collect(worker), worker.exited]).finally(() =>
+      clearTimeout(timer),
+    )
+    this.#running.delete(worker)
+    if (worker.pid !== undefined) ledger.gone(worker.pid)
+    if (isLate)
+      return failed(id, { code: 'RUN_TIMEOUT', message: `the command took longer than ${formatMs(limitMs)}` })
+    if (exit.code !== 0)
+      return failed(id, { code: 'RUN_FAILED', message: `the command ${exit.cause}${lastLine(logFile)}` })
+    const answer = readOutput(id, output)
+    if (answer.type === 'output') rmSync(logFile, { force: true })
+    return answer
+
+    function collect({ child }: WorkerProcess): Promise<string> {
+      child.stdin!.end(JSON.stringify(input))
+      const chunks: Buffer[] = []
+      let bytes = 0
+      child.stdout!.on('data', (chunk: Buffer) => {
+        bytes += chunk.length
+        if (bytes <= maxOutputBytes) chunks.push(chunk)
+        else worker.stop()
+      })
+      return new Promise((resolve) => {
+        child.on('close', () => resolve(Buffer.concat(chunks).toString('utf8')))
+        child.on('error', () => resolve(''))
+      })
+    }
+  }
+}
+
+function readOutput(id: string, output: string): ItemAnswer {
+  try {
+    return { type: 'output', id, output: JSON.parse(output) }
+  } catch {
+    const met = output.trim() === '' ? 'nothing' : output.trim().slice(0, 100)
+    return failed(id, {
+      code: 'PROTOCOL',
+      message: `the command must print one JSON value; it printed ${met}`,
+    })
+  }
+}
+
+function failed(id: string, error: ItemError): ItemAnswer {
+  return { type: 'error', id, error, retryable: true }
+}
+
+function lastLine(logFile: string): string {
+  try {
+    const line = readFileSync(logFile, 'utf8').trimEnd().split('\n').at(-1)
+    return line ? `: ${line.slice(0, 300)}` : ''
+  } catch {
+    return ''
+  }
+}

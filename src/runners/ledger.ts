@@ -1,0 +1,96 @@
+// The runner ledger: which processes we started, on disk, so that the next start finds what a kill -9 left. A line is
+// written before the process may allocate (before its model's load is sent). In the window between the start of the
+// process and its line the worker holds nothing yet, and ends by itself when our end of its stdin closes with us.
+// A process is known by pid, start time and boot, never by the pid alone: pids are used again.
+
+import { spawnSync } from 'node:child_process'
+import { appendFileSync, existsSync, readFileSync, rmSync } from 'node:fs'
+import { endGroup, isGroupAlive } from './process.ts'
+
+interface Entry {
+  pid: number
+  /** As the system tells it; compared, never read. */
+  startTime: string
+  /** Names the boot of the machine: after another one no process of ours is left. */
+  boot: string
+  instanceId: string
+}
+
+/** From TERM to KILL for a process that was left behind, ms. It has lost its stdin: it should be ending already. */
+const leftoverGraceMs = 2000
+
+export class RunnerLedger {
+  readonly #file: string
+
+  constructor(file: string) {
+    this.#file = file
+  }
+
+  started(pid: number, instanceId: string): void {
+    const startTime = startTimeOf(pid)
+    if (startTime !== null) this.#write({ pid, startTime, boot: bootId(), instanceId })
+  }
+
+  /** The whole group of the process is gone. */
+  gone(pid: number): void {
+    this.#write({ gone: pid })
+  }
+
+  #write(line: Entry | { gone: number }): void {
+    appendFileSync(this.#file, `${JSON.stringify(line)}\n`)
+  }
+}
+
+/** Stops what an earlier run left, proves that it is gone, and empties the ledger. Answers how many were still there. */
+export async function reapLeftovers(file: string): Promise<number> {
+  if (!existsSync(file)) return 0
+  const left = entriesOf(readFileSync(file, 'utf8')).filter(isOurs)
+  await Promise.all(left.map(({ pid }) => endGroup(pid, leftoverGraceMs)))
+  rmSync(file, { force: true })
+  return left.length
+}
+
+/** Started and not gone. A line that a kill tore is left out: its process had no memory yet. */
+function entriesOf(text: string): Entry[] {
+  const byPid = new Map<number, Entry>()
+  for (const line of text.split('\n')) {
+    let entry: Entry | { gone: number }
+    try {
+      entry = JSON.parse(line)
+    } catch {
+      continue
+    }
+    if ('gone' in entry) byPid.delete(entry.gone)
+    else byPid.set(entry.pid, entry)
+  }
+  return [...byPid.values()]
+}
+
+/** The leader lives and is the one we started; or it is gone and others of its group live: while one does, the system
+ * gives the number to no other process. */
+function isOurs({ pid, startTime, boot }: Entry): boolean {
+  if (boot !== bootId()) return false
+  const now = startTimeOf(pid)
+  return now === null ? isGroupAlive(pid) : now === startTime
+}
+
+/** When a process started; null: there is none. */
+function startTimeOf(pid: number): string | null {
+  try {
+    // The command's name is in brackets and may hold anything; the 20th field after it is the start time.
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? null
+  } catch {
+    if (existsSync('/proc/self/stat')) return null
+    const { stdout } = spawnSync('ps', ['-o', 'lstart=', '-p', String(pid)], { encoding: 'utf8' })
+    return stdout?.trim() || null
+  }
+}
+
+function bootId(): string {
+  try {
+    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
+  } catch {
+    return ''
+  }
+}

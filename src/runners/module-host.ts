@@ -1,0 +1,89 @@
+// The process around a Node module worker: loads the module, speaks the contract on descriptor 3, and leaves standard
+// output and error to the log, so that no print can break an answer. Ends when stdin ends.
+
+import { writeSync } from 'node:fs'
+import { createInterface } from 'node:readline'
+import { pathToFileURL } from 'node:url'
+import type { ToWorker } from './protocol.ts'
+
+interface WorkerModule {
+  load: (context: { options: unknown }) => unknown
+  run: (inputs: unknown[], model: unknown) => Promise<unknown[]> | unknown[]
+  unload?: (model: unknown) => unknown
+}
+
+const file = process.argv[2]!
+const worker = (await import(pathToFileURL(file).href)) as Partial<WorkerModule>
+let model: unknown
+
+/** Writes all of it: the pipe may take less at once than we have. */
+function say(message: Record<string, unknown>): void {
+  const bytes = Buffer.from(`${JSON.stringify(message, plain)}\n`)
+  for (let from = 0; from < bytes.length; ) {
+    try {
+      from += writeSync(3, bytes, from)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') process.exit(1)
+    }
+  }
+}
+
+function plain(_key: string, value: unknown): unknown {
+  return typeof value === 'bigint' ? Number(value) : value
+}
+
+function errorOf(error: unknown): { code?: string; message: string; retryable?: boolean } {
+  const { code, message, retryable } = error as { code?: unknown; message?: unknown; retryable?: unknown }
+  return {
+    ...(typeof code === 'string' ? { code } : {}),
+    message: typeof message === 'string' ? message : String(error),
+    ...(typeof retryable === 'boolean' ? { retryable } : {}),
+  }
+}
+
+const handlers: {
+  [Type in ToWorker['type']]: (message: Extract<ToWorker, { type: Type }>) => Promise<void>
+} = {
+  async load({ id, options }) {
+    if (typeof worker.load !== 'function' || typeof worker.run !== 'function') {
+      throw new TypeError(`${file} must export the functions load and run`)
+    }
+    model = await worker.load({ options })
+    say({ type: 'loaded', id })
+  },
+  async run({ id, items }) {
+    const outputs = await worker.run!(
+      items.map(({ input }) => input),
+      model,
+    )
+    if (!Array.isArray(outputs) || outputs.length !== items.length) {
+      throw new TypeError(
+        `run was given ${items.length} inputs and must return a list of as many outputs, not ${Array.isArray(outputs) ? outputs.length : typeof outputs}`,
+      )
+    }
+    for (const [index, output] of outputs.entries()) {
+      const item = items[index]!.id
+      if (output instanceof Error) say({ type: 'result', id, item, error: errorOf(output) })
+      else say({ type: 'result', id, item, output: output ?? null })
+    }
+    say({ type: 'done', id })
+  },
+  async unload({ id }) {
+    await worker.unload?.(model)
+    model = undefined
+    say({ type: 'unloaded', id })
+  },
+}
+
+const lines = createInterface({ input: process.stdin })
+lines.on('close', () => process.exit(0))
+say({ type: 'ready', protocol: 1 })
+for await (const line of lines) {
+  const message = JSON.parse(line) as ToWorker
+  try {
+    await handlers[message.type](message as never)
+  } catch (error) {
+    console.error(error)
+    say({ type: 'error', id: message.id, error: errorOf(error) })
+  }
+}

@@ -1,0 +1,289 @@
+// An instance behind the NDJSON contract: the same for a command on stdin and stdout and for our module host, which
+// answers on a descriptor of its own. What a worker says is believed only as far as the contract allows:
+//
+//   answers of an item of this batch     taken as they come, the first for each item
+//   a second answer, an answer of a batch that is over   ignored, with a line in the log
+//   an item that is not in the batch, a broken line, a wrong order   violation: the instance is stopped, and what of
+//                                        its batch was not answered yet is tried again elsewhere
+//   no sign in time, or the end of the process   the same
+import { appendFileSync, readFileSync } from 'node:fs'
+import type { ItemError } from '../core/errors.ts'
+import { formatMs } from '../core/units.ts'
+import type { RunnerLedger } from './ledger.ts'
+import { LineReader } from './lines.ts'
+import { WorkerProcess } from './process.ts'
+import { type FromWorker, protocolVersion, readMessage, type ToWorker, type WorkerError } from './protocol.ts'
+import type { BatchAnswer, Exit, Instance, ItemAnswer, LoadAnswer, RunnerBatch } from './runner.ts'
+
+export interface Timeouts {
+  /** From the start of the process to its `ready`. */
+  readyMs: number
+  loadMs: number
+  /** A batch without limits of its own. */
+  runMs: number
+  unloadMs: number
+  /** From TERM to KILL. */
+  graceMs: number
+}
+
+export interface StdioOptions {
+  instanceId: string
+  argv: readonly string[]
+  cwd: string
+  environment: Readonly<Record<string, string>>
+  logFile: string
+  answersOn: 1 | 3
+  modelOptions: unknown
+  timeouts: Timeouts
+  ledger: RunnerLedger
+  /** Longest line of an answer. */
+  maxLineBytes?: number
+}
+
+const defaultMaxLineBytes = 64 * 2 ** 20
+
+/** What the instance waits for, and who is told. `null` as an answer: the time is over, or the instance is. */
+interface Expectation {
+  take: (message: FromWorker) => boolean
+  fail: (error: ItemError) => void
+  timer: NodeJS.Timeout
+}
+
+export class StdioInstance implements Instance {
+  readonly instanceId: string
+  readonly pid: number | null
+  readonly exited: Promise<Exit>
+  readonly #process: WorkerProcess
+  readonly #options: StdioOptions
+  #expectation: Expectation | null = null
+  #sequence = 0
+  #isStopping = false
+  #stopped: Promise<Exit> | null = null
+  /** Why the instance can no longer be used. */
+  #failure: ItemError | null = null
+
+  constructor(options: StdioOptions) {
+    this.#options = options
+    this.instanceId = options.instanceId
+    const { graceMs } = options.timeouts
+    this.#process = new WorkerProcess({ ...options, graceMs })
+    const { pid } = this.#process
+    this.pid = pid ?? null
+    if (pid !== undefined) options.ledger.started(pid, options.instanceId)
+    this.exited = this.#process.exited.then((exit) => {
+      if (pid !== undefined) options.ledger.gone(pid)
+      return exit
+    })
+    this.#listen()
+  }
+
+  #listen(): void {
+    const answers = this.#process.child.stdio[this.#options.answersOn] as NodeJS.ReadableStream | null
+    const { maxLineBytes = defaultMaxLineBytes } = this.#options
+    const tooLong = () => this.#violation(`a line is longer than ${maxLineBytes} bytes`)
+    const reader = new LineReader(maxLineBytes, (line) => this.#hear(line), tooLong)
+    answers?.on('data', (chunk: Buffer) => reader.push(chunk))
+    answers?.on('error', () => {}) // the pipe broke with the process; `exited` tells
+    this.#process.child.on('close', () => this.#ended())
+    this.#process.child.on('error', () => this.#ended())
+  }
+
+  async load(): Promise<LoadAnswer> {
+    const { readyMs, loadMs } = this.#options.timeouts
+    const ready = await this.#expect('to be ready', readyMs, 'LOAD_TIMEOUT', null, (message, done) => {
+      if (message.type !== 'ready') return false
+      if (message.protocol !== protocolVersion) {
+        this.#violation(`the worker speaks protocol ${message.protocol}, we speak ${protocolVersion}`)
+      } else done(null)
+      return true
+    })
+    if (ready) return { type: 'failed', error: ready }
+    let loaded: LoadAnswer | null = null
+    const id = this.#nextId('load')
+    const request = { type: 'load', id, options: this.#options.modelOptions ?? {} } as const
+    const failure = await this.#expect('to load', loadMs, 'LOAD_TIMEOUT', request, (message, done) => {
+      if (message.type === 'loaded' && message.id === id) {
+        loaded = {
+          type: 'loaded',
+          residentBytes: message.residentBytes ?? null,
+          maxBatch: message.maxBatch ?? null,
+        }
+        done(null)
+      } else if (message.type === 'error' && message.id === id) {
+        done({ code: message.error.code ?? 'LOAD_FAILED', message: message.error.message })
+      } else return false
+      return true
+    })
+    return (
+      loaded ?? {
+        type: 'failed',
+        error: failure ?? { code: 'LOAD_FAILED', message: 'the worker gave no reason' },
+      }
+    )
+  }
+
+  async run({ items, timeoutMs, onAnswer }: RunnerBatch): Promise<BatchAnswer> {
+    const id = this.#nextId('batch')
+    const open = new Set(items.map((item) => item.id))
+    const answers: ItemAnswer[] = []
+    let peakBytes: number | null = null
+    const answer = (each: ItemAnswer) => {
+      open.delete(each.id)
+      answers.push(each)
+      onAnswer?.(each)
+    }
+    const known = new Set(open)
+    const limitMs = timeoutMs ?? this.#options.timeouts.runMs
+    const failure = await this.#expect(
+      'to run a batch',
+      limitMs,
+      'RUN_TIMEOUT',
+      { type: 'run', id, items },
+      (message, done) => {
+        if (!('id' in message) || message.id !== id) return false
+        if (message.type === 'result') {
+          if (open.has(message.item)) answer(answerOf(message))
+          else if (known.has(message.item)) this.#log(`a second answer for "${message.item}" was ignored`)
+          else this.#violation(`an answer for "${message.item}", which is not in the batch`)
+        } else if (message.type === 'done') {
+          peakBytes = message.peakBytes ?? null
+          for (const item of open)
+            answer(
+              errorAnswer(item, { message: 'the worker ended the batch without an answer for this item' }),
+            )
+          done(null)
+        } else if (message.type === 'error') {
+          for (const item of open) answer(errorAnswer(item, message.error))
+          done(null)
+        } else return false
+        return true
+      },
+    )
+    return { answers, failure, peakBytes }
+  }
+
+  stop(): Promise<Exit> {
+    this.#stopped ??= this.#unloadAndStop()
+    return this.#stopped
+  }
+
+  async #unloadAndStop(): Promise<Exit> {
+    const wasBusy = this.#expectation !== null
+    this.#isStopping = true
+    if (!wasBusy && this.#failure === null) {
+      const id = this.#nextId('unload')
+      const isUnloaded = (message: FromWorker, done: (error: ItemError | null) => void) => {
+        if (message.type !== 'unloaded' || message.id !== id) return false
+        done(null)
+        return true
+      }
+      await this.#expect(
+        'to unload',
+        this.#options.timeouts.unloadMs,
+        'RUN_TIMEOUT',
+        { type: 'unload', id },
+        isUnloaded,
+      )
+    }
+    this.#break({ code: 'RUNNER_EXITED', message: 'the instance was stopped' })
+    await this.#process.stop()
+    return this.exited
+  }
+
+  /** Sends the request and waits for what `take` calls the end. Answers with null, or with why it did not come. */
+  #expect(
+    what: string,
+    limitMs: number,
+    code: string,
+    request: ToWorker | null,
+    take: (message: FromWorker, done: (error: ItemError | null) => void) => boolean,
+  ): Promise<ItemError | null> {
+    if (this.#failure) return Promise.resolve(this.#failure)
+    return new Promise((resolve) => {
+      const done = (error: ItemError | null) => {
+        clearTimeout(expectation.timer)
+        if (this.#expectation === expectation) this.#expectation = null
+        resolve(error)
+      }
+      const late = () =>
+        this.#fault({ code, message: `the worker took longer than ${formatMs(limitMs)} ${what}` })
+      const expectation: Expectation = {
+        take: (message) => take(message, done),
+        fail: done,
+        timer: setTimeout(late, Math.min(limitMs, 2 ** 31 - 1)),
+      }
+      this.#expectation = expectation
+      if (request) this.#process.child.stdin!.write(`${JSON.stringify(request)}\n`)
+    })
+  }
+
+  #hear(line: string): void {
+    if (this.#failure) return
+    const message = readMessage(line)
+    if (message === null) this.#log(line)
+    else if (typeof message === 'string') this.#violation(message)
+    else if (this.#expectation?.take(message)) return
+    else if (message.type === 'ready') this.#violation('a second ready')
+    else this.#log(`a late message was ignored: ${line.slice(0, 200)}`)
+  }
+
+  #violation(sentence: string): void {
+    this.#fault({ code: 'PROTOCOL', message: `the worker broke the contract: ${sentence}` })
+  }
+
+  /** The instance can no longer be used: whoever waits is told, and its group is stopped. */
+  #fault(error: ItemError): void {
+    this.#break(error)
+    if (!this.#isStopping) this.stop()
+  }
+
+  #break(error: ItemError): void {
+    this.#failure ??= error
+    this.#expectation?.fail(this.#failure)
+  }
+
+  /** The process ended, and all that it had said has been read. */
+  #ended(): void {
+    if (this.#failure) return
+    this.#process.exited.then(({ cause }) => {
+      this.#break({
+        code: 'RUNNER_EXITED',
+        message: `the worker ${cause}${lastWords(this.#options.logFile)}`,
+      })
+    })
+  }
+
+  #log(line: string): void {
+    try {
+      appendFileSync(this.#options.logFile, `${line}\n`)
+    } catch {
+      // A full disk shows where results are recorded; a lost line of a log is not worth a worker.
+    }
+  }
+
+  #nextId(kind: string): string {
+    return `${kind}-${++this.#sequence}`
+  }
+}
+
+function answerOf({ item, output, error }: Extract<FromWorker, { type: 'result' }>): ItemAnswer {
+  return error ? errorAnswer(item, error) : { type: 'output', id: item, output: output ?? null }
+}
+
+function errorAnswer(
+  id: string,
+  { code = 'RUN_FAILED', message, retryable = true }: WorkerError,
+): ItemAnswer {
+  return { type: 'error', id, error: { code, message }, retryable }
+}
+
+/** The end of what the worker printed, for people: `: TypeError: … is not a function`. */
+function lastWords(logFile: string): string {
+  try {
+    const lines = readFileSync(logFile, 'utf8').trimEnd().split('\n').slice(-12)
+    const told = lines.find((line) => /^\w*(Error|Exception)\b/.test(line)) ?? lines.at(-1)
+    return told ? `: ${told.slice(0, 300)}` : ''
+  } catch {
+    return ''
+  }
+}
