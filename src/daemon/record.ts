@@ -1,7 +1,7 @@
 // The record of a run: a line for the run's facts (devices, models, policy), then one for each event and command, as
 // JSON. It is what the timeline is drawn from and what a replay reads. Lines are written in groups; kill -9 may lose the
 // last fraction of a second of it, never a result: results are in the store.
-import { appendFileSync } from 'node:fs'
+import { appendFileSync, existsSync, readFileSync } from 'node:fs'
 import type { Model } from '../core/model.ts'
 import type { Policy } from '../core/policy.ts'
 import type { SchedulerEvent } from '../core/protocol.ts'
@@ -30,7 +30,13 @@ export class RunRecord {
 
   constructor(file: string, pipeline: string, state: State, atMs: number) {
     this.#file = file
-    const devices = state.devices.map(({ id, kind, capacityBytes, budgetBytes }) => ({ id, kind, capacityBytes, budgetBytes }))
+    if (existsSync(file)) this.#lines.push('') // the line that a kill may have torn ends here
+    const devices = state.devices.map(({ id, kind, capacityBytes, budgetBytes }) => ({
+      id,
+      kind,
+      capacityBytes,
+      budgetBytes,
+    }))
     const models = state.models.map(({ model }) => model)
     this.add({ type: 'run', version: 1, atMs, pipeline, devices, models, policy: state.policy })
     this.flush()
@@ -48,6 +54,18 @@ export class RunRecord {
       appendFileSync(this.#file, `${lines.join('\n')}\n`)
     } catch (error) {
       this.fault = (error as Error).message
+    }
+  }
+}
+
+/** The lines of a record; a last line that a kill cut off is left out. */
+export function* readRecord(file: string): Generator<RecordLine> {
+  for (const line of readFileSync(file, 'utf8').split('\n')) {
+    if (!line.endsWith('}')) continue
+    try {
+      yield JSON.parse(line) as RecordLine
+    } catch {
+      // A torn line in the middle: a run that was killed, and another that went on behind it.
     }
   }
 }

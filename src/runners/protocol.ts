@@ -24,7 +24,7 @@ const fromWorker = z.discriminatedUnion('type', [
     type: z.literal('result'),
     id: z.string(),
     item: z.string(),
-    output: z.unknown(),
+    output: z.unknown().optional(),
     error: workerError.optional(),
   }),
   z.object({ type: z.literal('done'), id: z.string(), peakBytes: z.number().nonnegative().nullish() }),
