@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Reason } from '../core/protocol.ts'
 import type { RecordLine } from '../daemon/record.ts'
+import { readHistory } from './run-history.ts'
 import { archiveSample, sampleRecord } from './test-record.ts'
 import { roundTicks, timeScale } from './time-scale.ts'
 import { drawTimeline } from './timeline.ts'
@@ -81,6 +82,42 @@ test('names from outside are text, never markup', () => {
 test('a failed load is marked, with what the worker said', () => {
   const svg = drawTimeline(sampleRecord({ ...archiveSample, failRatio: 0.3, seed: 4 }).lines)
   assert.match(svg, /class="fault".*<title>\w+ failed: ended with code 1<\/title>/)
+})
+
+test('memory that does not come back is framed from the moment it is quarantined, and stays booked', () => {
+  const [run] = sampleRecord({ ...archiveSample, killedMs: 0 }).lines
+  const at = (ms: number) => run!.atMs + ms
+  const reason: Reason = { rule: 'release-overdue', figures: { lateMs: 5000 } }
+  const names = { instanceId: '1', modelId: 'ocr', deviceId: 'ram', reason }
+  const record: RecordLine[] = [
+    run!,
+    { type: 'command-issued', atMs: at(0), command: { type: 'start-load', ...names, bytes: 5e8 } },
+    {
+      type: 'load-finished',
+      atMs: at(900),
+      instanceId: '1',
+      loadMs: 900,
+      residentBytes: null,
+      maxBatch: null,
+    },
+    {
+      type: 'command-issued',
+      atMs: at(2000),
+      command: { type: 'stop-instance', ...names, makeRoomFor: null },
+    },
+    { type: 'command-issued', atMs: at(7000), command: { type: 'quarantine', ...names, bytes: 5e8 } },
+    { type: 'memory-released', atMs: at(11_000), instanceId: '1' },
+  ]
+  const svg = drawTimeline(record)
+  assertWellFormed(svg)
+  assert.ok(svg.includes('<title>ocr quarantined: its memory did not come back for 4 s</title>'))
+  assert.deepEqual(
+    readHistory(record).devices[0]!.bookings.map(({ atMs, deltaBytes }) => [atMs, deltaBytes]),
+    [
+      [0, 5e8],
+      [11_000, -5e8],
+    ],
+  )
 })
 
 test('an empty record is a page that says so', () => {

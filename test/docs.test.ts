@@ -1,0 +1,101 @@
+// The papers that list things agree with the code and with each other: docs/errors.md with the table of error codes,
+// docs/glossary.md with the vocabulary of the project's style.
+import assert from 'node:assert/strict'
+import { existsSync, globSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { test } from 'node:test'
+import { errorKinds } from '../src/core/errors.ts'
+
+const root = join(import.meta.dirname, '..')
+const read = (path: string) => readFileSync(join(root, path), 'utf8')
+
+test('docs/errors.md has each error code once, in the order of the table, as the table has it', () => {
+  const sections = read('docs/errors.md').split(/^## /m).slice(1)
+  const written = sections.map((section) => section.split('\n').slice(0, 3))
+  const expected = Object.entries(errorKinds).map(([code, { sentence, httpStatus, retryable }]) => {
+    return [code, '', `${sentence} HTTP ${httpStatus}, ${retryable ? 'retryable' : 'not retryable'}.`]
+  })
+  assert.deepEqual(written, expected)
+})
+
+test('docs/errors.md says for each code why it happens and what to do', () => {
+  for (const section of read('docs/errors.md').split(/^## /m).slice(1)) {
+    assert.match(section, /\n\*\*Cause\.\*\* .{20,}\n\*\*Do\.\*\* .{10,}\n/, section.split('\n')[0])
+  }
+})
+
+/** The vocabulary of the style guide, one word a meaning. */
+const vocabulary = [
+  [
+    'device',
+    'host',
+    'budget',
+    'headroom',
+    'reserved',
+    'resident',
+    'active',
+    'releasing',
+    'quarantined',
+    'foreign use',
+  ],
+  [
+    'model',
+    'profile',
+    'instance',
+    'runner',
+    'work item',
+    'item',
+    'batch',
+    'job',
+    'pipeline',
+    'step',
+    'queue',
+  ],
+  [
+    'priority',
+    'class',
+    'attempt',
+    'lease',
+    'admission',
+    'placement',
+    'load',
+    'unload',
+    'eviction',
+    'victim',
+    'pin',
+  ],
+  ['linger', 'drain', 'preemption', 'policy', 'event', 'command', 'decision', 'estimate', 'observation'],
+  ['wait bound', 'overdue', 'latest start', 'deadline', 'rank', 'thrash', 'makespan'],
+].flat()
+
+test('docs/glossary.md has each word of the vocabulary, and no word twice', () => {
+  const words = [...read('docs/glossary.md').matchAll(/^\| \*\*(.+?)\*\* \| (.*?) \|/gm)].map(
+    (match) => match[1]!,
+  )
+  assert.deepEqual(
+    vocabulary.filter((word) => !words.includes(word)),
+    [],
+  )
+  assert.equal(new Set(words).size, words.length)
+})
+
+test('every account of the ledger is in the glossary', () => {
+  const accounts = [...read('src/core/state.ts').matchAll(/^ {2}(\w+)Bytes: number$/gm)].map(
+    (match) => match[1]!,
+  )
+  const ledger = accounts.filter((each) => /^(reserved|resident|active|releasing|quarantined)$/.test(each))
+  assert.equal(ledger.length, 5)
+  for (const account of ledger) assert.match(read('docs/glossary.md'), new RegExp(`\\*\\*${account}\\*\\*`))
+})
+
+test('links between the papers lead somewhere', () => {
+  const papers = globSync(['*.md', 'docs/**/*.md', 'examples/*/README.md'], { cwd: root })
+  assert.ok(papers.length > 3)
+  const broken = papers.flatMap((paper) =>
+    [...read(paper).matchAll(/\]\((?!https?:|mailto:|#)([^)#\s]+)(?:#[^)]*)?\)/g)]
+      .map((match) => match[1]!)
+      .filter((target) => !existsSync(join(root, dirname(paper), target)))
+      .map((target) => `${paper}: ${target}`),
+  )
+  assert.deepEqual(broken, [])
+})
