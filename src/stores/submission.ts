@@ -1,0 +1,61 @@
+// What is checked before a graph of items is added: every dependency is known or comes with it, and none waits for itself
+// over any path.
+import { SchedulerError } from '../core/errors.ts'
+import type { ItemId, NewItem } from '../core/work-item.ts'
+
+/** The items that are new, each once, in their order. Throws UNKNOWN_DEPENDENCY, or CYCLE with the path. */
+export function checkGraph(items: readonly NewItem[], isKnown: (id: ItemId) => boolean): NewItem[] {
+  const fresh = new Map<ItemId, NewItem>()
+  for (const item of items) {
+    if (!fresh.has(item.id) && !isKnown(item.id)) fresh.set(item.id, item)
+  }
+  const unknown: string[] = []
+  for (const { id, dependencies } of fresh.values()) {
+    for (const each of dependencies) {
+      if (!fresh.has(each.id) && !isKnown(each.id)) unknown.push(`"${id}" waits for "${each.id}"`)
+    }
+  }
+  if (unknown.length > 0) {
+    const some = unknown.slice(0, 5).join(', ')
+    const more = unknown.length > 5 ? ` and ${unknown.length - 5} more` : ''
+    throw new SchedulerError(
+      'UNKNOWN_DEPENDENCY',
+      `${some}${more}, and there is no such item. Submit it before or in the same call.`,
+      { unknown },
+    )
+  }
+  const path = findCycle(fresh)
+  if (path)
+    throw new SchedulerError(
+      'CYCLE',
+      `These items wait for each other: ${path.join(' → ')}. Take one of the dependencies away.`,
+      { path },
+    )
+  return [...fresh.values()]
+}
+
+/** Depth first, without recursion: a graph may be a chain of a million. */
+function findCycle(fresh: ReadonlyMap<ItemId, NewItem>): ItemId[] | null {
+  const finished = new Set<ItemId>()
+  for (const start of fresh.keys()) {
+    if (finished.has(start)) continue
+    const path: { id: ItemId; next: number }[] = [{ id: start, next: 0 }]
+    const onPath = new Set([start])
+    while (path.length > 0) {
+      const top = path.at(-1)!
+      const dependency = fresh.get(top.id)!.dependencies[top.next++]
+      if (dependency === undefined) {
+        finished.add(top.id)
+        onPath.delete(top.id)
+        path.pop()
+      } else if (onPath.has(dependency.id)) {
+        const ids = path.map(({ id }) => id)
+        return [...ids.slice(ids.indexOf(dependency.id)), dependency.id]
+      } else if (fresh.has(dependency.id) && !finished.has(dependency.id)) {
+        path.push({ id: dependency.id, next: 0 })
+        onPath.add(dependency.id)
+      }
+    }
+  }
+  return null
+}
