@@ -145,8 +145,13 @@ class SqliteReader {
   }
 
   protected heads() {
-    return this.counts.heads(
-      (modelId, priority) => first<{ ready_at: number }>(this.query.head, modelId, priority)?.ready_at ?? 0,
+    return this.counts.heads((modelId, priority) => this.headReadyAt(modelId, priority))
+  }
+
+  /** When the first item of a level became ready. */
+  protected headReadyAt(modelId: string, priority: number): number {
+    return (
+      first<{ ready_at: number }>(this.query.head, modelId, priority)?.ready_at ?? Number.POSITIVE_INFINITY
     )
   }
 
