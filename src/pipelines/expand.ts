@@ -1,0 +1,95 @@
+// From a pipeline and its sources to work items. An id ends in a hash of all that its result depends on: the step's
+// expressions, the model with its options and its file, the source, and the ids of the items it needs. So submitting the
+// same pipeline again adds nothing, and after an edit only what follows from it is new.
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { type ItemId, itemId, type NewItem, newItem } from '../core/work-item.ts'
+import type { Pipeline, Step } from './pipeline.ts'
+import { type Inputs, readSources, type SourceRecord } from './sources.ts'
+
+/** Longest part of an id that the source gives. */
+const maxSourceIdLength = 200
+
+/** The items, each after those it needs. Throws BAD_VALUE for sources that cannot be read. */
+export function expandPipeline(pipeline: Pipeline, inputs: Inputs = {}): NewItem[] {
+  const records = readSources(pipeline, inputs)
+  const modelHashes = new Map(
+    [...pipeline.runnerSpecs].map(([modelId, spec]) => [
+      modelId,
+      spec.kind === 'module' ? hash(readFileSync(spec.file, 'utf8')) : '',
+    ]),
+  )
+  const idsByStep = new Map<string, ItemId[]>()
+  const items: NewItem[] = []
+  const add = (step: Step, record: SourceRecord | null, needed: { id: ItemId; step: string }[]) => {
+    const basis = [
+      step.definition,
+      modelHashes.get(step.modelId),
+      record?.fingerprint ?? '',
+      ...needed.map(({ id }) => id),
+    ]
+    const sourceId = (record?.id ?? pipeline.name).slice(0, maxSourceIdLength)
+    const item = newItem({
+      id: itemId(sourceId, step.modelId, uuidOf(basis.join('\n'))),
+      modelId: step.modelId,
+      priority: step.priority,
+      dependencies: needed.map((each) => ({ id: each.id, policy: step.needs.get(each.step)! })),
+      step: step.name,
+      sourceId,
+      source: record?.value ?? null,
+      maxAttempts: step.maxAttempts,
+      timeoutMs: step.timeoutMs,
+    })
+    items.push(item)
+    idsByStep.set(step.name, [...(idsByStep.get(step.name) ?? []), item.id])
+    return item.id
+  }
+
+  const ordered = inOrder(pipeline.steps)
+  for (const [source, list] of records) {
+    const steps = ordered.filter((step) => step.source === source)
+    for (const record of list) {
+      const own = new Map<string, ItemId>()
+      for (const step of steps) {
+        const needed = [...step.needs.keys()].map((name) => ({ id: own.get(name)!, step: name }))
+        own.set(step.name, add(step, record, needed))
+      }
+    }
+  }
+  for (const step of ordered.filter((each) => each.source === null)) {
+    add(
+      step,
+      null,
+      [...step.needs.keys()].flatMap((name) => (idsByStep.get(name) ?? []).map((id) => ({ id, step: name }))),
+    )
+  }
+  return items
+}
+
+/** Each step after those it needs, otherwise as in the file. */
+function inOrder(steps: ReadonlyMap<string, Step>): Step[] {
+  const ordered = new Set<Step>()
+  const visit = (step: Step) => {
+    if (ordered.has(step)) return
+    for (const name of step.needs.keys()) visit(steps.get(name)!)
+    ordered.add(step)
+  }
+  for (const step of steps.values()) visit(step)
+  return [...ordered]
+}
+
+function hash(text: string): string {
+  return createHash('sha256').update(text).digest('hex')
+}
+
+/** A hash in the form of a UUID (version 8, RFC 9562: made by the application). */
+export function uuidOf(text: string): string {
+  const hex = hash(text)
+  return [
+    hex.slice(0, 8),
+    hex.slice(8, 12),
+    `8${hex.slice(13, 16)}`,
+    `a${hex.slice(17, 20)}`,
+    hex.slice(20, 32),
+  ].join('-')
+}

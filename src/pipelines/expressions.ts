@@ -1,0 +1,174 @@
+// Values with `${expressions}` in their texts, in CEL (cel.dev). A text that is one expression becomes its value, with its
+// type; inside a longer text values are put in as text. Numbers are JSON's: whole and broken ones mix freely.
+import { Environment } from '@marcbachmann/cel-js'
+import { SchedulerError } from '../core/errors.ts'
+
+type Scope = Record<string, unknown>
+
+interface Expression {
+  text: string
+  names: Set<string>
+  evaluate: (scope: Scope) => unknown
+}
+
+export interface Template {
+  /** Names that its expressions use. */
+  names: Set<string>
+  /** Throws BAD_EXPRESSION with the expression and what it met. */
+  evaluate: (scope: Scope) => unknown
+}
+
+const environment = createEnvironment()
+
+/** Arithmetic and comparison between whole and broken numbers, which CEL keeps apart. */
+function createEnvironment(): Environment {
+  const created = new Environment({ unlistedVariablesAreDyn: true, homogeneousAggregateLiterals: false })
+  const operators: Record<string, (a: number, b: number) => number> = {
+    '+': (a, b) => a + b,
+    '-': (a, b) => a - b,
+    '*': (a, b) => a * b,
+    '/': (a, b) => a / b,
+    '%': (a, b) => a % b,
+  }
+  for (const [operator, apply] of Object.entries(operators)) {
+    for (const [left, right] of [
+      ['int', 'double'],
+      ['double', 'int'],
+      ...(operator === '%' ? [['double', 'double']] : []),
+    ]) {
+      created.registerOperator(`${left} ${operator} ${right}`, (a, b) => apply(Number(a), Number(b)))
+    }
+  }
+  return created
+}
+
+/** Throws BAD_EXPRESSION for a text that is not CEL. */
+export function compileTemplate(value: unknown): Template {
+  const names = new Set<string>()
+  const evaluate = compile(value, names)
+  return { names, evaluate }
+}
+
+function compile(value: unknown, names: Set<string>): Template['evaluate'] {
+  if (typeof value === 'string') return compileText(value, names)
+  if (Array.isArray(value)) {
+    const parts = value.map((each) => compile(each, names))
+    return (scope) => parts.map((part) => part(scope))
+  }
+  if (value !== null && typeof value === 'object') {
+    const parts = Object.entries(value).map(([key, each]) => [key, compile(each, names)] as const)
+    return (scope) => Object.fromEntries(parts.map(([key, part]) => [key, part(scope)]))
+  }
+  return () => value
+}
+
+function compileText(text: string, names: Set<string>): Template['evaluate'] {
+  const parts = split(text).map((part) => (typeof part === 'string' ? part : parse(part.expression)))
+  for (const part of parts) if (typeof part !== 'string') for (const name of part.names) names.add(name)
+  if (parts.length === 1 && typeof parts[0] !== 'string') return parts[0]!.evaluate
+  return (scope) =>
+    parts.map((part) => (typeof part === 'string' ? part : toText(part.evaluate(scope)))).join('')
+}
+
+/** Texts and expressions in turn. Braces and quotes inside an expression are counted. */
+function split(text: string): (string | { expression: string })[] {
+  const parts: (string | { expression: string })[] = []
+  let rest = text
+  for (let start = rest.indexOf('${'); start >= 0; start = rest.indexOf('${')) {
+    const end = endOfExpression(rest, start + 2)
+    if (start > 0) parts.push(rest.slice(0, start))
+    parts.push({ expression: rest.slice(start + 2, end) })
+    rest = rest.slice(end + 1)
+  }
+  if (rest !== '' || parts.length === 0) parts.push(rest)
+  return parts
+}
+
+function endOfExpression(text: string, from: number): number {
+  let depth = 0
+  let quote = ''
+  for (let index = from; index < text.length; index++) {
+    const character = text[index]!
+    if (quote) {
+      if (character === '\\') index++
+      else if (character === quote) quote = ''
+    } else if (character === '"' || character === "'") quote = character
+    else if (character === '{') depth++
+    else if (character === '}' && depth-- === 0) return index
+  }
+  throw new SchedulerError('BAD_EXPRESSION', `"${text}" has a \${ without its }.`, { text })
+}
+
+interface Node {
+  op: string
+  args: unknown
+}
+
+function parse(text: string): Expression {
+  try {
+    const parsed = environment.parse(text)
+    const names = new Set<string>()
+    collectNames(parsed.ast as unknown as Node, new Set(), names)
+    return { text, names, evaluate: (scope) => evaluate(text, parsed, scope) }
+  } catch (error) {
+    throw new SchedulerError(
+      'BAD_EXPRESSION',
+      `\${${text}} is not an expression: ${firstLine(error)}.`,
+      { text },
+      error,
+    )
+  }
+}
+
+function evaluate(text: string, parsed: (scope: Scope) => unknown, scope: Scope): unknown {
+  try {
+    return plain(parsed(scope))
+  } catch (error) {
+    throw new SchedulerError(
+      'BAD_EXPRESSION',
+      `\${${text}} could not be evaluated: ${firstLine(error)}.`,
+      { text },
+      error,
+    )
+  }
+}
+
+const macros = new Set(['map', 'filter', 'all', 'exists', 'exists_one'])
+
+/** Free names: those that no macro (`list.map(x, …)`) brings along. */
+function collectNames(node: unknown, bound: ReadonlySet<string>, names: Set<string>): void {
+  if (Array.isArray(node)) {
+    for (const each of node) collectNames(each, bound, names)
+    return
+  }
+  if (node === null || typeof node !== 'object' || !('op' in node)) return
+  const { op, args } = node as Node
+  if (op === 'id') {
+    if (!bound.has(args as string)) names.add(args as string)
+  } else if (op === 'rcall' && macros.has((args as unknown[])[0] as string)) {
+    const [, target, [variable, ...body]] = args as [string, Node, Node[]]
+    collectNames(target, bound, names)
+    collectNames(body, new Set([...bound, variable!.args as string]), names)
+  } else if (op !== 'value') collectNames(args, bound, names)
+}
+
+/** CEL's whole numbers are BigInts; ours are JSON's. */
+function plain(value: unknown): unknown {
+  if (typeof value === 'bigint') return Number(value)
+  if (Array.isArray(value)) return value.map(plain)
+  if (value instanceof Map)
+    return Object.fromEntries([...value].map(([key, each]) => [String(key), plain(each)]))
+  if (value !== null && typeof value === 'object' && Object.getPrototypeOf(value) === Object.prototype) {
+    return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, plain(each)]))
+  }
+  return value ?? null
+}
+
+function toText(value: unknown): string {
+  if (value === null || value === undefined) return ''
+  return typeof value === 'string' ? value : JSON.stringify(value)
+}
+
+function firstLine(error: unknown): string {
+  return (error as Error).message.split('\n')[0]!
+}

@@ -1,0 +1,209 @@
+// The pipeline file: every key, its meaning, unit, range and default, as a zod schema. The same texts make
+// plimsoll.schema.json, which editors show and check while people write.
+import { z } from 'zod'
+import type { SchedulerError } from '../core/errors.ts'
+import { policyOptions } from '../core/policy.ts'
+import { parseBytes, parseDuration } from '../core/units.ts'
+
+/** A quantity with a unit, read by one of ours, whose sentence becomes the fault. */
+function quantity(read: (value: string | number) => number, text: string) {
+  return z
+    .union([z.string(), z.number()], {
+      error: (issue) => `${JSON.stringify(issue.input)} is not a quantity such as ${text}`,
+    })
+    .check((context) => {
+      try {
+        read(context.value)
+      } catch (error) {
+        context.issues.push({
+          code: 'custom',
+          message: (error as SchedulerError).message,
+          input: context.value,
+        })
+      }
+    })
+}
+
+const size = quantity(parseBytes, '4.5GB')
+const duration = quantity(parseDuration, '250ms')
+const name = z
+  .string()
+  .regex(/^[A-Za-z][A-Za-z0-9_]*$/, 'a name has letters, digits and _, and begins with a letter')
+const count = z.number().int().min(1)
+/** Any value; texts in it may hold `${expressions}`. */
+const template = z.unknown()
+
+const gpu = z.strictObject({
+  name: name.describe('Name of the device, as it is shown.'),
+  kind: z
+    .enum(['host', 'static'])
+    .describe(
+      'host: RAM as a device, measured by the memory of the workers. static: only declared, nothing is measured.',
+    ),
+  memory: size.describe('Capacity: 16GB, 512MiB or a number of bytes.'),
+  safety: z
+    .number()
+    .gt(0)
+    .max(1)
+    .default(0.9)
+    .describe(
+      'Share of the capacity that may be promised, above 0 to 1. Default 0.9: drivers and fragments need the rest.',
+    ),
+})
+
+const batch = z.strictObject({
+  max: count.optional().describe('Most items in one batch. Default 8; 1 for exec.'),
+  overhead: duration
+    .optional()
+    .describe('Time of a batch besides its items. Default 50ms; an estimate until it is measured.'),
+  perItem: duration
+    .optional()
+    .describe('Time for each item. Default 200ms; an estimate until it is measured.'),
+  exponent: z
+    .number()
+    .gt(0)
+    .max(2)
+    .optional()
+    .describe('A batch of n takes overhead + perItem × n ^ exponent. Above 0 to 2, default 1.'),
+  activation: size.optional().describe('Memory for each item of a running batch, beside vram. Default 0.'),
+})
+
+const timeouts = z.strictObject({
+  ready: duration.optional().describe('From the start of the process to its ready. Default 60s.'),
+  load: duration.optional().describe('Default 10m.'),
+  run: duration.optional().describe('A batch whose items have no timeout. Default 10m.'),
+})
+
+const model = z.strictObject({
+  module: z
+    .string()
+    .optional()
+    .describe('A .ts or .js file that exports load and run; it runs in a process of its own.'),
+  command: z
+    .union([z.string(), z.array(z.string()).min(1)])
+    .optional()
+    .describe(
+      'A worker that speaks the runner contract on stdin and stdout: list of arguments, or one text split at spaces.',
+    ),
+  exec: z
+    .union([z.string(), z.array(z.string()).min(1)])
+    .optional()
+    .describe('A command for each item: JSON on stdin, JSON on stdout. Needs no device memory.'),
+  vram: size
+    .optional()
+    .describe(
+      'Memory that a loaded instance holds. Required for module and command; 0 means that it needs no device.',
+    ),
+  loadTime: duration
+    .optional()
+    .describe('Expected time to load. Default 5s; an estimate until it is measured.'),
+  unloadTime: duration
+    .optional()
+    .describe('Expected time until an eviction has given its memory back. Default 300ms.'),
+  batch: batch.optional(),
+  concurrency: count.optional().describe('Batches that one instance runs at once. Default 1.'),
+  options: z.unknown().optional().describe('Given to load as it is.'),
+  environment: z.record(z.string(), z.string()).optional().describe('Variables for the process.'),
+  timeouts: timeouts.optional(),
+})
+
+const source = z.strictObject({
+  files: z
+    .union([z.string(), z.array(z.string())])
+    .optional()
+    .describe(
+      'Glob or list of globs, relative to this file. Each file is a record { path, name, sizeBytes }.',
+    ),
+  jsonl: z.string().optional().describe('File of JSON lines. Each line is a record.'),
+  stdin: z
+    .enum(['jsonl', 'lines'])
+    .optional()
+    .describe('Standard input: JSON lines, or lines of text as { text }.'),
+  list: z.array(z.unknown()).optional().describe('Records written here.'),
+})
+
+const edgePolicy = z.enum(['fail', 'skip', 'continue'])
+
+const step = z.strictObject({
+  source: z
+    .string()
+    .optional()
+    .describe('The source whose records it runs over. Required unless gather is true.'),
+  model: z.string().describe('One of models.'),
+  input: template
+    .optional()
+    .describe(
+      'What the worker gets; ${expressions} see source, each and earlier steps by name. Default: the record.',
+    ),
+  when: z
+    .string()
+    .optional()
+    .describe('${condition}: where it is false the step is skipped, and later steps see null.'),
+  forEach: z
+    .string()
+    .optional()
+    .describe('${list}: one item for each element, called each; later steps see the list of outputs.'),
+  needs: z
+    .union([z.array(z.string()), z.record(z.string(), edgePolicy)])
+    .optional()
+    .describe(
+      'Further steps to wait for, and what their failure means: fail (default), skip, continue. Steps in expressions are found by themselves.',
+    ),
+  gather: z
+    .boolean()
+    .optional()
+    .describe('true: one item for the whole run; steps are lists of { source, output }.'),
+  priority: z
+    .number()
+    .int()
+    .min(-100)
+    .max(100)
+    .optional()
+    .describe('-100 to 100, higher first. Default 0; from 8 an item is interactive.'),
+  retries: z
+    .number()
+    .int()
+    .min(0)
+    .max(1000)
+    .optional()
+    .describe('Further attempts after a failure, with a pause that doubles. Default 2.'),
+  timeout: duration
+    .optional()
+    .describe("Longest run of one item. Default: the model's timeouts.run for the batch."),
+})
+
+const table = z.strictObject({
+  title: z.string(),
+  each: z.string().optional().describe('A source: one row for each record.'),
+  rows: z.string().optional().describe('${list}: one row for each element, called row.'),
+  columns: z.record(z.string(), z.string()).describe('Title to text with ${expressions}.'),
+})
+
+const policyShape = Object.fromEntries(
+  Object.entries(policyOptions).map(([key, { text, kind, default: value, min, max }]) => {
+    const unit = kind === 'duration' ? ' ms' : ''
+    const type = kind === 'duration' ? z.union([z.string(), z.number()]) : z.number()
+    return [key, type.optional().describe(`${text} Range ${min} to ${max}${unit}, default ${value}${unit}.`)]
+  }),
+)
+
+export const pipelineSchema = z
+  .strictObject({
+    name: z
+      .string()
+      .regex(/^[A-Za-z0-9][\w.-]*$/, 'a name has letters, digits, _, . and -')
+      .describe('Names the database and its files.'),
+    gpus: z.array(gpu).min(1).describe('The devices.'),
+    models: z.record(name, model).describe('The models by name.'),
+    policy: z
+      .strictObject(policyShape)
+      .optional()
+      .describe('How the scheduler chooses; the defaults are good. docs/policy.md.'),
+    sources: z.record(name, source).describe('Where records come from, by name.'),
+    steps: z.record(name, step).describe('The graph: what runs over each record, by name.'),
+    report: z.array(table).optional().describe('Tables that are shown at the end.'),
+  })
+  .meta({ title: 'Plimsoll pipeline' })
+
+export type PipelineFile = z.input<typeof pipelineSchema>
+export type CheckedFile = z.output<typeof pipelineSchema>

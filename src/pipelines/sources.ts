@@ -1,0 +1,147 @@
+// Sources: from globs, JSON lines, standard input or a written list to records, in an order that does not depend on the
+// file system. A record's fingerprint tells when it has changed: for a file its path, size and time of change.
+import { globSync, readFileSync, statSync } from 'node:fs'
+import { basename, join, relative, resolve } from 'node:path'
+import { SchedulerError } from '../core/errors.ts'
+import type { Pipeline, SourceSpec } from './pipeline.ts'
+
+export interface SourceRecord {
+  /** For people and ids. */
+  id: string
+  /** `source` in expressions. */
+  value: unknown
+  fingerprint: string
+}
+
+export interface Inputs {
+  /** Files, folders or globs instead of a source's own; `name=glob` where there are several sources of files. */
+  inputs?: readonly string[]
+  /** Text of standard input, for the source that reads it. */
+  stdin?: string
+}
+
+/** Source name to records. Throws BAD_VALUE for inputs that match nothing or fit no source, and for lines that are not JSON. */
+export function readSources(
+  { sources, folder }: Pipeline,
+  { inputs = [], stdin = '' }: Inputs,
+): Map<string, SourceRecord[]> {
+  const replaced = assignInputs(sources, inputs)
+  return new Map(
+    [...sources].map(([name, spec]) => {
+      const given = replaced.get(name)
+      if (given) return [name, given.flatMap((pattern) => fileRecords(findInput(pattern, spec), folder))]
+      return [name, readSource(name, spec, folder, stdin)]
+    }),
+  )
+}
+
+/** Which source each input is for. */
+function assignInputs(sources: Pipeline['sources'], inputs: readonly string[]): Map<string, string[]> {
+  const ofFiles = [...sources].filter(([, { files }]) => files !== undefined).map(([name]) => name)
+  const assigned = new Map<string, string[]>()
+  for (const input of inputs) {
+    const [, named, pattern] = /^([A-Za-z]\w*)=(.+)$/.exec(input) ?? []
+    const name = named ?? (ofFiles.length === 1 ? ofFiles[0]! : null)
+    if (name === null || !ofFiles.includes(name)) {
+      const choice =
+        ofFiles.length > 0
+          ? `Write NAME=GLOB with one of: ${ofFiles.join(', ')}`
+          : 'This pipeline has no source of files'
+      throw new SchedulerError('BAD_VALUE', `It is not clear which source "${input}" is for. ${choice}.`, {
+        input,
+      })
+    }
+    assigned.set(name, [...(assigned.get(name) ?? []), pattern ?? input])
+  }
+  return assigned
+}
+
+/** A file, a folder (its files that the source's glob would take) or a glob, from where the command was given. */
+function findInput(pattern: string, { files }: SourceSpec): string[] {
+  const stat = statSync(pattern, { throwIfNoEntry: false })
+  const own = (typeof files === 'string' ? [files] : files!).map((glob) => basename(glob))
+  const paths = stat?.isDirectory() ? findFiles(own, pattern) : stat ? [pattern] : findFiles([pattern], '.')
+  if (paths.length === 0)
+    throw new SchedulerError('BAD_VALUE', `"${pattern}" matches no file here.`, { pattern })
+  return paths.map((path) => resolve(path))
+}
+
+function readSource(
+  name: string,
+  { files, jsonl, stdin: form, list }: SourceSpec,
+  folder: string,
+  stdin: string,
+): SourceRecord[] {
+  if (files !== undefined) {
+    const globs = typeof files === 'string' ? [files] : files
+    const paths = findFiles(globs, folder)
+    if (paths.length > 0) return fileRecords(paths, folder)
+    throw new SchedulerError(
+      'BAD_VALUE',
+      `Source "${name}": ${globs.join(', ')} matches no file in ${folder}. Put files there, or name others after the pipeline.`,
+    )
+  }
+  if (list !== undefined) return valueRecords(name, list)
+  if (jsonl !== undefined)
+    return valueRecords(name, parseLines(readFileSync(resolve(folder, jsonl), 'utf8'), jsonl))
+  const lines =
+    form === 'lines' ? splitLines(stdin).map(({ text }) => ({ text })) : parseLines(stdin, 'standard input')
+  return valueRecords(name, lines)
+}
+
+/** Files, not folders, sorted, each once. */
+function findFiles(globs: readonly string[], folder: string): string[] {
+  const found = globs.flatMap((glob) => globSync(glob, { cwd: folder }).map((path) => join(folder, path)))
+  return [...new Set(found)].filter((path) => statSync(path).isFile()).sort()
+}
+
+/** Paths inside the pipeline's folder are relative to it, so that the folder can move. */
+function fileRecords(paths: readonly string[], folder: string): SourceRecord[] {
+  return paths.map((path) => {
+    const { size, mtimeMs } = statSync(path)
+    const own = relative(folder, path)
+    const shown = own.startsWith('..') ? resolve(path) : own
+    const name = basename(path)
+    return {
+      id: name,
+      value: { path: shown, name, sizeBytes: size },
+      fingerprint: `${shown} ${size} ${Math.round(mtimeMs)}`,
+    }
+  })
+}
+
+/** A record's own `id` names it, else its number. */
+function valueRecords(source: string, values: readonly unknown[]): SourceRecord[] {
+  const seen = new Map<string, number>()
+  return values.map((value, index) => {
+    const { id } = (value ?? {}) as { id?: unknown }
+    const text = JSON.stringify(value)
+    const repeat = seen.get(text) ?? 0
+    seen.set(text, repeat + 1)
+    return {
+      id: typeof id === 'string' || typeof id === 'number' ? String(id) : `${source}-${index + 1}`,
+      value,
+      fingerprint: `${text} ${repeat}`,
+    }
+  })
+}
+
+function parseLines(text: string, name: string): unknown[] {
+  return splitLines(text).map(({ text: line, number }) => {
+    try {
+      return JSON.parse(line) as unknown
+    } catch (error) {
+      throw new SchedulerError('BAD_VALUE', `${name}:${number} is not JSON: ${(error as Error).message}.`, {
+        name,
+        number,
+      })
+    }
+  })
+}
+
+function splitLines(text: string): { text: string; number: number }[] {
+  return text
+    .split('\n')
+    .map((line, index) => ({ text: line.replace(/\r$/, ''), number: index + 1 }))
+    .filter((line) => line.text.trim() !== '')
+}
