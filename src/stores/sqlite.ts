@@ -2,7 +2,7 @@
 // event loop share a transaction (group commit), each in a savepoint of its own, and are answered after the commit: what
 // a promise said is on disk. One process owns a database; others may read beside it.
 import type { DatabaseSync } from 'node:sqlite'
-import { SchedulerError } from '../core/errors.ts'
+import { type ItemError, SchedulerError } from '../core/errors.ts'
 import { hasEnded, type ItemId, itemStates, type NewItem } from '../core/work-item.ts'
 import { Counts } from './counts.ts'
 import { SqliteGraph } from './sqlite-graph.ts'
@@ -314,14 +314,17 @@ class SqliteStore extends SqliteReader implements Store {
     else this.#graph.end(row, 'failed', null, outcome.error, nowMs)
   }
 
-  cancel(ids: ItemId[], nowMs: number) {
+  cancel(
+    ids: ItemId[],
+    nowMs: number,
+    cause: ItemError = { code: 'CANCELLED', message: 'it was cancelled' },
+  ) {
     return this.#write(nowMs, () => {
       const rows = this.#rowsOf(ids)
       const before = this.#cancelledCount()
       for (const { seq } of rows) {
         const row = first<ItemRow>(this.query.briefBySeq, seq)!
-        const error = { code: 'CANCELLED', message: 'it was cancelled' }
-        if (!hasEnded(itemStates[row.state]!)) this.#graph.end(row, 'cancelled', null, error, nowMs)
+        if (!hasEnded(itemStates[row.state]!)) this.#graph.end(row, 'cancelled', null, cause, nowMs)
       }
       return { cancelledCount: this.#cancelledCount() - before }
     })

@@ -33,8 +33,9 @@ export interface Store {
   heartbeat(token: string, leaseMs: number, nowMs: number): Promise<boolean>
   /** Ends items of a claim, or gives them back. Items that the token does not hold are left alone and listed as stale. */
   finish(token: string, outcomes: Outcome[], nowMs: number): Promise<{ accepted: ItemId[]; stale: ItemId[] }>
-  /** Cancels items that have not ended, and what depends on them (by their edge policies). Throws UNKNOWN_ITEM. */
-  cancel(ids: ItemId[], nowMs: number): Promise<{ cancelledCount: number }>
+  /** Cancels items that have not ended, and what depends on them (by their edge policies). `cause` is kept with them;
+   * default CANCELLED. Throws UNKNOWN_ITEM. */
+  cancel(ids: ItemId[], nowMs: number, cause?: ItemError): Promise<{ cancelledCount: number }>
   /** Makes failed or cancelled items new (attempt 0), with the dependents that failed or were skipped because of them.
    * Ids of items in other states are left alone. Throws UNKNOWN_ITEM. */
   retry(ids: ItemId[], nowMs: number): Promise<{ retriedCount: number }>
@@ -150,3 +151,17 @@ export type Resolution =
   /** Submits children (their dependencies may be anything known); the item stays blocked until all have ended,
    * and is then asked again with the children among its parents, in their order. */
   | { type: 'expand'; items: NewItem[]; policy: 'fail' | 'skip' | 'continue' }
+
+/** Every item of a store, in the order of submission. */
+export async function allItems(
+  store: Pick<Store, 'list'>,
+  query: Omit<ListQuery, 'after' | 'limit'> = {},
+): Promise<StoredItem[]> {
+  const found: StoredItem[] = []
+  for (let after: number | null = 0; after !== null; ) {
+    const page: { items: StoredItem[]; cursor: number | null } = await store.list({ ...query, after })
+    found.push(...page.items)
+    after = page.cursor
+  }
+  return found
+}

@@ -1,0 +1,70 @@
+// The command line: parses, calls one file for each command, and turns errors into sentences and exit codes.
+// Exit codes: 0 ok, 1 work failed, 2 usage or configuration.
+
+import { readFileSync } from 'node:fs'
+import { Command, CommanderError } from 'commander'
+import { SchedulerError } from '../core/errors.ts'
+import { cancelCommand, retryCommand } from './cancel.ts'
+import { doctorCommand } from './doctor.ts'
+import { exportCommand } from './export.ts'
+import { itemsCommand, resultCommand } from './items.ts'
+import { modelsCommand } from './models.ts'
+import { runCommand } from './run.ts'
+import { statusCommand } from './status.ts'
+
+const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+  version: string
+}
+
+const program = new Command('plimsoll')
+  .description(
+    'Runs many models over a stream of work on the GPUs you have: loads them to the line and never past it.',
+  )
+  .version(version)
+  .showHelpAfterError('Run `plimsoll --help` for the commands.')
+  .exitOverride()
+
+const commands = [
+  runCommand(),
+  statusCommand(),
+  itemsCommand(),
+  resultCommand(),
+  cancelCommand(),
+  retryCommand(),
+  modelsCommand(),
+  exportCommand(),
+  doctorCommand(),
+]
+for (const command of commands) program.addCommand(command.exitOverride())
+
+/** Codes of errors that are about what the caller wrote, not about the work. */
+const usageCodes = [
+  'BAD_VALUE',
+  'BAD_PIPELINE',
+  'NEVER_FITS',
+  'UNKNOWN_MODEL',
+  'UNKNOWN_ITEM',
+  'STORE_LOCKED',
+  'STORE_CORRUPT',
+]
+
+try {
+  await program.parseAsync()
+} catch (error) {
+  process.exitCode = exitCodeOf(error)
+}
+
+function exitCodeOf(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
+  const code = error instanceof SchedulerError ? error.code : null
+  if (process.argv.includes('--json')) {
+    const { message } = error as Error
+    const details = error instanceof SchedulerError ? error.details : {}
+    process.stdout.write(`${JSON.stringify({ error: { code, message, details } })}\n`)
+  } else if (code !== null) {
+    process.stderr.write(`${(error as Error).message}\n`)
+  } else {
+    process.stderr.write(`${(error as Error).stack ?? error}\n`)
+  }
+  return code !== null && usageCodes.includes(code) ? 2 : 1
+}

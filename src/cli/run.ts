@@ -1,0 +1,245 @@
+// `plimsoll run PIPELINE [INPUTS…]`: starts or continues a run, shows its progress, and ends with the results, the
+// figures and the picture. Ctrl-C lets running batches finish and stops; a second Ctrl-C stops at once. In both cases, as
+// after kill -9, the same command goes on where it was.
+import { writeFileSync } from 'node:fs'
+import { relative } from 'node:path'
+import { Command } from 'commander'
+import { SchedulerError } from '../core/errors.ts'
+import { parsePolicy } from '../core/policy.ts'
+import { formatBytes, formatMs, parseBytes } from '../core/units.ts'
+import { readRecord } from '../daemon/record.ts'
+import { type Run, startRun } from '../daemon/run.ts'
+import { databaseOf, type RunFiles, runFiles } from '../daemon/run-files.ts'
+import { type Pipeline, readPipeline } from '../pipelines/pipeline.ts'
+import { gatherReport, writeResults } from '../pipelines/report.ts'
+import { allItems, type StoredItem } from '../stores/store.ts'
+import { print, printJson, printTable } from './output.ts'
+import { TerminalPainter } from './progress.ts'
+import { progressOf } from './run-progress.ts'
+import { type RunSummary, summarizeRun } from './run-summary.ts'
+import { drawTimeline } from './timeline.ts'
+
+interface Options {
+  gpu?: string[]
+  db?: string
+  out?: string
+  set?: string[]
+  json?: boolean
+}
+
+const paintMs = 250
+const plainMs = 10_000
+
+export function runCommand(): Command {
+  const collect = (value: string, all: string[] = []) => [...all, value]
+  return new Command('run')
+    .description('run a pipeline over its sources; the same command again continues it')
+    .argument('<pipeline>', 'pipeline file (YAML)')
+    .argument(
+      '[inputs...]',
+      "files or globs instead of the pipeline's own; name=glob where it has several sources of files",
+    )
+    .option(
+      '--gpu <size>',
+      "memory of the device instead of the pipeline's, such as 1.2GB; again for further devices",
+      collect,
+    )
+    .option('--db <file>', 'database (default: .plimsoll/<name>.db beside the pipeline)')
+    .option('--out <file>', 'results as JSON lines (default: beside the database)')
+    .option('--set <policy.key=value>', 'a policy option, such as policy.maxWait=60s', collect)
+    .option('--json', 'answer in JSON; progress is not shown')
+    .action(run)
+}
+
+async function run(file: string, inputs: string[], options: Options): Promise<void> {
+  const pipeline = withOptions(readPipeline(file), options)
+  const files = runFiles(options.db ?? databaseOf(pipeline.folder, pipeline.name))
+  const results = options.out ?? files.results
+  const current = await startRun({ pipeline, files, inputs })
+  if (!options.json) print(greeting(pipeline, current))
+  const screen = options.json ? null : show(current)
+  const stopListening = listen(current, (text) =>
+    screen ? screen.note(text) : process.stderr.write(`${text}\n`),
+  )
+  let failure: unknown = null
+  try {
+    await current.daemon.finished
+  } catch (error) {
+    failure = error
+  }
+  stopListening()
+  await current.daemon.close()
+  await screen?.stop()
+  current.record.flush()
+  try {
+    if (failure !== null) throw failure
+    await report(pipeline, current, files, results, options)
+  } finally {
+    await current.close()
+  }
+}
+
+/** --gpu and --set over what the file says. */
+function withOptions(pipeline: Pipeline, { gpu = [], set = [] }: Options): Pipeline {
+  const gpus = gpu.map((size, index) => {
+    const memoryBytes = parseBytes(size)
+    const own = pipeline.gpus[index] ?? pipeline.gpus[0]
+    if (!own)
+      throw new SchedulerError(
+        'BAD_VALUE',
+        '--gpu changes the memory of a device; the pipeline has none under gpus.',
+      )
+    return { ...own, id: pipeline.gpus[index] ? own.id : `${own.id}${index}`, memoryBytes }
+  })
+  const settings = set.map((text) => {
+    const match = /^policy\.(\w+)=(.*)$/.exec(text)
+    if (!match)
+      throw new SchedulerError(
+        'BAD_VALUE',
+        `--set "${text}" is not policy.KEY=VALUE, such as policy.maxWait=60s.`,
+      )
+    return [match[1]!, match[2]!] as const
+  })
+  const policy = { ...pipeline.policy, ...Object.fromEntries(settings) }
+  parsePolicy(policy)
+  return { ...pipeline, gpus: gpus.length > 0 ? gpus : pipeline.gpus, policy }
+}
+
+function greeting(pipeline: Pipeline, { items, addedCount, reapedCount, daemon }: Run): string {
+  const budgets = daemon.state.devices.filter(({ budgetBytes }) => budgetBytes > 0)
+  const line = budgets.map(({ id, budgetBytes }) => `${id} up to ${formatBytes(budgetBytes)}`).join(', ')
+  const needs = daemon.state.models.reduce((sum, { model }) => sum + model.vramBytes, 0)
+  const known = items.length - addedCount
+  return [
+    `${pipeline.name}: ${items.length} items${known > 0 ? `, ${known} of them known from before` : ''}; ${daemon.state.models.length} models need ${formatBytes(needs)}; ${line}`,
+    ...(reapedCount > 0
+      ? [`${reapedCount} processes of an earlier run were still there and have been stopped.`]
+      : []),
+  ].join('\n')
+}
+
+interface Screen {
+  note: (text: string) => void
+  stop: () => Promise<void>
+}
+
+/** Paints progress on a terminal, or writes a line now and then. */
+function show(current: Run): Screen {
+  const painter = new TerminalPainter(process.stderr)
+  let isOver = false
+  const paint = async () => {
+    const startedAtMs = Date.now()
+    painter.paint(await progressOf(current, Date.now()))
+    return Math.max(process.stderr.isTTY ? paintMs : plainMs, 20 * (Date.now() - startedAtMs))
+  }
+  let wake = () => {}
+  const loop = (async () => {
+    while (!isOver) {
+      const pauseMs = await paint()
+      if (isOver) break
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, pauseMs)
+        wake = () => {
+          clearTimeout(timer)
+          resolve()
+        }
+      })
+    }
+  })()
+  const stop = async () => {
+    isOver = true
+    wake()
+    await loop
+    await paint()
+    painter.end()
+  }
+  return { note: (text) => painter.note(text), stop }
+}
+
+/** First signal: drain. Second: stop now. */
+function listen(current: Run, note: (text: string) => void): () => void {
+  let count = 0
+  const onSignal = () => {
+    count++
+    if (count > 1) return void current.daemon.close().then(() => process.exit(1))
+    note('Finishing what runs; the same command continues later. Again to stop at once.')
+    current.daemon.drain()
+  }
+  process.on('SIGINT', onSignal)
+  process.on('SIGTERM', onSignal)
+  return () => {
+    process.off('SIGINT', onSignal)
+    process.off('SIGTERM', onSignal)
+  }
+}
+
+async function report(
+  pipeline: Pipeline,
+  current: Run,
+  files: RunFiles,
+  results: string,
+  { json }: Options,
+): Promise<void> {
+  const items = await currentItems(current)
+  writeResults(results, pipeline, items)
+  const lines = [...readRecord(files.record)]
+  writeFileSync(files.timeline, drawTimeline(lines))
+  const summary = summarizeRun(lines)
+  const failed = items.filter(({ state }) => state === 'failed')
+  const openCount = items.filter(({ state }) =>
+    ['blocked', 'scheduled', 'ready', 'leased'].includes(state),
+  ).length
+  process.exitCode = failed.length > 0 || openCount > 0 ? 1 : 0
+  if (json)
+    return printJson({
+      ...summary,
+      failedCount: failed.length,
+      openCount,
+      results,
+      timeline: files.timeline,
+      database: files.database,
+    })
+  for (const table of gatherReport(pipeline, items)) printTable(table)
+  for (const { id, error } of failed.slice(0, 10)) print(`failed  ${id}: ${error?.message ?? 'no reason'}`)
+  if (failed.length > 10) print(`        and ${failed.length - 10} more: plimsoll items --state failed`)
+  if (failed.length > 0)
+    print(
+      `        what each worker printed: ${here(files.logs)}; again with: plimsoll retry --db ${here(files.database)}`,
+    )
+  print(figures(summary))
+  print(`timeline  ${here(files.timeline)}\nresults   ${here(results)}`)
+  if (current.record.fault) print(`The record is not complete: ${current.record.fault}`)
+  if (openCount > 0) print(`${openCount} items are left; the same command continues.`)
+}
+
+/** The items of this pipeline as it is now, and the children that fan-out made of them. */
+async function currentItems({ store, items }: Run): Promise<StoredItem[]> {
+  const ids = new Set(items.map(({ id }) => id))
+  return (await allItems(store)).filter(
+    ({ id, parentId }) => ids.has(id) || (parentId !== null && ids.has(parentId)),
+  )
+}
+
+function figures({
+  items,
+  batches,
+  loads,
+  evictions,
+  peakBookedBytes,
+  peakMeasuredBytes,
+  budgetBytes,
+  wallMs,
+  computeMs,
+  loadMs,
+}: RunSummary): string {
+  const measured = peakMeasuredBytes > 0 ? `, ${formatBytes(peakMeasuredBytes)} measured` : ''
+  return [
+    `${items} items in ${batches} batches, ${loads} loads, ${evictions} evictions`,
+    `peak memory ${formatBytes(peakBookedBytes)} booked${measured}, line ${formatBytes(budgetBytes)}`,
+    `wall ${formatMs(wallMs)}, compute ${formatMs(computeMs)}, loads ${formatMs(loadMs)}`,
+  ].join('\n')
+}
+
+function here(path: string): string {
+  return relative(process.cwd(), path) || path
+}

@@ -1,0 +1,214 @@
+// One scheduler to embed: the graph, the ledger and the policy in one object without processes, files or timers. The
+// caller runs the models: it asks for a batch, unloads and loads what the batch says, runs it and reports each item.
+// It is the daemon's core: the same `apply` and `decide`, over the same graph as the memory store.
+//
+//   submit ─▶ getNextBatch ─▶ (evict, load) markLoaded ─▶ run ─▶ complete or fail each item ─▶ getNextBatch …
+import { admit } from './admission.ts'
+import { apply } from './apply.ts'
+import { decide } from './decide.ts'
+import { SchedulerError } from './errors.ts'
+import type { Model, ModelId } from './model.ts'
+import { defaultPolicy, type Policy } from './policy.ts'
+import type { BatchId, Command, Reason, SchedulerEvent } from './protocol.ts'
+import { createState, type State } from './state.ts'
+import type { VramConfig } from './vram.ts'
+import { type ClaimedItem, WorkGraph } from './work-graph.ts'
+import { type ItemId, type NewItem, type NewItemOptions, newItem } from './work-item.ts'
+
+export interface GpuSchedulerOptions {
+  vram: VramConfig
+  models: readonly Model[]
+  policy?: Partial<Policy>
+  /** Batches that may run at once on the device. Default 1. */
+  slots?: number
+  /** Milliseconds since any fixed moment; ages and the wait bound are measured with it. */
+  clock: () => number
+}
+
+export interface NextBatch {
+  modelId: ModelId
+  items: ClaimedItem[]
+  /** Models to unload before, and to load before this batch, in this order; their memory is booked already. */
+  evictions: ModelId[]
+  loads: ModelId[]
+  reason: Reason
+}
+
+interface RunningBatch {
+  id: BatchId
+  token: string
+  startedAtMs: number
+  openCount: number
+  failedCount: number
+}
+
+const deviceId = 'gpu'
+
+export class GpuScheduler {
+  readonly #state: State
+  readonly #graph = new WorkGraph()
+  readonly #clock: () => number
+  readonly #batchByItem = new Map<ItemId, RunningBatch>()
+
+  constructor({ vram, models, policy, slots = 1, clock }: GpuSchedulerOptions) {
+    const { totalBytes: capacityBytes, safetyFactor: safetyRatio } = vram
+    this.#state = createState(models, [{ id: deviceId, kind: 'static', capacityBytes, safetyRatio, slots }], {
+      ...defaultPolicy,
+      ...policy,
+    })
+    this.#clock = clock
+  }
+
+  /** Adds an item, or a graph of items at once, and returns the ids. A known id changes nothing.
+   * Throws UNKNOWN_MODEL, NEVER_FITS, UNKNOWN_DEPENDENCY, CYCLE; then nothing was added. */
+  submit(...items: NewItemOptions[]): ItemId[] {
+    const complete: NewItem[] = items.map(newItem)
+    admit(
+      this.#state,
+      complete.map(({ modelId }) => modelId),
+    )
+    this.#graph.submit(complete, this.#clock())
+    this.#showQueues()
+    return complete.map(({ id }) => id)
+  }
+
+  /** Says that something items wait for is there: an item of ours, or anything that has a name, before or after
+   * the items that wait for it are submitted. */
+  resolveDependency(id: ItemId, output: unknown = null): void {
+    if (this.#batchByItem.has(id)) this.complete(id, output)
+    else this.#graph.resolve(id, output, this.#clock())
+    this.#showQueues()
+  }
+
+  /** The next batch of at most `maxBatchSize` items, or null: nothing is ready, or every slot is busy. */
+  getNextBatch(maxBatchSize = Number.POSITIVE_INFINITY): NextBatch | null {
+    const evictions: ModelId[] = []
+    const loads: ModelId[] = []
+    for (;;) {
+      const nowMs = this.#clock()
+      const { command } = decide(this.#state, nowMs)
+      if (!command) return null
+      this.#tell({ type: 'command-issued', atMs: nowMs, command })
+      if (command.type === 'run-batch') {
+        const items = this.#claim(command, maxBatchSize, nowMs)
+        if (items) return { modelId: command.modelId, items, evictions, loads, reason: command.reason }
+      } else if (command.type === 'start-load') {
+        // The caller loads before it runs the batch; until markLoaded tells the time, the expected one stands.
+        const { loadMs } = this.#state.modelById.get(command.modelId)!
+        const { instanceId, modelId } = command
+        this.#tell({
+          type: 'load-finished',
+          atMs: nowMs,
+          instanceId,
+          loadMs,
+          residentBytes: null,
+          maxBatch: null,
+        })
+        loads.push(modelId)
+      } else if (command.type === 'stop-instance') {
+        this.#tell({ type: 'memory-released', atMs: nowMs, instanceId: command.instanceId })
+        evictions.push(command.modelId)
+      }
+    }
+  }
+
+  /** How long a load really took: later decisions count with it. */
+  markLoaded(modelId: ModelId, loadMs: number): void {
+    this.#state.loads.markLoaded(modelId, loadMs)
+  }
+
+  /** Ends an item well. Its dependents become ready. Throws STALE_TOKEN for an item that is not running. */
+  complete(id: ItemId, output: unknown = null): void {
+    const batch = this.#running(id)
+    this.#graph.finish(batch.token, [{ type: 'done', id, output }], this.#clock())
+    this.#answered(id, batch)
+  }
+
+  /** Ends an attempt: the item is ready again after `retryInMs` while attempts are left, else it is dead and its
+   * dependents follow their edge policies. */
+  fail(id: ItemId, error: Error | string, { retryable = true, retryInMs = 0 } = {}): void {
+    const batch = this.#running(id)
+    const message = typeof error === 'string' ? error : error.message
+    const nowMs = this.#clock()
+    const failure = { code: 'RUN_FAILED', message }
+    this.#graph.finish(
+      batch.token,
+      [{ type: 'fail', id, error: failure, retryable, retryAtMs: nowMs + retryInMs }],
+      nowMs,
+    )
+    batch.failedCount++
+    this.#answered(id, batch)
+  }
+
+  /** Items that have not ended: blocked, ready or running. */
+  totalPending(): number {
+    return this.#graph.totalPending
+  }
+
+  residentModels(): ModelId[] {
+    return this.#state.models.filter(({ instances }) => instances.length > 0).map(({ model }) => model.id)
+  }
+
+  #claim(
+    command: Extract<Command, { type: 'run-batch' }>,
+    maxBatchSize: number,
+    nowMs: number,
+  ): ClaimedItem[] | null {
+    const { batchId, modelId, order } = command
+    const maxCount = Math.min(command.maxCount, maxBatchSize)
+    const { token, items } = this.#graph.claim(
+      { modelId, maxCount, order, leaseMs: Number.POSITIVE_INFINITY },
+      nowMs,
+    )
+    this.#tell({ type: 'batch-claimed', atMs: nowMs, batchId, itemCount: items.length })
+    this.#showQueues()
+    if (items.length === 0) return null
+    const batch: RunningBatch = {
+      id: batchId,
+      token,
+      startedAtMs: nowMs,
+      openCount: items.length,
+      failedCount: 0,
+    }
+    for (const { id } of items) this.#batchByItem.set(id, batch)
+    return items
+  }
+
+  #running(id: ItemId): RunningBatch {
+    const batch = this.#batchByItem.get(id)
+    if (batch) return batch
+    throw new SchedulerError(
+      'STALE_TOKEN',
+      `Item "${id}" is not running. Report each item of a batch once.`,
+      { id },
+    )
+  }
+
+  #answered(id: ItemId, batch: RunningBatch): void {
+    this.#batchByItem.delete(id)
+    if (--batch.openCount === 0) {
+      const atMs = this.#clock()
+      const { id: batchId, failedCount, startedAtMs } = batch
+      this.#tell({
+        type: 'batch-finished',
+        atMs,
+        batchId,
+        failedCount,
+        runMs: atMs - startedAtMs,
+        peakBytes: null,
+      })
+    }
+    this.#showQueues()
+  }
+
+  #showQueues(): void {
+    const nowMs = this.#clock()
+    this.#graph.sweep(nowMs)
+    const heads = this.#graph.changedHeads()
+    if (heads.length > 0) this.#tell({ type: 'queue-changed', atMs: nowMs, heads })
+  }
+
+  #tell(event: SchedulerEvent): void {
+    apply(this.#state, event)
+  }
+}

@@ -1,0 +1,57 @@
+// Where a run keeps its files: a database, and beside it, by the same name, everything else.
+//
+//   .plimsoll/archive.db             items, results (SQLite)
+//   .plimsoll/archive.runners.jsonl  processes that were started, so that the next start reaps what a kill -9 left
+//   .plimsoll/archive.record.jsonl   events and decisions
+//   .plimsoll/archive.results.jsonl  results, one source a line
+//   .plimsoll/archive.timeline.svg   the picture
+//   .plimsoll/archive.logs/          what each worker printed
+import { existsSync, globSync } from 'node:fs'
+import { basename, dirname, join, resolve } from 'node:path'
+import { SchedulerError } from '../core/errors.ts'
+
+export interface RunFiles {
+  database: string
+  runners: string
+  record: string
+  results: string
+  timeline: string
+  logs: string
+}
+
+export function runFiles(database: string): RunFiles {
+  const stem = join(dirname(resolve(database)), basename(database).replace(/\.(db|sqlite)$/, ''))
+  return {
+    database: resolve(database),
+    runners: `${stem}.runners.jsonl`,
+    record: `${stem}.record.jsonl`,
+    results: `${stem}.results.jsonl`,
+    timeline: `${stem}.timeline.svg`,
+    logs: `${stem}.logs`,
+  }
+}
+
+/** A pipeline's database: `.plimsoll/<name>.db` beside its file. */
+export function databaseOf(folder: string, pipelineName: string): string {
+  return join(folder, '.plimsoll', `${pipelineName}.db`)
+}
+
+/** The database that a command means: `--db`, or the only one under `.plimsoll` here or one level of folders below. */
+export function findDatabase(db: string | undefined): RunFiles {
+  if (db !== undefined) {
+    if (!existsSync(db))
+      throw new SchedulerError(
+        'BAD_VALUE',
+        `There is no database "${db}". \`plimsoll run PIPELINE\` makes one.`,
+      )
+    return runFiles(db)
+  }
+  const found = globSync(['.plimsoll/*.db', '*/.plimsoll/*.db', 'examples/*/.plimsoll/*.db'])
+  if (found.length === 1) return runFiles(found[0]!)
+  const choice =
+    found.length === 0 ? 'none was found here' : `there are ${found.length}: ${found.sort().join(', ')}`
+  throw new SchedulerError(
+    'BAD_VALUE',
+    `Which database? ${choice}. Name it with --db FILE; \`plimsoll run PIPELINE\` makes one beside the pipeline.`,
+  )
+}

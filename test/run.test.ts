@@ -1,0 +1,259 @@
+// The whole command with small real workers: what is written wrong, what workers do wrong, kills and second runs.
+import assert from 'node:assert/strict'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { after, test } from 'node:test'
+
+const bin = resolve(import.meta.dirname, '../bin/plimsoll')
+const root = mkdtempSync(join(tmpdir(), 'plimsoll-run-'))
+after(() => rmSync(root, { recursive: true, force: true }))
+
+let folderCount = 0
+
+/** A folder with a pipeline over the texts one, two and three, and the workers it names. */
+function project(models: string, steps: string, workers: Record<string, string> = {}): string {
+  const folder = join(root, String(++folderCount))
+  mkdirSync(join(folder, 'texts'), { recursive: true })
+  for (const text of ['one', 'two', 'three']) writeFileSync(join(folder, 'texts', `${text}.txt`), text)
+  for (const [file, content] of Object.entries(workers)) writeFileSync(join(folder, file), content)
+  const head = 'name: small\ngpus:\n  - { name: ram, kind: host, memory: 1GB }\n'
+  const sources = 'sources:\n  texts: { files: "texts/*.txt" }\n'
+  writeFileSync(join(folder, 'pipeline.yaml'), `${head}models:\n${models}${sources}steps:\n${steps}`)
+  return folder
+}
+
+const echo = 'export async function load() {}\nexport async function run(inputs) { return inputs }\n'
+const oneModel = '  echo: { module: echo.js, vram: 200MB, loadTime: 100ms }\n'
+const oneStep = '  say: { source: texts, model: echo, input: { name: "${source.name}" } }\n'
+
+function plimsoll(folder: string, ...args: string[]) {
+  const { status, stdout, stderr } = spawnSync(bin, args, { cwd: folder, encoding: 'utf8', timeout: 60_000 })
+  return { status, stdout, stderr, all: stdout + stderr }
+}
+
+function results(folder: string): { sourceId: string }[] {
+  const lines = readFileSync(join(folder, '.plimsoll/small.results.jsonl'), 'utf8').trim().split('\n')
+  return lines.map((line) => JSON.parse(line))
+}
+
+test('runs a pipeline, writes its results and its picture, and runs nothing twice', () => {
+  const folder = project(oneModel, oneStep, { 'echo.js': echo })
+  const first = plimsoll(folder, 'run', 'pipeline.yaml', '--json')
+  assert.equal(first.status, 0, first.all)
+  const answer = JSON.parse(first.stdout)
+  assert.equal(answer.items, 3)
+  assert.match(readFileSync(answer.timeline, 'utf8'), /^<svg/)
+  assert.equal(results(folder).length, 3)
+  const second = plimsoll(folder, 'run', 'pipeline.yaml')
+  assert.equal(second.status, 0, second.all)
+  assert.match(second.stdout, /3 of them known from before/)
+  writeFileSync(join(folder, 'texts', 'four.txt'), 'four')
+  plimsoll(folder, 'run', 'pipeline.yaml')
+  assert.equal(results(folder).length, 4)
+  const exported = plimsoll(folder, 'export')
+    .stdout.trim()
+    .split('\n')
+    .map((line) => JSON.parse(line))
+  assert.deepEqual(
+    exported.map(({ attempt }) => attempt),
+    [1, 1, 1, 1],
+    'only the new one ran',
+  )
+})
+
+const wrong: [string, string, string, RegExp][] = [
+  [
+    'an unknown model',
+    oneModel,
+    '  say: { source: texts, model: ecko, input: {} }\n',
+    /pipeline\.yaml:8.*"ecko".*echo/s,
+  ],
+  [
+    'a missing module',
+    '  echo: { module: nowhere.js, vram: 1MB }\n',
+    oneStep,
+    /pipeline\.yaml:5.*nowhere\.js/s,
+  ],
+  [
+    'a wrong unit',
+    '  echo: { module: echo.js, vram: 200 apples }\n',
+    oneStep,
+    /pipeline\.yaml:5.*200 apples/s,
+  ],
+  ['a model that never fits', '  echo: { module: echo.js, vram: 2GB }\n', oneStep, /2 GB.*900 MB/s],
+  [
+    'a cycle',
+    oneModel,
+    '  a: { source: texts, model: echo, input: "${b}" }\n  b: { source: texts, model: echo, input: "${a}" }\n',
+    /a → b → a|b → a → b/,
+  ],
+  [
+    'a name that nothing has',
+    oneModel,
+    '  say: { source: texts, model: echo, input: "${sorce.name}" }\n',
+    /sorce.*source/s,
+  ],
+  ['YAML that is not closed', oneModel, '  say: { source: texts, model: echo\n', /pipeline\.yaml:\d+/],
+]
+
+for (const [what, models, steps, message] of wrong) {
+  test(`refuses ${what} with a sentence and code 2`, () => {
+    const folder = project(models, steps, { 'echo.js': echo })
+    const { status, stderr, stdout } = plimsoll(folder, 'run', 'pipeline.yaml')
+    assert.equal(status, 2, stderr + stdout)
+    assert.match(stderr, message)
+    assert.doesNotMatch(stderr, /\n\s+at /, 'no stack')
+  })
+}
+
+test('refuses a file that is not there, an input that matches nothing and options that make no sense', () => {
+  const folder = project(oneModel, oneStep, { 'echo.js': echo })
+  const cases: [string[], RegExp][] = [
+    [['run', 'nothing.yaml'], /nothing\.yaml/],
+    [['run', 'pipeline.yaml', 'nothing/*.txt'], /nothing\/\*\.txt/],
+    [['run', 'pipeline.yaml', '--gpu', '12 apples'], /12 apples/],
+    [['run', 'pipeline.yaml', '--set', 'policy.hysteria=2'], /hysteria/],
+    [['fly'], /fly/],
+    [['items', '--state', 'sleeping'], /sleeping/],
+  ]
+  for (const [args, message] of cases) {
+    const { status, all } = plimsoll(folder, ...args)
+    assert.equal(status, 2, `${args.join(' ')}: ${all}`)
+    assert.match(all, message)
+  }
+})
+
+/** A worker that does `what` at `when` (load, or run for the text "two"). */
+function badWorker(when: 'load' | 'run', what: string): string {
+  const act = `async function act() { ${what} }\n`
+  return when === 'load'
+    ? `${act}export async function load() { await act() }\nexport async function run(inputs) { return inputs }\n`
+    : `${act}export async function load() {}\nexport async function run(inputs) { const out = []; for (const each of inputs) out.push(each.name === 'two.txt' ? await act() : each); return out }\n`
+}
+
+const retries =
+  '  say: { source: texts, model: echo, input: { name: "${source.name}" }, retries: 0, timeout: 1s }\n'
+const single = '  echo: { module: echo.js, vram: 200MB, loadTime: 100ms, batch: { max: 1 } }\n'
+
+test('fails the items of a model that cannot be loaded, with the reason of the worker', () => {
+  const folder = project(single, retries, {
+    'echo.js': badWorker('load', "throw new Error('no weights here')"),
+  })
+  const { status, all } = plimsoll(folder, 'run', 'pipeline.yaml')
+  assert.equal(status, 1, all)
+  assert.match(all, /no weights here/)
+})
+
+for (const [what, code, message] of [
+  ['dies while loading', badWorker('load', 'process.exit(3)'), /code 3/],
+  ['dies in a batch', badWorker('run', 'process.exit(4)'), /code 4/],
+  ['throws in a batch', badWorker('run', "throw new Error('cannot read two')"), /cannot read two/],
+  [
+    'hangs in a batch',
+    badWorker('run', 'await new Promise(() => setInterval(() => {}, 1000))'),
+    /1 s|1000 ms/,
+  ],
+] as const) {
+  test(`a worker that ${what} fails what it had, with a reason, and nothing else`, () => {
+    const folder = project(single, retries, { 'echo.js': code })
+    const { status, all } = plimsoll(folder, 'run', 'pipeline.yaml')
+    assert.equal(status, 1, all)
+    assert.match(all, message)
+    if (!what.includes('loading'))
+      assert.equal(JSON.parse(plimsoll(folder, 'items', '--state', 'done', '--json').stdout).length, 2)
+    writeFileSync(join(folder, 'echo.js'), echo)
+  })
+}
+
+test('what failed is run again after retry, with a mended worker', () => {
+  const folder = project(single, retries, { 'echo.js': badWorker('run', "throw new Error('two is broken')") })
+  assert.equal(plimsoll(folder, 'run', 'pipeline.yaml').status, 1)
+  assert.match(plimsoll(folder, 'retry').stdout, /1 will be tried again/)
+  const { status, all } = plimsoll(folder, 'run', 'pipeline.yaml')
+  assert.equal(status, 1, all)
+  assert.match(all, /two is broken/)
+})
+
+test('a second run on the same database is refused while the first is on, and status can look', async () => {
+  const slow =
+    'export async function load() {}\nexport async function run() { await new Promise((wake) => setTimeout(wake, 60000)); return [] }\n'
+  const folder = project(single, oneStep, { 'echo.js': slow })
+  const child = spawn(bin, ['run', 'pipeline.yaml'], { cwd: folder, stdio: 'ignore' })
+  try {
+    await appears(folder, '.plimsoll/small.record.jsonl', /batch-claimed/)
+    const second = plimsoll(folder, 'run', 'pipeline.yaml')
+    assert.equal(second.status, 2, second.all)
+    assert.match(second.all, /small\.db/)
+    const status = plimsoll(folder, 'status', '--json')
+    assert.equal(status.status, 0, status.all)
+    assert.match(status.stdout, /leased/)
+  } finally {
+    child.kill('SIGKILL')
+    await once(child, 'exit')
+  }
+})
+
+/** Waits until a file has what is looked for. */
+async function appears(folder: string, file: string, what: RegExp): Promise<void> {
+  const path = join(folder, file)
+  const isThere = () => existsSync(path) && what.test(readFileSync(path, 'utf8'))
+  while (!isThere()) await new Promise((wake) => setTimeout(wake, 50))
+}
+
+test('Ctrl-C finishes the running batch, and the same command does the rest', async () => {
+  const slow =
+    'export async function load() {}\nexport async function run(inputs) { await new Promise((wake) => setTimeout(wake, 700)); return inputs }\n'
+  const folder = project(single, oneStep, { 'echo.js': slow })
+  const child = spawn(bin, ['run', 'pipeline.yaml'], { cwd: folder, stdio: 'ignore' })
+  await appears(folder, '.plimsoll/small.record.jsonl', /batch-claimed/)
+  child.kill('SIGINT')
+  const [code] = await once(child, 'exit')
+  assert.equal(code, 1)
+  const done = JSON.parse(plimsoll(folder, 'items', '--state', 'done', '--json').stdout)
+  assert.equal(done.length, 1, 'the batch that ran was recorded')
+  assert.equal(plimsoll(folder, 'run', 'pipeline.yaml').status, 0)
+  assert.equal(results(folder).length, 3)
+})
+
+test('a database that is damaged or is no database is refused and left as it is', () => {
+  const folder = project(oneModel, oneStep, { 'echo.js': echo })
+  plimsoll(folder, 'run', 'pipeline.yaml')
+  const file = join(folder, '.plimsoll/small.db')
+  truncateSync(file, 5000)
+  for (const content of [readFileSync(file), Buffer.from('This is a letter to my aunt.')]) {
+    writeFileSync(file, content)
+    const { status, all } = plimsoll(folder, 'run', 'pipeline.yaml')
+    assert.equal(status, 2, all)
+    assert.match(all, /small\.db/)
+    assert.deepEqual(readFileSync(file), content)
+  }
+})
+
+test('cancels what waits, and says what is not there', () => {
+  const folder = project(single, retries, { 'echo.js': badWorker('run', "throw new Error('two is broken')") })
+  plimsoll(folder, 'run', 'pipeline.yaml')
+  plimsoll(folder, 'retry')
+  const [item] = JSON.parse(plimsoll(folder, 'items', '--state', 'ready', '--json').stdout)
+  assert.match(plimsoll(folder, 'cancel', item.id).stdout, /1 cancelled/)
+  const unknown = plimsoll(folder, 'result', 'nobody')
+  assert.equal(unknown.status, 2)
+  assert.match(unknown.all, /nobody/)
+  assert.match(plimsoll(folder, 'result', item.id).stdout, /cancelled/)
+})
+
+test('doctor says what the machine has', () => {
+  const { status, stdout } = plimsoll(root, 'doctor')
+  assert.equal(status, 0, stdout)
+  assert.match(stdout, /Node: v2/)
+})
