@@ -8,10 +8,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { mediaModels } from '../src/core/model.ts'
+import { readPipeline } from '../src/pipelines/pipeline.ts'
 import type { FromWorker, ToWorker } from '../src/runners/protocol.ts'
 
 const example = fileURLToPath(new URL('../examples/video', import.meta.url))
-const helper = fileURLToPath(new URL('../workers/python', import.meta.url))
+const pipeline = readPipeline(join(example, 'pipeline.yaml'))
 const folder = mkdtempSync(join(tmpdir(), 'plimsoll-video-'))
 after(() => rmSync(folder, { recursive: true, force: true }))
 
@@ -36,6 +38,45 @@ const workers: Record<string, { input: object; answer: string[] }> = {
 
 test('python3 is there in CI', { skip: process.env.CI ? false : 'not in CI' }, () => {
   assert.ok(python, 'The workers of examples/video are not tested without python3: install it where CI runs.')
+})
+
+test('the pipeline is valid and declares what the seed declares', () => {
+  const { models, gpus } = pipeline
+  for (const seed of mediaModels) {
+    const declared = models.find(({ id }) => id === seed.id.toLowerCase())
+    assert.deepEqual(declared, { ...seed, id: seed.id.toLowerCase() })
+  }
+  const neededBytes = models.reduce((sum, { vramBytes }) => sum + vramBytes, 0)
+  assert.equal(neededBytes, 14e9)
+  assert.ok(neededBytes <= gpus[0]!.memoryBytes * gpus[0]!.safetyRatio)
+})
+
+test('the summary waits for what was heard and seen, and for no embedding', () => {
+  const needs = Object.fromEntries([...pipeline.steps].map(([name, step]) => [name, [...step.needs.keys()]]))
+  assert.deepEqual(needs, {
+    probe: [],
+    speech: ['probe'],
+    whisper: ['speech'],
+    sound: ['probe'],
+    clap: ['sound'],
+    frames: ['probe'],
+    looks: ['frames'],
+    clips: ['probe'],
+    actions: ['clips'],
+    summary: ['probe', 'whisper', 'clap', 'actions'],
+  })
+})
+
+test('a video without sound or pictures still gets a summary', () => {
+  const { input } = pipeline.steps.get('summary')!
+  const scope = {
+    source: { name: 'a.mp4' },
+    probe: { durationMs: 9000 },
+    whisper: null,
+    clap: null,
+    actions: null,
+  }
+  assert.deepEqual(input.evaluate(scope), { ...workers.qwen3!.input, clips: null })
 })
 
 test('every Python file of the example compiles', needsPython, () => {
@@ -98,18 +139,21 @@ for (const [name, { input, answer }] of Object.entries(workers)) {
 
 test('a long take is cut at its scenes, into equal parts of at most ten seconds', needsPython, () => {
   const cases = [
-    { changes: [], duration: 400, spans: [[0, 400]] },
-    { changes: [4000], duration: 9000, spans: [[0, 4000], [4000, 9000]] }, // biome-ignore format: a row for each case
-    { changes: [300, 4000, 4900, 8500], duration: 9000, spans: [[0, 4000], [4000, 9000]] }, // biome-ignore format: the same
-    { changes: [], duration: 25_000, spans: [[0, 8333], [8333, 16_666], [16_666, 25_000]] }, // biome-ignore format: the same
+    { changes: [], duration: 400, spans: '0-400' },
+    { changes: [4000], duration: 9000, spans: '0-4000 4000-9000' },
+    { changes: [300, 4000, 4900, 8500], duration: 9000, spans: '0-4000 4000-9000' },
+    { changes: [], duration: 25_000, spans: '0-8333 8333-16666 16666-25000' },
   ]
   const script =
     'import json, sys, clips\nprint(json.dumps([clips.cut(*case) for case in json.load(sys.stdin)]))'
   const given = JSON.stringify(cases.map(({ changes, duration }) => [changes, duration]))
   const { stdout, stderr } = runPython(['-c', script], { PYTHONPATH: join(example, 'steps') }, given)
   assert.notEqual(stdout, '', stderr)
+  const found = (JSON.parse(stdout) as [number, number][][]).map((spans) =>
+    spans.map(([from, to]) => `${from}-${to}`).join(' '),
+  )
   assert.deepEqual(
-    JSON.parse(stdout),
+    found,
     cases.map(({ spans }) => spans),
   )
 })
@@ -170,11 +214,18 @@ function resultsOf(messages: FromWorker[]) {
   return messages.filter((message) => message.type === 'result')
 }
 
-/** Gives a worker all the lines and the end of its input, and reads what it said until it ended. */
+/** Starts a worker as the pipeline says and gives it all the lines; what it said until it ended. */
 function talk(name: string, environment: Record<string, string>, lines: ToWorker[]) {
   const input = lines.map((line) => `${JSON.stringify(line)}\n`).join('')
-  const script = join(example, 'workers', `${name}.py`)
-  const { status, stdout, stderr } = runPython([script], { PYTHONPATH: helper, ...environment }, input)
+  const spec = pipeline.runnerSpecs.get(name)!
+  assert.ok(spec.kind === 'command' && spec.argv[0] === 'python3')
+  const script = spec.argv.slice(1)
+  const { status, stdout, stderr } = runPython(
+    script,
+    { ...spec.environment, ...environment },
+    input,
+    spec.cwd,
+  )
   const messages = stdout.split('\n').filter((line) => line.startsWith('{'))
   assert.ok(messages.length > 0, `${name} said nothing; on standard error: ${stderr}`)
   return { status, messages: messages.map((line) => JSON.parse(line) as FromWorker) }
@@ -195,10 +246,10 @@ function stepAnswer(step: string, input: object) {
 }
 
 /** Leaves no compiled files in the repository; ends by itself when the worker hangs. */
-function runPython(argv: string[], environment: Record<string, string> = {}, input = '') {
+function runPython(argv: string[], environment: Record<string, string> = {}, input = '', cwd = folder) {
   const env = { ...process.env, PYTHONPYCACHEPREFIX: join(folder, 'compiled'), ...environment }
   const ended = spawnSync(python!, ['-S', ...argv], {
-    cwd: folder,
+    cwd,
     encoding: 'utf8',
     env,
     input,
