@@ -1,6 +1,6 @@
 // The whole command with small real workers: what is written wrong, what workers do wrong, kills and second runs.
 import assert from 'node:assert/strict'
-import { spawn, spawnSync } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import {
   existsSync,
@@ -77,7 +77,7 @@ const wrong: [string, string, string, RegExp][] = [
     'an unknown model',
     oneModel,
     '  say: { source: texts, model: ecko, input: {} }\n',
-    /pipeline\.yaml:8.*"ecko".*echo/s,
+    /pipeline\.yaml:9.*"ecko".*echo/s,
   ],
   [
     'a missing module',
@@ -191,7 +191,7 @@ test('a second run on the same database is refused while the first is on, and st
   const folder = project(single, oneStep, { 'echo.js': slow })
   const child = spawn(bin, ['run', 'pipeline.yaml'], { cwd: folder, stdio: 'ignore' })
   try {
-    await appears(folder, '.plimsoll/small.record.jsonl', /batch-claimed/)
+    await appears(child, folder, '.plimsoll/small.record.jsonl', /batch-claimed/)
     const second = plimsoll(folder, 'run', 'pipeline.yaml')
     assert.equal(second.status, 2, second.all)
     assert.match(second.all, /small\.db/)
@@ -205,18 +205,21 @@ test('a second run on the same database is refused while the first is on, and st
 })
 
 /** Waits until a file has what is looked for. */
-async function appears(folder: string, file: string, what: RegExp): Promise<void> {
+async function appears(child: ChildProcess, folder: string, file: string, what: RegExp): Promise<void> {
   const path = join(folder, file)
   const isThere = () => existsSync(path) && what.test(readFileSync(path, 'utf8'))
-  while (!isThere()) await new Promise((wake) => setTimeout(wake, 50))
+  while (!isThere()) {
+    assert.equal(child.exitCode, null, 'it is still running')
+    await new Promise((wake) => setTimeout(wake, 20))
+  }
 }
 
 test('Ctrl-C finishes the running batch, and the same command does the rest', async () => {
   const slow =
-    'export async function load() {}\nexport async function run(inputs) { await new Promise((wake) => setTimeout(wake, 700)); return inputs }\n'
+    'export async function load() {}\nexport async function run(inputs) { await new Promise((wake) => setTimeout(wake, 1500)); return inputs }\n'
   const folder = project(single, oneStep, { 'echo.js': slow })
   const child = spawn(bin, ['run', 'pipeline.yaml'], { cwd: folder, stdio: 'ignore' })
-  await appears(folder, '.plimsoll/small.record.jsonl', /batch-claimed/)
+  await appears(child, folder, '.plimsoll/small.record.jsonl', /batch-claimed/)
   child.kill('SIGINT')
   const [code] = await once(child, 'exit')
   assert.equal(code, 1)

@@ -19,12 +19,14 @@ export interface RunLine {
 
 export type RecordLine = RunLine | SchedulerEvent
 
-/** Lines that are held back until they are written together. */
+/** Lines are written together: so many, or those of so many ms. */
 const groupSize = 64
+const groupMs = 250
 
 export class RunRecord {
   readonly #file: string
   readonly #lines: string[] = []
+  #writtenAtMs = 0
   /** Why recording has stopped, or null. The run goes on without it. */
   fault: string | null = null
 
@@ -44,7 +46,9 @@ export class RunRecord {
 
   add(line: RecordLine): void {
     this.#lines.push(JSON.stringify(line))
-    if (this.#lines.length >= groupSize) this.flush()
+    if (this.#lines.length < groupSize && line.atMs - this.#writtenAtMs < groupMs) return
+    this.#writtenAtMs = line.atMs
+    this.flush()
   }
 
   flush(): void {
