@@ -56,7 +56,7 @@ function sumOfFirstLoads(record: string): number {
   for (const line of readRecord(record)) {
     if (line.type !== 'load-finished') continue
     const modelId = line.instanceId.replace(/-\d+$/, '')
-    if (!loadMsByModel.has(modelId)) loadMsByModel.set(modelId, line.loadMs)
+    if (!loadMsByModel.has(modelId)) loadMsByModel.set(modelId, line.loadMs ?? 0)
   }
   return [...loadMsByModel.values()].reduce((sum, each) => sum + each, 0)
 }

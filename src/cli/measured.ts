@@ -27,7 +27,7 @@ export function measureModels(record: Iterable<RecordLine>): Map<ModelId, Measur
       modelByInstance.set(line.command.instanceId, line.command.modelId)
     } else if (line.type === 'load-finished') {
       const model = of(line.instanceId)
-      model.loadMs += (line.loadMs - model.loadMs) / ++model.loads
+      model.loadMs += ((line.loadMs ?? 0) - model.loadMs) / ++model.loads
     } else if (line.type === 'memory-observed') {
       for (const [instanceId, bytes] of Object.entries(line.bytesByInstance)) {
         const model = of(instanceId)

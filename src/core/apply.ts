@@ -118,8 +118,8 @@ function loadFinished(state: State, event: EventOf<'load-finished'>): void {
   instance.measuredBytes = event.residentBytes
   instance.quotaCount = Math.ceil(model.readyCount / model.instances.length)
   if (device.loading === instance) device.loading = null
-  model.loadMs = learned(model.loadMs, model.loadCount, event.loadMs)
-  model.loadCount++
+  if (event.loadMs !== null) state.loads.markLoaded(model.model.id, event.loadMs)
+  model.loadMs = state.loads.estimatedLoadMs(model.model.id)
   model.loadFailureCount = 0
   model.loadError = null
 }

@@ -26,7 +26,8 @@ export type SchedulerEvent =
       type: 'load-finished'
       atMs: number
       instanceId: InstanceId
-      loadMs: number
+      /** null: not measured. */
+      loadMs: number | null
       residentBytes: number | null
       maxBatch: number | null
     }

@@ -10,7 +10,7 @@ import { SchedulerError } from './errors.ts'
 import type { Model, ModelId } from './model.ts'
 import { defaultPolicy, type Policy } from './policy.ts'
 import type { BatchId, Command, Reason, SchedulerEvent } from './protocol.ts'
-import { createState, type State } from './state.ts'
+import { createState, modelOf, type State } from './state.ts'
 import type { VramConfig } from './vram.ts'
 import { type ClaimedItem, WorkGraph } from './work-graph.ts'
 import { type ItemId, type NewItem, type NewItemOptions, newItem } from './work-item.ts'
@@ -93,14 +93,13 @@ export class GpuScheduler {
         const items = this.#claim(command, maxBatchSize, nowMs)
         if (items) return { modelId: command.modelId, items, evictions, loads, reason: command.reason }
       } else if (command.type === 'start-load') {
-        // The caller loads before it runs the batch; until markLoaded tells the time, the expected one stands.
-        const { loadMs } = this.#state.modelById.get(command.modelId)!
+        // The caller loads before it runs the batch; markLoaded tells how long it took.
         const { instanceId, modelId } = command
         this.#tell({
           type: 'load-finished',
           atMs: nowMs,
           instanceId,
-          loadMs,
+          loadMs: null,
           residentBytes: null,
           maxBatch: null,
         })
@@ -114,7 +113,9 @@ export class GpuScheduler {
 
   /** How long a load really took: later decisions count with it. */
   markLoaded(modelId: ModelId, loadMs: number): void {
+    const model = modelOf(this.#state, modelId)
     this.#state.loads.markLoaded(modelId, loadMs)
+    model.loadMs = this.#state.loads.estimatedLoadMs(modelId)
   }
 
   /** Ends an item well. Its dependents become ready. Throws STALE_TOKEN for an item that is not running. */

@@ -4,6 +4,7 @@
 
 import { SchedulerError } from './errors.ts'
 import type { Model, ModelId } from './model.ts'
+import { ModelStateManager } from './model-state.ts'
 import type { Policy } from './policy.ts'
 import type { BatchId, DeviceId, InstanceId } from './protocol.ts'
 import type { LevelHead } from './queue-head.ts'
@@ -18,6 +19,8 @@ export interface State {
   readonly deviceById: Map<DeviceId, DeviceState>
   readonly instanceById: Map<InstanceId, InstanceState>
   readonly batchById: Map<BatchId, Batch>
+  /** How long loads take. */
+  readonly loads: ModelStateManager
   /** No new work is started. */
   isDraining: boolean
   /** Numbers of the next instance and batch. */
@@ -34,9 +37,8 @@ export interface ModelState {
   waitsOn: readonly { modelId: ModelId; count: number }[]
   /** Items that batches are being claimed for right now. */
   claimingCount: number
-  /** Expected load, ms: declared until measured, then an average of what was measured. */
+  /** Expected load, ms: what `State.loads` says. */
   loadMs: number
-  loadCount: number
   /** Instances that are not being stopped, on any device, in the order of their start. */
   readonly instances: InstanceState[]
   /** Batches running now. */
@@ -146,6 +148,7 @@ export function createState(
     deviceById: new Map(deviceStates.map((each) => [each.id, each])),
     instanceById: new Map(),
     batchById: new Map(),
+    loads: new ModelStateManager(models),
     isDraining: false,
     nextInstance: 1,
     nextBatch: 1,
@@ -168,7 +171,6 @@ function createModelState(model: Model): ModelState {
     waitsOn: [],
     claimingCount: 0,
     loadMs: model.loadMs,
-    loadCount: 0,
     instances: [],
     runningCount: 0,
     loadFailureCount: 0,

@@ -77,6 +77,23 @@ export interface NewItem {
   deadlineAtMs: number | null
 }
 
+/** An item with what has become of it. */
+export interface StoredItem extends NewItem {
+  /** Order of submission, from 1. */
+  sequence: number
+  state: ItemState
+  /** The fan-out item that this one was made by, or null. */
+  parentId: ItemId | null
+  output: unknown
+  /** Why it failed, was skipped or last failed. */
+  error: ItemError | null
+  attempt: number
+  submittedAtMs: number
+  readyAtMs: number | null
+  startedAtMs: number | null
+  endedAtMs: number | null
+}
+
 export type NewItemOptions = Partial<Omit<NewItem, 'dependencies'>> &
   Pick<NewItem, 'id' | 'modelId'> & { dependencies?: (ItemId | Dependency)[] }
 

@@ -6,6 +6,8 @@
 //   (2) A dependent whose last edge closed is released: an item with a step is shown to the resolver, which says run,
 //       skip, fail, finish, or expand into children that it then waits for.
 import type { ItemError } from '../core/errors.ts'
+import { askResolver, type Resolution, type ResolvedParent, type Resolver } from '../core/resolver.ts'
+import { checkGraph } from '../core/submission.ts'
 import {
   dependencyError,
   hasEnded,
@@ -26,8 +28,6 @@ import {
   toNewItem,
 } from './sqlite-rows.ts'
 import { policies, stateNumber } from './sqlite-schema.ts'
-import type { Resolution, ResolvedParent, Resolver } from './store.ts'
-import { checkGraph } from './submission.ts'
 
 export interface Numbers {
   seq: number
@@ -185,7 +185,7 @@ export class SqliteGraph {
 
   /** (2) */
   #release(row: ItemRow, nowMs: number, ends: End[]): void {
-    const resolution = row.step === null || !this.#resolver ? null : this.#resolve(row)
+    const resolution = askResolver(this.#resolver, row, () => this.#look(row))
     if (resolution === null || resolution.type === 'run') {
       if (resolution) this.#query.setInput.run(json(resolution.input), row.seq)
       this.makeReady(row, nowMs)
@@ -208,15 +208,9 @@ export class SqliteGraph {
     } else this.#expand(row, resolution, nowMs)
   }
 
-  #resolve(row: ItemRow): Resolution {
-    const item = toNewItem(first<FullRow>(this.#query.fullBySeq, row.seq)!)
-    const parents = all<FullRow>(this.#query.parents, row.seq).map(toParent)
-    try {
-      return this.#resolver!(item, parents)
-    } catch (error) {
-      const { code = 'BAD_EXPRESSION', message } = error as { code?: string; message: string }
-      return { type: 'fail', error: { code, message } }
-    }
+  #look({ seq }: ItemRow) {
+    const item = toNewItem(first<FullRow>(this.#query.fullBySeq, seq)!)
+    return { item, parents: all<FullRow>(this.#query.parents, seq).map(toParent) }
   }
 
   /** The children are parents of the item that made them: it waits for them, and is asked again. */

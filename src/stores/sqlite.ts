@@ -3,6 +3,7 @@
 // a promise said is on disk. One process owns a database; others may read beside it.
 import type { DatabaseSync } from 'node:sqlite'
 import { type ItemError, SchedulerError } from '../core/errors.ts'
+import { leaseExpired } from '../core/lease.ts'
 import { hasEnded, type ItemId, itemStates, type NewItem } from '../core/work-item.ts'
 import { Counts } from './counts.ts'
 import { SqliteGraph } from './sqlite-graph.ts'
@@ -366,9 +367,8 @@ class SqliteStore extends SqliteReader implements Store {
         }
         changedCount++
         this.#let(row.token!, 1)
-        const error = { code: 'LEASE_EXPIRED', message: 'no sign of life came in time' }
         if (row.attempt < row.max_attempts) this.#graph.giveBack(row, row.attempt)
-        else this.#graph.end(row, 'failed', null, error, nowMs)
+        else this.#graph.end(row, 'failed', null, leaseExpired, nowMs)
       }
       for (const row of all<ItemRow>(this.query.due, nowMs)) {
         changedCount++

@@ -11,9 +11,14 @@
 //      inside a level. A batch never mixes interactive and other items.
 //  (6) Time is an argument. The store has no clock, no timer and no chance.
 import type { ItemError } from '../core/errors.ts'
+import type { Claim, ClaimRequest, Outcome } from '../core/lease.ts'
 import type { ModelId } from '../core/model.ts'
-import type { ClaimOrder, QueueHead } from '../core/queue-head.ts'
-import type { ItemId, ItemState, NewItem } from '../core/work-item.ts'
+import type { QueueHead } from '../core/queue-head.ts'
+import type { ItemId, ItemState, NewItem, StoredItem } from '../core/work-item.ts'
+
+export type { Claim, ClaimedItem, ClaimRequest, Outcome } from '../core/lease.ts'
+export type { Resolution, ResolvedParent, Resolver } from '../core/resolver.ts'
+export type { StoredItem } from '../core/work-item.ts'
 
 export interface Store {
   readonly supports: {
@@ -53,54 +58,6 @@ export interface Store {
   close(): Promise<void>
 }
 
-export interface ClaimRequest {
-  modelId: ModelId
-  /** From 1. */
-  maxCount: number
-  order: ClaimOrder
-  leaseMs: number
-}
-
-export interface Claim {
-  /** Fences this claim's items; unique for the life of the store. */
-  token: string
-  items: ClaimedItem[]
-}
-
-export interface ClaimedItem {
-  id: ItemId
-  input: unknown
-  priority: number
-  /** From 1. */
-  attempt: number
-  timeoutMs: number | null
-  step: string | null
-  sourceId: string | null
-}
-
-export type Outcome =
-  | { type: 'done'; id: ItemId; output: unknown }
-  /** Tried again at `retryAtMs` while attempts are left and `retryable`; else dead, and dependents follow their edge policy. */
-  | { type: 'fail'; id: ItemId; error: ItemError; retryable: boolean; retryAtMs: number }
-  /** Back to the front of its queue; the attempt does not count. */
-  | { type: 'release'; id: ItemId }
-
-export interface StoredItem extends NewItem {
-  /** Order of submission, from 1. */
-  sequence: number
-  state: ItemState
-  /** The fan-out item that this one was made by, or null. */
-  parentId: ItemId | null
-  output: unknown
-  /** Why it failed, was skipped or last failed. */
-  error: ItemError | null
-  attempt: number
-  submittedAtMs: number
-  readyAtMs: number | null
-  startedAtMs: number | null
-  endedAtMs: number | null
-}
-
 export interface ListQuery {
   state?: ItemState
   step?: string
@@ -123,34 +80,6 @@ export interface StoreEvent {
 export interface StoreStats {
   groups: { step: string | null; modelId: ModelId; state: ItemState; count: number }[]
 }
-
-/**
- * Asked when an item with a `step` is released (its dependencies have ended, or it has none), inside the transaction;
- * pure: the same item and parents give the same answer. What it throws is a failure of that item alone (BAD_EXPRESSION).
- */
-export type Resolver = (item: NewItem, parents: ResolvedParent[]) => Resolution
-
-export interface ResolvedParent {
-  id: ItemId
-  modelId: ModelId
-  step: string | null
-  sourceId: string | null
-  source: unknown
-  state: ItemState
-  /** null unless done. */
-  output: unknown
-}
-
-export type Resolution =
-  | { type: 'run'; input: unknown }
-  /** Ends as skipped; dependents see null. */
-  | { type: 'skip'; reason: string }
-  | { type: 'fail'; error: ItemError }
-  /** Ends as done without a runner. */
-  | { type: 'finish'; output: unknown }
-  /** Submits children (their dependencies may be anything known); the item stays blocked until all have ended,
-   * and is then asked again with the children among its parents, in their order. */
-  | { type: 'expand'; items: NewItem[]; policy: 'fail' | 'skip' | 'continue' }
 
 /** Every item of a store, in the order of submission. */
 export async function allItems(

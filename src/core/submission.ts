@@ -1,7 +1,7 @@
 // What is checked before a graph of items is added: every dependency is known or comes with it, and none waits for itself
 // over any path.
-import { SchedulerError } from '../core/errors.ts'
-import type { ItemId, NewItem } from '../core/work-item.ts'
+import { SchedulerError } from './errors.ts'
+import type { ItemId, NewItem } from './work-item.ts'
 
 /** The items that are new, each once, in their order. Throws UNKNOWN_DEPENDENCY, or CYCLE with the path. */
 export function checkGraph(items: readonly NewItem[], isKnown: (id: ItemId) => boolean): NewItem[] {

@@ -1,0 +1,34 @@
+// How often models were loaded and how long it took: what the decisions expect of the next load. A declared time stands
+// until the first load has been measured; then a running average, which follows a disk that becomes slower.
+import { learned } from './estimates.ts'
+import type { Model, ModelId } from './model.ts'
+
+interface ModelLoads {
+  expectedMs: number
+  loadCount: number
+}
+
+export class ModelStateManager {
+  readonly #loads: Map<ModelId, ModelLoads>
+
+  constructor(models: readonly Model[]) {
+    this.#loads = new Map(models.map(({ id, loadMs }) => [id, { expectedMs: loadMs, loadCount: 0 }]))
+  }
+
+  /** A load took so long, ms. */
+  markLoaded(modelId: ModelId, loadMs: number): void {
+    const loads = this.#loads.get(modelId)
+    if (!loads) return
+    loads.expectedMs = learned(loads.expectedMs, loads.loadCount, loadMs)
+    loads.loadCount++
+  }
+
+  /** Expected load, ms; 0 for a model that is not known. */
+  estimatedLoadMs(modelId: ModelId): number {
+    return this.#loads.get(modelId)?.expectedMs ?? 0
+  }
+
+  loadCount(modelId: ModelId): number {
+    return this.#loads.get(modelId)?.loadCount ?? 0
+  }
+}

@@ -1,0 +1,111 @@
+// Memory by permits, for programs that bring their own queue: whoever holds a permit may use so many bytes. First come,
+// first served: a large request is not overtaken by small ones behind it. What can never fit is refused at once.
+//
+//   using permit = await vram.acquire('4.5GB', { signal })
+import { SchedulerError } from './errors.ts'
+import { formatBytes, parseBytes } from './units.ts'
+import { VramConfig } from './vram.ts'
+
+export interface VramPermit extends Disposable {
+  readonly bytes: number
+  /** Gives the bytes back. A second call does nothing. */
+  release(): void
+}
+
+interface Waiter {
+  bytes: number
+  grant: () => void
+}
+
+export class VramSemaphore {
+  readonly totalBytes: number
+  #availableBytes: number
+  /** In the order of their requests; those that gave up are taken out. */
+  readonly #waiters = new Set<Waiter>()
+
+  /** Of all bytes, or of what a VramConfig lets promise. */
+  constructor(total: string | number | VramConfig) {
+    this.totalBytes = total instanceof VramConfig ? total.usableBytes : parseBytes(total)
+    this.#availableBytes = this.totalBytes
+  }
+
+  get availableBytes(): number {
+    return this.#availableBytes
+  }
+
+  get waitingCount(): number {
+    return this.#waiters.size
+  }
+
+  /** Waits its turn. Rejects with NEVER_FITS, BAD_VALUE, or ABORTED when the signal comes first. */
+  async acquire(size: string | number, { signal }: { signal?: AbortSignal } = {}): Promise<VramPermit> {
+    const bytes = parseBytes(size)
+    if (signal?.aborted) throw aborted(bytes, signal)
+    const permit = this.tryAcquire(bytes)
+    return permit ?? this.#wait(bytes, signal)
+  }
+
+  /** A permit now, or null. Does not overtake those who wait. Throws NEVER_FITS, BAD_VALUE. */
+  tryAcquire(size: string | number): VramPermit | null {
+    const bytes = parseBytes(size)
+    if (bytes > this.totalBytes) {
+      throw new SchedulerError(
+        'NEVER_FITS',
+        `${formatBytes(bytes)} were asked for; there are ${formatBytes(this.totalBytes)} in all. Ask for less.`,
+        {
+          neededBytes: bytes,
+          offeredBytes: this.totalBytes,
+        },
+      )
+    }
+    return this.#waiters.size === 0 && bytes <= this.#availableBytes ? this.#grant(bytes) : null
+  }
+
+  #wait(bytes: number, signal: AbortSignal | undefined): Promise<VramPermit> {
+    return new Promise((resolve, reject) => {
+      const giveUp = () => {
+        this.#waiters.delete(waiter)
+        reject(aborted(bytes, signal!))
+        this.#serve() // who stood behind it may be next
+      }
+      const waiter: Waiter = {
+        bytes,
+        grant: () => {
+          signal?.removeEventListener('abort', giveUp)
+          resolve(this.#grant(bytes))
+        },
+      }
+      this.#waiters.add(waiter)
+      signal?.addEventListener('abort', giveUp, { once: true })
+    })
+  }
+
+  #grant(bytes: number): VramPermit {
+    this.#availableBytes -= bytes
+    let isHeld = true
+    const release = () => {
+      if (!isHeld) return
+      isHeld = false
+      this.#availableBytes += bytes
+      this.#serve()
+    }
+    return { bytes, release, [Symbol.dispose]: release }
+  }
+
+  #serve(): void {
+    for (const waiter of this.#waiters) {
+      if (waiter.bytes > this.#availableBytes) return
+      this.#waiters.delete(waiter)
+      waiter.grant()
+    }
+  }
+}
+
+function aborted(bytes: number, signal: AbortSignal): SchedulerError {
+  return new SchedulerError(
+    'ABORTED',
+    `The request for ${formatBytes(bytes)} was given up before its turn.`,
+    { bytes },
+    signal.reason,
+  )
+}

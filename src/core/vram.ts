@@ -1,0 +1,59 @@
+// The memory of one device as people say it: how much there is, and the share that may be promised.
+import { SchedulerError } from './errors.ts'
+import { leastBytes, type Model } from './model.ts'
+import { formatBytes, parseBytes } from './units.ts'
+
+export type VramOptions = ({ totalGb: number } | { total: string | number }) & {
+  /** Share of the total that may be promised, above 0 to 1. Default 0.9, from the seed: drivers and fragments need the rest. */
+  safetyFactor?: number
+}
+
+export class VramConfig {
+  readonly totalBytes: number
+  readonly safetyFactor: number
+
+  /** Throws BAD_VALUE. */
+  constructor(options: VramOptions) {
+    this.totalBytes = 'totalGb' in options ? Math.round(options.totalGb * 1e9) : parseBytes(options.total)
+    this.safetyFactor = options.safetyFactor ?? 0.9
+    if (!(this.totalBytes > 0 && Number.isFinite(this.totalBytes))) {
+      throw new SchedulerError(
+        'BAD_VALUE',
+        `A device of ${this.totalBytes} bytes holds nothing; give its memory, such as totalGb: 16.`,
+      )
+    }
+    if (!(this.safetyFactor > 0 && this.safetyFactor <= 1)) {
+      throw new SchedulerError(
+        'BAD_VALUE',
+        `safetyFactor is ${this.safetyFactor}; it must be above 0 and at most 1.`,
+      )
+    }
+  }
+
+  /** What may be promised. */
+  get usableBytes(): number {
+    return Math.floor(this.totalBytes * this.safetyFactor)
+  }
+
+  canFit(model: Model): boolean {
+    return leastBytes(model) <= this.usableBytes
+  }
+
+  /** Throws NEVER_FITS with the numbers. */
+  assertFits(model: Model): void {
+    if (!this.canFit(model)) throw neverFits(model.id, leastBytes(model), this)
+  }
+}
+
+/** `Model "sdxl" needs 26 GB; the largest device offers 14.4 GB (16 GB × 0.9). …` */
+export function neverFits(
+  modelId: string,
+  neededBytes: number,
+  { usableBytes, totalBytes, safetyFactor }: Pick<VramConfig, 'usableBytes' | 'totalBytes' | 'safetyFactor'>,
+): SchedulerError {
+  return new SchedulerError(
+    'NEVER_FITS',
+    `Model "${modelId}" needs ${formatBytes(neededBytes)}; the largest device offers ${formatBytes(usableBytes)} (${formatBytes(totalBytes)} × ${safetyFactor}). Use a smaller variant, a larger device or a higher safety.`,
+    { modelId, neededBytes, offeredBytes: usableBytes },
+  )
+}

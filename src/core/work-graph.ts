@@ -1,0 +1,395 @@
+// Items and their dependencies in memory: the same rules as in SQL (stores/store.ts), without time, chance or disk.
+//
+//   (1) An ended item tells each dependent that still waits: a good end, or a bad one on an edge `continue`, closes the
+//       edge; a bad one fails, cancels or skips the dependent by the edge's policy.
+//   (2) A dependent whose last edge closed is released: an item with a step is shown to the resolver, which says run,
+//       skip, fail, finish, or expand into children that it then waits for.
+//
+// Submission and release cost O(edges) of the item, whatever the size of the graph. Ends spread through a work list, not
+// by recursion, so a chain may be a million long. Ended items stay until the graph goes.
+import { type ItemError, SchedulerError } from './errors.ts'
+import { type Claim, type ClaimRequest, leaseExpired, type Outcome } from './lease.ts'
+import { ModelQueues, outside } from './model-queues.ts'
+import type { QueueHead } from './queue-head.ts'
+import { askResolver, type Resolver } from './resolver.ts'
+import { checkGraph } from './submission.ts'
+import {
+  dependencyError,
+  type EdgePolicy,
+  hasEnded,
+  type ItemId,
+  type ItemState,
+  type NewItem,
+  newItem,
+  satisfies,
+} from './work-item.ts'
+import {
+  badParent,
+  createNode,
+  type End,
+  inherited,
+  type LiveClaim,
+  toParent,
+  type WorkNode,
+} from './work-node.ts'
+
+export type { ClaimedItem } from './lease.ts'
+
+export interface WorkGraphOptions {
+  /** Asked about items with a step. Without one they run as they are. */
+  resolver?: Resolver | null
+  /** Told of every change of state, in order. */
+  onChange?: ((node: WorkNode, nowMs: number) => void) | null
+}
+
+export class WorkGraph {
+  readonly #resolver: Resolver | null
+  readonly #onChange: WorkGraphOptions['onChange']
+  readonly #nodes = new Map<ItemId, WorkNode>()
+  readonly #queues = new ModelQueues()
+  readonly #claims = new Map<string, LiveClaim>()
+  readonly #scheduled = new Set<WorkNode>()
+  #sequence = 0
+  #turn = 0
+  #claimNumber = 0
+  #endedCount = 0
+
+  constructor({ resolver = null, onChange = null }: WorkGraphOptions = {}) {
+    this.#resolver = resolver
+    this.#onChange = onChange
+  }
+
+  /** Items that have not ended. */
+  get totalPending(): number {
+    return this.#nodes.size - this.#endedCount
+  }
+
+  get(id: ItemId): WorkNode | null {
+    return this.#nodes.get(id) ?? null
+  }
+
+  /** In the order of submission. */
+  nodes(): IterableIterator<WorkNode> {
+    return this.#nodes.values()
+  }
+
+  /** All or nothing; a known id changes nothing. Throws UNKNOWN_DEPENDENCY, CYCLE. */
+  submit(items: readonly NewItem[], nowMs: number): { addedCount: number; knownCount: number } {
+    const added = this.#add(items, null, nowMs)
+    this.#settle(added, nowMs)
+    return { addedCount: added.length, knownCount: items.length - added.length }
+  }
+
+  #add(items: readonly NewItem[], maker: WorkNode | null, nowMs: number): WorkNode[] {
+    const fresh = checkGraph(items, (id) => this.#nodes.has(id))
+    const added = fresh.map((item) => this.#createNode(item, maker, nowMs))
+    for (const node of added) {
+      for (const { id, policy } of node.item.dependencies) this.#connect(this.#nodes.get(id)!, node, policy)
+      this.#enter(node, 'blocked', nowMs)
+    }
+    return added
+  }
+
+  #createNode(item: NewItem, maker: WorkNode | null, nowMs: number): WorkNode {
+    const node = createNode(item, this.#queues.of(item.modelId), ++this.#sequence, maker, nowMs)
+    this.#nodes.set(item.id, node)
+    if (maker) maker.made.push(node)
+    return node
+  }
+
+  #connect(parent: WorkNode, child: WorkNode, policy: EdgePolicy): void {
+    if (child.parents.some(({ node }) => node === parent)) return
+    parent.children.push({ node: child, policy })
+    child.parents.push({ node: parent, policy })
+    if (!hasEnded(parent.state)) this.#openEdge(child, parent, 1)
+  }
+
+  #openEdge(child: WorkNode, parent: WorkNode, count: 1 | -1): void {
+    child.openCount += count
+    this.#queues.countEdge(child.queue, parent.queue, count)
+  }
+
+  /** Blocked items that are new: those whose parents ended badly end too, those that wait for nothing are released. */
+  #settle(nodes: readonly WorkNode[], nowMs: number): void {
+    const ends: End[] = []
+    for (const node of nodes) {
+      if (node.state !== 'blocked') continue
+      const bad = badParent(node)
+      if (bad) ends.push(inherited(node, bad.node, bad.policy))
+      else if (node.openCount === 0) this.#release(node, nowMs, ends)
+      this.#spread(ends, nowMs)
+    }
+  }
+
+  #spread(ends: End[], nowMs: number): void {
+    for (let index = 0; index < ends.length; index++) {
+      const end = ends[index]!
+      if (!hasEnded(end.node.state)) this.#end(end, null, nowMs, ends)
+    }
+    ends.length = 0
+  }
+
+  /** (1) */
+  #end({ node, state, error }: End, output: unknown, nowMs: number, ends: End[]): void {
+    this.#leave(node)
+    node.output = output
+    node.error = error
+    node.endedAtMs = nowMs
+    this.#enter(node, state, nowMs)
+    for (const { node: child, policy } of node.children) {
+      if (child.state !== 'blocked') continue
+      this.#openEdge(child, node, -1)
+      if (!satisfies(state) && policy !== 'continue') ends.push(inherited(child, node, policy))
+      else if (child.openCount === 0) this.#release(child, nowMs, ends)
+    }
+    if (state !== 'cancelled' && state !== 'failed') return
+    for (const made of node.made)
+      ends.push({ node: made, state: 'cancelled', error: dependencyError(node.item.id, null) })
+  }
+
+  /** (2) */
+  #release(node: WorkNode, nowMs: number, ends: End[]): void {
+    const resolution = askResolver(this.#resolver, node.item, () => ({
+      item: node.item,
+      parents: node.parents.map((edge) => toParent(edge.node)),
+    }))
+    if (resolution === null || resolution.type === 'run') {
+      if (resolution) node.input = resolution.input
+      this.#makeReady(node, nowMs)
+    } else if (resolution.type === 'skip') {
+      this.#end(
+        { node, state: 'skipped', error: { code: 'SKIPPED', message: resolution.reason } },
+        null,
+        nowMs,
+        ends,
+      )
+    } else if (resolution.type === 'fail') {
+      this.#end({ node, state: 'failed', error: resolution.error }, null, nowMs, ends)
+    } else if (resolution.type === 'finish' || resolution.items.length === 0) {
+      const output = resolution.type === 'finish' ? resolution.output : []
+      this.#end({ node, state: 'done', error: null }, output, nowMs, ends)
+    } else {
+      // The children are parents of the item that made them: it waits for them, and is asked again.
+      const made = this.#add(resolution.items, node, nowMs)
+      for (const child of made) this.#connect(child, node, resolution.policy)
+      this.#settle(made, nowMs)
+    }
+  }
+
+  #makeReady(node: WorkNode, nowMs: number): void {
+    this.#leave(node)
+    node.readyAtMs = nowMs
+    node.turn = ++this.#turn
+    this.#enter(node, 'ready', nowMs)
+  }
+
+  #giveBack(node: WorkNode, attempt: number, nowMs: number): void {
+    this.#leave(node)
+    node.attempt = attempt
+    this.#enter(node, 'ready', nowMs)
+  }
+
+  #leave(node: WorkNode): void {
+    const { state, queue } = node
+    if (state === 'ready') queue.ready.remove(node)
+    else if (state === 'leased') {
+      const claim = node.claim!
+      claim.nodes.delete(node)
+      if (claim.nodes.size === 0) this.#claims.delete(claim.token)
+      node.claim = null
+    } else if (state === 'scheduled') {
+      this.#scheduled.delete(node)
+      queue.blockedCount--
+    } else if (state === 'blocked') {
+      queue.blockedCount--
+      // It ends although edges are open: they count no more.
+      for (const { node: parent } of node.parents)
+        if (!hasEnded(parent.state)) this.#queues.countEdge(queue, parent.queue, -1)
+    } else this.#endedCount--
+    this.#queues.touch(queue)
+  }
+
+  #enter(node: WorkNode, state: ItemState, nowMs: number): void {
+    node.state = state
+    if (state === 'ready') node.queue.ready.push(node)
+    else if (state === 'blocked' || state === 'scheduled') node.queue.blockedCount++
+    else if (state !== 'leased') this.#endedCount++
+    this.#queues.touch(node.queue)
+    this.#onChange?.(node, nowMs)
+  }
+
+  /** Heads of the queues that changed since the last call, by model id. */
+  changedHeads(): QueueHead[] {
+    return this.#queues.changedHeads()
+  }
+
+  /** Heads of all queues that have items ready or waiting, by model id. */
+  heads(): QueueHead[] {
+    return this.#queues.heads()
+  }
+
+  claim({ modelId, maxCount, order, leaseMs }: ClaimRequest, nowMs: number): Claim {
+    const claim: LiveClaim = { token: `${++this.#claimNumber}`, nodes: new Set(), untilMs: nowMs + leaseMs }
+    const queue = this.#queues.of(modelId)
+    const taken = queue.ready.take(maxCount, order)
+    if (taken.length > 0) this.#claims.set(claim.token, claim)
+    const items = taken.map((node) => {
+      claim.nodes.add(node)
+      node.claim = claim
+      node.attempt++
+      node.startedAtMs = nowMs
+      this.#enter(node, 'leased', nowMs)
+      const { id, timeoutMs, step, sourceId } = node.item
+      return {
+        id,
+        input: node.input,
+        priority: node.priority,
+        attempt: node.attempt,
+        timeoutMs,
+        step,
+        sourceId,
+      }
+    })
+    return { token: claim.token, items }
+  }
+
+  /** False: at least one item of the claim is no longer held. */
+  heartbeat(token: string, leaseMs: number, nowMs: number): boolean {
+    const claim = this.#claims.get(token)
+    if (claim) claim.untilMs = nowMs + leaseMs
+    return claim !== undefined
+  }
+
+  finish(
+    token: string,
+    outcomes: readonly Outcome[],
+    nowMs: number,
+  ): { accepted: ItemId[]; stale: ItemId[] } {
+    const accepted: ItemId[] = []
+    const stale: ItemId[] = []
+    for (const outcome of outcomes) {
+      const node = this.#nodes.get(outcome.id)
+      if (node?.claim?.token === token) {
+        this.#record(node, outcome, nowMs)
+        accepted.push(outcome.id)
+      } else stale.push(outcome.id)
+    }
+    return { accepted, stale }
+  }
+
+  #record(node: WorkNode, outcome: Outcome, nowMs: number): void {
+    if (outcome.type === 'done') this.#finishNode(node, 'done', outcome.output, null, nowMs)
+    else if (outcome.type === 'release') this.#giveBack(node, node.attempt - 1, nowMs)
+    else if (outcome.retryable && node.attempt < node.item.maxAttempts) {
+      this.#leave(node)
+      node.error = outcome.error
+      node.dueAtMs = outcome.retryAtMs
+      this.#scheduled.add(node)
+      this.#enter(node, 'scheduled', nowMs)
+    } else this.#finishNode(node, 'failed', null, outcome.error, nowMs)
+  }
+
+  #finishNode(
+    node: WorkNode,
+    state: ItemState,
+    output: unknown,
+    error: ItemError | null,
+    nowMs: number,
+  ): void {
+    const ends: End[] = []
+    this.#end({ node, state, error }, output, nowMs, ends)
+    this.#spread(ends, nowMs)
+  }
+
+  /** Says that something is there: an item of ours that has not ended, or a name that later items will wait for. */
+  resolve(id: ItemId, output: unknown, nowMs: number): void {
+    const node = this.#nodes.get(id) ?? this.#createNode(newItem({ id, modelId: outside }), null, nowMs)
+    if (!hasEnded(node.state)) this.#finishNode(node, 'done', output, null, nowMs)
+  }
+
+  cancel(ids: readonly ItemId[], nowMs: number, cause: ItemError): number {
+    const nodes = this.#nodesOf(ids)
+    let cancelledCount = 0
+    const ends: End[] = nodes.map((node) => ({ node, state: 'cancelled', error: cause }))
+    for (let index = 0; index < ends.length; index++) {
+      const end = ends[index]!
+      if (hasEnded(end.node.state)) continue
+      if (end.state === 'cancelled') cancelledCount++
+      this.#end(end, null, nowMs, ends)
+    }
+    return cancelledCount
+  }
+
+  /** Failed or cancelled items are new, and with them what ended because of them. Answers how many. */
+  retry(ids: readonly ItemId[], nowMs: number): number {
+    const waiting = this.#nodesOf(ids).filter(({ state }) => state === 'failed' || state === 'cancelled')
+    const chosen = new Set<WorkNode>()
+    for (let node = waiting.pop(); node; node = waiting.pop()) {
+      if (chosen.has(node)) continue
+      chosen.add(node)
+      for (const { node: child } of node.children) {
+        if (child.error?.code === 'DEPENDENCY_FAILED' && hasEnded(child.state)) waiting.push(child)
+      }
+    }
+    const inOrder = [...chosen].sort((a, b) => a.sequence - b.sequence)
+    for (const node of inOrder) {
+      this.#leave(node)
+      Object.assign(node, {
+        attempt: 0,
+        output: null,
+        error: null,
+        startedAtMs: null,
+        endedAtMs: null,
+        openCount: 0,
+      })
+      this.#enter(node, 'blocked', nowMs)
+    }
+    for (const node of inOrder) {
+      for (const { node: parent } of node.parents)
+        if (!hasEnded(parent.state)) this.#openEdge(node, parent, 1)
+      for (const { node: child } of node.children) {
+        // One that had gone on without it, and still waits for others, waits for it again.
+        if (child.state === 'blocked' && !chosen.has(child)) this.#openEdge(child, node, 1)
+      }
+    }
+    this.#settle(inOrder, nowMs)
+    return inOrder.length
+  }
+
+  sweep(nowMs: number): { changedCount: number; nextAtMs: number | null } {
+    let changedCount = 0
+    let nextAtMs = Number.POSITIVE_INFINITY
+    for (const claim of [...this.#claims.values()]) {
+      if (claim.untilMs > nowMs) nextAtMs = Math.min(nextAtMs, claim.untilMs)
+      else changedCount += this.#expire(claim, nowMs)
+    }
+    const due = [...this.#scheduled].filter((node) => node.dueAtMs <= nowMs)
+    for (const node of due.sort((a, b) => a.dueAtMs - b.dueAtMs || a.sequence - b.sequence))
+      this.#makeReady(node, nowMs)
+    for (const { dueAtMs } of this.#scheduled) nextAtMs = Math.min(nextAtMs, dueAtMs)
+    return { changedCount: changedCount + due.length, nextAtMs: Number.isFinite(nextAtMs) ? nextAtMs : null }
+  }
+
+  #expire({ nodes }: LiveClaim, nowMs: number): number {
+    const expired = [...nodes].sort((a, b) => a.turn - b.turn)
+    for (const node of expired) {
+      if (node.attempt < node.item.maxAttempts) this.#giveBack(node, node.attempt, nowMs)
+      else this.#finishNode(node, 'failed', null, leaseExpired, nowMs)
+    }
+    return expired.length
+  }
+
+  releaseAll(nowMs: number): number {
+    const nodes = [...this.#claims.values()].flatMap((claim) => [...claim.nodes])
+    for (const node of nodes) this.#giveBack(node, node.attempt - 1, nowMs)
+    return nodes.length
+  }
+
+  #nodesOf(ids: readonly ItemId[]): WorkNode[] {
+    return ids.map((id) => {
+      const node = this.#nodes.get(id)
+      if (node) return node
+      throw new SchedulerError('UNKNOWN_ITEM', `No item is called "${id}".`, { id })
+    })
+  }
+}
