@@ -84,6 +84,7 @@ export class GpuScheduler {
   getNextBatch(maxBatchSize = Number.POSITIVE_INFINITY): NextBatch | null {
     const evictions: ModelId[] = []
     const loads: ModelId[] = []
+    this.#showQueues() // a retry may be due
     for (;;) {
       const nowMs = this.#clock()
       const { command } = decide(this.#state, nowMs)
