@@ -11,7 +11,8 @@ export function admit(state: State, modelIds: Iterable<ModelId>): void {
 
 function assertFits(state: State, { model }: ModelState): void {
   const neededBytes = leastBytes(model)
-  const best = state.devices.toSorted((a, b) => b.budgetBytes - a.budgetBytes)[0]
+  let best = state.devices[0]
+  for (const device of state.devices) if (best && device.budgetBytes > best.budgetBytes) best = device
   const {
     capacityBytes: totalBytes = 0,
     safetyRatio: safetyFactor = 1,

@@ -48,7 +48,7 @@ export class GpuScheduler {
   readonly #state: State
   readonly #graph = new WorkGraph()
   readonly #clock: () => number
-  readonly #batchByItem = new Map<ItemId, RunningBatch>()
+  readonly #batchByToken = new Map<string, RunningBatch>()
 
   constructor({ vram, models, policy, slots = 1, clock }: GpuSchedulerOptions) {
     const { totalBytes: capacityBytes, safetyFactor: safetyRatio } = vram
@@ -68,25 +68,23 @@ export class GpuScheduler {
       complete.map(({ modelId }) => modelId),
     )
     this.#graph.submit(complete, this.#clock())
-    this.#showQueues()
     return complete.map(({ id }) => id)
   }
 
   /** Says that something items wait for is there: an item of ours, or anything that has a name, before or after
    * the items that wait for it are submitted. */
   resolveDependency(id: ItemId, output: unknown = null): void {
-    if (this.#batchByItem.has(id)) this.complete(id, output)
+    if (this.#graph.tokenOf(id) !== null) this.complete(id, output)
     else this.#graph.resolve(id, output, this.#clock())
-    this.#showQueues()
   }
 
   /** The next batch of at most `maxBatchSize` items, or null: nothing is ready, or every slot is busy. */
   getNextBatch(maxBatchSize = Number.POSITIVE_INFINITY): NextBatch | null {
     const evictions: ModelId[] = []
     const loads: ModelId[] = []
-    this.#showQueues() // a retry may be due
     for (;;) {
       const nowMs = this.#clock()
+      this.#showQueues(nowMs)
       const { command } = decide(this.#state, nowMs)
       if (!command) return null
       this.#tell({ type: 'command-issued', atMs: nowMs, command })
@@ -123,7 +121,7 @@ export class GpuScheduler {
   complete(id: ItemId, output: unknown = null): void {
     const batch = this.#running(id)
     this.#graph.finish(batch.token, [{ type: 'done', id, output }], this.#clock())
-    this.#answered(id, batch)
+    this.#answered(batch)
   }
 
   /** Ends an attempt: the item is ready again after `retryInMs` while attempts are left, else it is dead and its
@@ -139,7 +137,7 @@ export class GpuScheduler {
       nowMs,
     )
     batch.failedCount++
-    this.#answered(id, batch)
+    this.#answered(batch)
   }
 
   /** Items that have not ended: blocked, ready or running. */
@@ -163,7 +161,6 @@ export class GpuScheduler {
       nowMs,
     )
     this.#tell({ type: 'batch-claimed', atMs: nowMs, batchId, itemCount: items.length })
-    this.#showQueues()
     if (items.length === 0) return null
     const batch: RunningBatch = {
       id: batchId,
@@ -172,12 +169,12 @@ export class GpuScheduler {
       openCount: items.length,
       failedCount: 0,
     }
-    for (const { id } of items) this.#batchByItem.set(id, batch)
+    this.#batchByToken.set(token, batch)
     return items
   }
 
   #running(id: ItemId): RunningBatch {
-    const batch = this.#batchByItem.get(id)
+    const batch = this.#batchByToken.get(this.#graph.tokenOf(id) ?? '')
     if (batch) return batch
     throw new SchedulerError(
       'STALE_TOKEN',
@@ -186,9 +183,9 @@ export class GpuScheduler {
     )
   }
 
-  #answered(id: ItemId, batch: RunningBatch): void {
-    this.#batchByItem.delete(id)
+  #answered(batch: RunningBatch): void {
     if (--batch.openCount === 0) {
+      this.#batchByToken.delete(batch.token)
       const atMs = this.#clock()
       const { id: batchId, failedCount, startedAtMs } = batch
       this.#tell({
@@ -200,11 +197,10 @@ export class GpuScheduler {
         peakBytes: null,
       })
     }
-    this.#showQueues()
   }
 
-  #showQueues(): void {
-    const nowMs = this.#clock()
+  /** What changed since the last decision, and retries that are due. */
+  #showQueues(nowMs: number): void {
     this.#graph.sweep(nowMs)
     const heads = this.#graph.changedHeads()
     if (heads.length > 0) this.#tell({ type: 'queue-changed', atMs: nowMs, heads })

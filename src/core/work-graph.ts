@@ -24,9 +24,11 @@ import {
   satisfies,
 } from './work-item.ts'
 import {
-  badParent,
+  append,
+  badEdge,
   createNode,
   type End,
+  held,
   inherited,
   type LiveClaim,
   toParent,
@@ -68,6 +70,11 @@ export class WorkGraph {
     return this.#nodes.get(id) ?? null
   }
 
+  /** The token of the claim that holds an item, or null. */
+  tokenOf(id: ItemId): string | null {
+    return this.#nodes.get(id)?.claim?.token ?? null
+  }
+
   /** In the order of submission. */
   nodes(): IterableIterator<WorkNode> {
     return this.#nodes.values()
@@ -93,14 +100,14 @@ export class WorkGraph {
   #createNode(item: NewItem, maker: WorkNode | null, nowMs: number): WorkNode {
     const node = createNode(item, this.#queues.of(item.modelId), ++this.#sequence, maker, nowMs)
     this.#nodes.set(item.id, node)
-    if (maker) maker.made.push(node)
+    if (maker) maker.made = append(maker.made, node)
     return node
   }
 
   #connect(parent: WorkNode, child: WorkNode, policy: EdgePolicy): void {
-    if (child.parents.some(({ node }) => node === parent)) return
-    parent.children.push({ node: child, policy })
-    child.parents.push({ node: parent, policy })
+    const edge = { parent, child, policy }
+    parent.children = append(parent.children, edge)
+    child.parents = append(child.parents, edge)
     if (!hasEnded(parent.state)) this.#openEdge(child, parent, 1)
   }
 
@@ -114,8 +121,8 @@ export class WorkGraph {
     const ends: End[] = []
     for (const node of nodes) {
       if (node.state !== 'blocked') continue
-      const bad = badParent(node)
-      if (bad) ends.push(inherited(node, bad.node, bad.policy))
+      const bad = badEdge(node)
+      if (bad) ends.push(inherited(bad))
       else if (node.openCount === 0) this.#release(node, nowMs, ends)
       this.#spread(ends, nowMs)
     }
@@ -136,10 +143,11 @@ export class WorkGraph {
     node.error = error
     node.endedAtMs = nowMs
     this.#enter(node, state, nowMs)
-    for (const { node: child, policy } of node.children) {
+    for (const edge of node.children) {
+      const { child, policy } = edge
       if (child.state !== 'blocked') continue
       this.#openEdge(child, node, -1)
-      if (!satisfies(state) && policy !== 'continue') ends.push(inherited(child, node, policy))
+      if (!satisfies(state) && policy !== 'continue') ends.push(inherited(edge))
       else if (child.openCount === 0) this.#release(child, nowMs, ends)
     }
     if (state !== 'cancelled' && state !== 'failed') return
@@ -151,7 +159,7 @@ export class WorkGraph {
   #release(node: WorkNode, nowMs: number, ends: End[]): void {
     const resolution = askResolver(this.#resolver, node.item, () => ({
       item: node.item,
-      parents: node.parents.map((edge) => toParent(edge.node)),
+      parents: node.parents.map((edge) => toParent(edge.parent)),
     }))
     if (resolution === null || resolution.type === 'run') {
       if (resolution) node.input = resolution.input
@@ -194,8 +202,7 @@ export class WorkGraph {
     if (state === 'ready') queue.ready.remove(node)
     else if (state === 'leased') {
       const claim = node.claim!
-      claim.nodes.delete(node)
-      if (claim.nodes.size === 0) this.#claims.delete(claim.token)
+      if (--claim.heldCount === 0) this.#claims.delete(claim.token)
       node.claim = null
     } else if (state === 'scheduled') {
       this.#scheduled.delete(node)
@@ -203,7 +210,7 @@ export class WorkGraph {
     } else if (state === 'blocked') {
       queue.blockedCount--
       // It ends although edges are open: they count no more.
-      for (const { node: parent } of node.parents)
+      for (const { parent } of node.parents)
         if (!hasEnded(parent.state)) this.#queues.countEdge(queue, parent.queue, -1)
     } else this.#endedCount--
     this.#queues.touch(queue)
@@ -229,12 +236,18 @@ export class WorkGraph {
   }
 
   claim({ modelId, maxCount, order, leaseMs }: ClaimRequest, nowMs: number): Claim {
-    const claim: LiveClaim = { token: `${++this.#claimNumber}`, nodes: new Set(), untilMs: nowMs + leaseMs }
+    const claim: LiveClaim = {
+      token: `${++this.#claimNumber}`,
+      nodes: [],
+      heldCount: 0,
+      untilMs: nowMs + leaseMs,
+    }
     const queue = this.#queues.of(modelId)
     const taken = queue.ready.take(maxCount, order)
     if (taken.length > 0) this.#claims.set(claim.token, claim)
     const items = taken.map((node) => {
-      claim.nodes.add(node)
+      claim.nodes.push(node)
+      claim.heldCount++
       node.claim = claim
       node.attempt++
       node.startedAtMs = nowMs
@@ -327,7 +340,7 @@ export class WorkGraph {
     for (let node = waiting.pop(); node; node = waiting.pop()) {
       if (chosen.has(node)) continue
       chosen.add(node)
-      for (const { node: child } of node.children) {
+      for (const { child } of node.children) {
         if (child.error?.code === 'DEPENDENCY_FAILED' && hasEnded(child.state)) waiting.push(child)
       }
     }
@@ -345,9 +358,8 @@ export class WorkGraph {
       this.#enter(node, 'blocked', nowMs)
     }
     for (const node of inOrder) {
-      for (const { node: parent } of node.parents)
-        if (!hasEnded(parent.state)) this.#openEdge(node, parent, 1)
-      for (const { node: child } of node.children) {
+      for (const { parent } of node.parents) if (!hasEnded(parent.state)) this.#openEdge(node, parent, 1)
+      for (const { child } of node.children) {
         // One that had gone on without it, and still waits for others, waits for it again.
         if (child.state === 'blocked' && !chosen.has(child)) this.#openEdge(child, node, 1)
       }
@@ -370,8 +382,8 @@ export class WorkGraph {
     return { changedCount: changedCount + due.length, nextAtMs: Number.isFinite(nextAtMs) ? nextAtMs : null }
   }
 
-  #expire({ nodes }: LiveClaim, nowMs: number): number {
-    const expired = [...nodes].sort((a, b) => a.turn - b.turn)
+  #expire(claim: LiveClaim, nowMs: number): number {
+    const expired = held(claim).sort((a, b) => a.turn - b.turn)
     for (const node of expired) {
       if (node.attempt < node.item.maxAttempts) this.#giveBack(node, node.attempt, nowMs)
       else this.#finishNode(node, 'failed', null, leaseExpired, nowMs)
@@ -380,7 +392,7 @@ export class WorkGraph {
   }
 
   releaseAll(nowMs: number): number {
-    const nodes = [...this.#claims.values()].flatMap((claim) => [...claim.nodes])
+    const nodes = [...this.#claims.values()].flatMap(held)
     for (const node of nodes) this.#giveBack(node, node.attempt - 1, nowMs)
     return nodes.length
   }

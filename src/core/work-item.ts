@@ -129,9 +129,7 @@ export function newItem(options: NewItemOptions): NewItem {
     modelId,
     input: options.input ?? null,
     priority,
-    dependencies: (dependencies ?? []).map((each) =>
-      typeof each === 'string' ? { id: each, policy: 'fail' } : each,
-    ),
+    dependencies: uniqueDependencies(dependencies ?? []),
     step: options.step ?? null,
     sourceId: options.sourceId ?? null,
     source: options.source ?? null,
@@ -139,6 +137,17 @@ export function newItem(options: NewItemOptions): NewItem {
     timeoutMs: options.timeoutMs ?? null,
     deadlineAtMs: options.deadlineAtMs ?? null,
   }
+}
+
+/** Each once; the first policy stands. */
+function uniqueDependencies(written: readonly (ItemId | Dependency)[]): Dependency[] {
+  const dependencies = written.map(
+    (each): Dependency => (typeof each === 'string' ? { id: each, policy: 'fail' } : each),
+  )
+  if (dependencies.length < 2) return dependencies
+  const byId = new Map<ItemId, Dependency>()
+  for (const each of dependencies) if (!byId.has(each.id)) byId.set(each.id, each)
+  return byId.size === dependencies.length ? dependencies : [...byId.values()]
 }
 
 /** The seed's id format: `<sourceId>_<Model>_<uuid>`. The caller brings the uuid: chance is an argument. */

@@ -21,9 +21,9 @@ export interface WorkNode {
   readonly submittedAtMs: number
   /** The fan-out item that made it. */
   readonly maker: WorkNode | null
-  readonly made: WorkNode[]
-  readonly parents: { node: WorkNode; policy: EdgePolicy }[]
-  readonly children: { node: WorkNode; policy: EdgePolicy }[]
+  made: readonly WorkNode[]
+  parents: readonly Edge[]
+  children: readonly Edge[]
   state: ItemState
   input: unknown
   output: unknown
@@ -43,10 +43,34 @@ export interface WorkNode {
   next: WorkNode | null
 }
 
+/** One object, in the lists of both its ends. */
+export interface Edge {
+  readonly parent: WorkNode
+  readonly child: WorkNode
+  readonly policy: EdgePolicy
+}
+
+/** Most items have no edges: they share one empty list. */
+const none: readonly never[] = []
+
+/** Appends; the first replaces the shared empty list. */
+export function append<T>(list: readonly T[], value: T): readonly T[] {
+  if (list.length === 0) return [value]
+  ;(list as T[]).push(value)
+  return list
+}
+
 export interface LiveClaim {
   readonly token: string
-  readonly nodes: Set<WorkNode>
+  /** As they were taken; those that it still holds say so themselves. */
+  readonly nodes: WorkNode[]
+  heldCount: number
   untilMs: number
+}
+
+/** The items that a claim still holds. */
+export function held(claim: LiveClaim): WorkNode[] {
+  return claim.nodes.filter((node) => node.claim === claim)
 }
 
 export interface End {
@@ -69,9 +93,9 @@ export function createNode(
     priority: item.priority,
     submittedAtMs: nowMs,
     maker,
-    made: [],
-    parents: [],
-    children: [],
+    made: none,
+    parents: none,
+    children: none,
     state: 'blocked',
     input: item.input,
     output: null,
@@ -90,14 +114,15 @@ export function createNode(
   }
 }
 
-export function badParent({ parents }: WorkNode): WorkNode['parents'][number] | undefined {
+/** The edge over which a bad end comes, or undefined. */
+export function badEdge({ parents }: WorkNode): Edge | undefined {
   return parents.find(
-    ({ node: { state }, policy }) => hasEnded(state) && !satisfies(state) && policy !== 'continue',
+    ({ parent: { state }, policy }) => hasEnded(state) && !satisfies(state) && policy !== 'continue',
   )
 }
 
 /** How a bad end passes an edge: fail keeps the kind of end (failed, cancelled), skip makes it skipped. */
-export function inherited(node: WorkNode, parent: WorkNode, policy: EdgePolicy): End {
+export function inherited({ child: node, parent, policy }: Edge): End {
   const state = policy === 'skip' ? 'skipped' : parent.state === 'cancelled' ? 'cancelled' : 'failed'
   return { node, state, error: dependencyError(parent.item.id, parent.error) }
 }

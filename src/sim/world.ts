@@ -1,0 +1,127 @@
+// Simulated devices and runners on virtual time: they obey commands and say later what became of them. They have no
+// rules of their own. Physics (docs/policy.md):
+//
+//   - a device has one memory lane: unloads and loads go through it one at a time, in the order they were asked for;
+//     an eviction takes the victim's unloadMs, then its bytes are back;
+//   - batches run beside the memory lane, in the device's slots, and are not interrupted;
+//   - what needs no device memory has no lane: it loads at once beside others;
+//   - load and run times may be spread around what the models say, by a seeded factor of mean 1.
+import { type Model, runMs } from '../core/model.ts'
+import type { Command, DeviceId, SchedulerEvent } from '../core/protocol.ts'
+import { type Random, spread } from './random.ts'
+
+type Happening = Extract<
+  SchedulerEvent,
+  { type: 'load-finished' | 'memory-released' | 'batch-finished' | 'timer-fired' }
+>
+
+export class World {
+  readonly #modelById: ReadonlyMap<string, Model>
+  readonly #random: Random
+  readonly #sigma: number
+  /** When the memory lane of a device is free. */
+  readonly #laneFreeAtMs = new Map<DeviceId, number>()
+  readonly #agenda = new Agenda()
+
+  constructor(models: readonly Model[], random: Random, sigma: number) {
+    this.#modelById = new Map(models.map((model) => [model.id, model]))
+    this.#random = random
+    this.#sigma = sigma
+  }
+
+  /** The next moment at which something happens; Infinity: nothing will. */
+  get nextAtMs(): number {
+    return this.#agenda.nextAtMs
+  }
+
+  /** What happens next. Events of one moment come in the order they were set going. */
+  take(): Happening {
+    return this.#agenda.take()
+  }
+
+  wakeAt(atMs: number): void {
+    this.#agenda.add({ type: 'timer-fired', atMs })
+  }
+
+  /** Bytes of the instance are back when the memory lane has got round to it. */
+  stop({ instanceId, modelId, deviceId }: Extract<Command, { type: 'stop-instance' }>, nowMs: number): void {
+    const model = this.#modelById.get(modelId)!
+    const atMs = this.#throughLane(deviceId, model, model.unloadMs, nowMs)
+    this.#agenda.add({ type: 'memory-released', atMs, instanceId })
+  }
+
+  load({ instanceId, modelId, deviceId }: Extract<Command, { type: 'start-load' }>, nowMs: number): void {
+    const model = this.#modelById.get(modelId)!
+    const loadMs = model.loadMs * spread(this.#random, this.#sigma)
+    const atMs = this.#throughLane(deviceId, model, loadMs, nowMs)
+    const nothingMeasured = { residentBytes: null, maxBatch: null }
+    this.#agenda.add({ type: 'load-finished', atMs, instanceId, loadMs, ...nothingMeasured })
+  }
+
+  /** `costMs`: the sum of the items' own costs, or null where the profile tells. */
+  run(
+    { batchId, modelId }: Extract<Command, { type: 'run-batch' }>,
+    itemCount: number,
+    costMs: number | null,
+    nowMs: number,
+  ): void {
+    const model = this.#modelById.get(modelId)!
+    const plainMs = costMs === null ? runMs(model, itemCount) : model.batch.overheadMs + costMs
+    const batchMs = plainMs * spread(this.#random, this.#sigma)
+    const rest = { failedCount: 0, runMs: batchMs, peakBytes: null }
+    this.#agenda.add({ type: 'batch-finished', atMs: nowMs + batchMs, batchId, ...rest })
+  }
+
+  #throughLane(deviceId: DeviceId, { vramBytes }: Model, tookMs: number, nowMs: number): number {
+    if (vramBytes === 0) return nowMs + tookMs
+    const endMs = Math.max(nowMs, this.#laneFreeAtMs.get(deviceId) ?? 0) + tookMs
+    this.#laneFreeAtMs.set(deviceId, endMs)
+    return endMs
+  }
+}
+
+/** Events to come: a binary heap by moment, then by the order in which they were added. */
+class Agenda {
+  readonly #heap: { event: Happening; number: number }[] = []
+  #number = 0
+
+  get nextAtMs(): number {
+    return this.#heap[0]?.event.atMs ?? Number.POSITIVE_INFINITY
+  }
+
+  add(event: Happening): void {
+    const heap = this.#heap
+    const entry = { event, number: this.#number++ }
+    let index = heap.length
+    heap.push(entry)
+    while (index > 0) {
+      const parent = (index - 1) >> 1
+      if (!isBefore(entry, heap[parent]!)) break
+      heap[index] = heap[parent]!
+      index = parent
+    }
+    heap[index] = entry
+  }
+
+  take(): Happening {
+    const heap = this.#heap
+    const first = heap[0]!
+    const last = heap.pop()!
+    if (heap.length === 0) return first.event
+    let index = 0
+    for (;;) {
+      let child = 2 * index + 1
+      if (child >= heap.length) break
+      if (child + 1 < heap.length && isBefore(heap[child + 1]!, heap[child]!)) child++
+      if (!isBefore(heap[child]!, last)) break
+      heap[index] = heap[child]!
+      index = child
+    }
+    heap[index] = last
+    return first.event
+  }
+}
+
+function isBefore(a: { event: Happening; number: number }, b: { event: Happening; number: number }): boolean {
+  return a.event.atMs < b.event.atMs || (a.event.atMs === b.event.atMs && a.number < b.number)
+}
