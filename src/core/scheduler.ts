@@ -48,7 +48,8 @@ export class GpuScheduler {
   readonly #state: State
   readonly #graph = new WorkGraph()
   readonly #clock: () => number
-  readonly #batchByToken = new Map<string, RunningBatch>()
+  /** At most one for each slot. */
+  readonly #running: RunningBatch[] = []
 
   constructor({ vram, models, policy, slots = 1, clock }: GpuSchedulerOptions) {
     const { totalBytes: capacityBytes, safetyFactor: safetyRatio } = vram
@@ -74,7 +75,7 @@ export class GpuScheduler {
   /** Says that something items wait for is there: an item of ours, or anything that has a name, before or after
    * the items that wait for it are submitted. */
   resolveDependency(id: ItemId, output: unknown = null): void {
-    if (this.#graph.tokenOf(id) !== null) this.complete(id, output)
+    if (this.#batchOf(id)) this.complete(id, output)
     else this.#graph.resolve(id, output, this.#clock())
   }
 
@@ -119,7 +120,7 @@ export class GpuScheduler {
 
   /** Ends an item well. Its dependents become ready. Throws STALE_TOKEN for an item that is not running. */
   complete(id: ItemId, output: unknown = null): void {
-    const batch = this.#running(id)
+    const batch = this.#runningBatch(id)
     this.#graph.finish(batch.token, [{ type: 'done', id, output }], this.#clock())
     this.#answered(batch)
   }
@@ -127,7 +128,7 @@ export class GpuScheduler {
   /** Ends an attempt: the item is ready again after `retryInMs` while attempts are left, else it is dead and its
    * dependents follow their edge policies. */
   fail(id: ItemId, error: Error | string, { retryable = true, retryInMs = 0 } = {}): void {
-    const batch = this.#running(id)
+    const batch = this.#runningBatch(id)
     const message = typeof error === 'string' ? error : error.message
     const nowMs = this.#clock()
     const failure = { code: 'RUN_FAILED', message }
@@ -169,12 +170,17 @@ export class GpuScheduler {
       openCount: items.length,
       failedCount: 0,
     }
-    this.#batchByToken.set(token, batch)
+    this.#running.push(batch)
     return items
   }
 
-  #running(id: ItemId): RunningBatch {
-    const batch = this.#batchByToken.get(this.#graph.tokenOf(id) ?? '')
+  #batchOf(id: ItemId): RunningBatch | undefined {
+    return this.#running.find(({ token }) => this.#graph.holds(token, id))
+  }
+
+  /** Throws STALE_TOKEN. */
+  #runningBatch(id: ItemId): RunningBatch {
+    const batch = this.#batchOf(id)
     if (batch) return batch
     throw new SchedulerError(
       'STALE_TOKEN',
@@ -185,7 +191,7 @@ export class GpuScheduler {
 
   #answered(batch: RunningBatch): void {
     if (--batch.openCount === 0) {
-      this.#batchByToken.delete(batch.token)
+      this.#running.splice(this.#running.indexOf(batch), 1)
       const atMs = this.#clock()
       const { id: batchId, failedCount, startedAtMs } = batch
       this.#tell({

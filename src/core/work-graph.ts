@@ -26,6 +26,7 @@ import {
 import {
   append,
   badEdge,
+  claimedItem,
   createNode,
   type End,
   held,
@@ -33,6 +34,7 @@ import {
   type LiveClaim,
   toParent,
   type WorkNode,
+  withDependents,
 } from './work-node.ts'
 
 export type { ClaimedItem } from './lease.ts'
@@ -70,9 +72,13 @@ export class WorkGraph {
     return this.#nodes.get(id) ?? null
   }
 
-  /** The token of the claim that holds an item, or null. */
-  tokenOf(id: ItemId): string | null {
-    return this.#nodes.get(id)?.claim?.token ?? null
+  /** Whether a claim holds an item. */
+  holds(token: string, id: ItemId): boolean {
+    const claim = this.#claims.get(token)
+    return (
+      claim !== undefined &&
+      (claim.nodes[claim.cursor]?.item.id === id || this.#nodes.get(id)?.claim === claim)
+    )
   }
 
   /** In the order of submission. */
@@ -240,6 +246,7 @@ export class WorkGraph {
       token: `${++this.#claimNumber}`,
       nodes: [],
       heldCount: 0,
+      cursor: 0,
       untilMs: nowMs + leaseMs,
     }
     const queue = this.#queues.of(modelId)
@@ -252,16 +259,7 @@ export class WorkGraph {
       node.attempt++
       node.startedAtMs = nowMs
       this.#enter(node, 'leased', nowMs)
-      const { id, timeoutMs, step, sourceId } = node.item
-      return {
-        id,
-        input: node.input,
-        priority: node.priority,
-        attempt: node.attempt,
-        timeoutMs,
-        step,
-        sourceId,
-      }
+      return claimedItem(node)
     })
     return { token: claim.token, items }
   }
@@ -281,13 +279,23 @@ export class WorkGraph {
     const accepted: ItemId[] = []
     const stale: ItemId[] = []
     for (const outcome of outcomes) {
-      const node = this.#nodes.get(outcome.id)
-      if (node?.claim?.token === token) {
+      const node = this.#held(token, outcome.id)
+      if (node) {
         this.#record(node, outcome, nowMs)
         accepted.push(outcome.id)
       } else stale.push(outcome.id)
     }
     return { accepted, stale }
+  }
+
+  /** The item, if the claim holds it. */
+  #held(token: string, id: ItemId): WorkNode | null {
+    const claim = this.#claims.get(token)
+    if (!claim) return null
+    const next = claim.nodes[claim.cursor]
+    if (next?.item.id === id) claim.cursor++
+    const node = next?.item.id === id ? next : this.#nodes.get(id)
+    return node?.claim === claim ? node : null
   }
 
   #record(node: WorkNode, outcome: Outcome, nowMs: number): void {
@@ -335,15 +343,8 @@ export class WorkGraph {
 
   /** Failed or cancelled items are new, and with them what ended because of them. Answers how many. */
   retry(ids: readonly ItemId[], nowMs: number): number {
-    const waiting = this.#nodesOf(ids).filter(({ state }) => state === 'failed' || state === 'cancelled')
-    const chosen = new Set<WorkNode>()
-    for (let node = waiting.pop(); node; node = waiting.pop()) {
-      if (chosen.has(node)) continue
-      chosen.add(node)
-      for (const { child } of node.children) {
-        if (child.error?.code === 'DEPENDENCY_FAILED' && hasEnded(child.state)) waiting.push(child)
-      }
-    }
+    const failed = this.#nodesOf(ids).filter(({ state }) => state === 'failed' || state === 'cancelled')
+    const chosen = withDependents(failed)
     const inOrder = [...chosen].sort((a, b) => a.sequence - b.sequence)
     for (const node of inOrder) {
       this.#leave(node)

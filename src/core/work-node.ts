@@ -1,5 +1,6 @@
 // An item in the graph, the queue of its model, and what can be read from them. Only the graph writes them.
 import type { ItemError } from './errors.ts'
+import type { ClaimedItem } from './lease.ts'
 import type { ModelQueue } from './model-queues.ts'
 import type { ResolvedParent } from './resolver.ts'
 import {
@@ -65,6 +66,8 @@ export interface LiveClaim {
   /** As they were taken; those that it still holds say so themselves. */
   readonly nodes: WorkNode[]
   heldCount: number
+  /** Where the next answer is looked for first: answers mostly come in order. */
+  cursor: number
   untilMs: number
 }
 
@@ -130,4 +133,23 @@ export function inherited({ child: node, parent, policy }: Edge): End {
 export function toParent({ item, state, output }: WorkNode): ResolvedParent {
   const { id, modelId, step, sourceId, source } = item
   return { id, modelId, step, sourceId, source, state, output: state === 'done' ? output : null }
+}
+
+export function claimedItem({ item, input, priority, attempt }: WorkNode): ClaimedItem {
+  const { id, timeoutMs, step, sourceId } = item
+  return { id, input, priority, attempt, timeoutMs, step, sourceId }
+}
+
+/** The items, and those that ended because of them, over any number of edges. */
+export function withDependents(nodes: readonly WorkNode[]): Set<WorkNode> {
+  const waiting = [...nodes]
+  const chosen = new Set<WorkNode>()
+  for (let node = waiting.pop(); node; node = waiting.pop()) {
+    if (chosen.has(node)) continue
+    chosen.add(node)
+    for (const { child } of node.children) {
+      if (child.error?.code === 'DEPENDENCY_FAILED' && hasEnded(child.state)) waiting.push(child)
+    }
+  }
+  return chosen
 }
