@@ -1,0 +1,65 @@
+// Writes what is made from the code: plimsoll.schema.json, which editors use, and docs/configuration.md. With --check it
+// only says whether they are as they should be.
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { z } from 'zod'
+import { pipelineSchema } from '../src/pipelines/schema.ts'
+
+interface Schema {
+  description?: string
+  type?: string | string[]
+  enum?: unknown[]
+  const?: unknown
+  anyOf?: Schema[]
+  items?: Schema
+  properties?: Record<string, Schema>
+  additionalProperties?: Schema | boolean
+  required?: string[]
+}
+
+const root = resolve(import.meta.dirname, '..')
+const schema = z.toJSONSchema(pipelineSchema, { io: 'input' }) as Schema
+const files: Record<string, string> = {
+  'plimsoll.schema.json': `${JSON.stringify(schema, null, 2)}\n`,
+  'docs/configuration.md': `${configuration()}\n`,
+}
+
+function configuration(): string {
+  const head = [
+    '# Configuration',
+    '',
+    'Every key of a pipeline file. This page and `plimsoll.schema.json` are made from `src/pipelines/schema.ts` by `npm run docs`;',
+    '[plimsoll.example.yaml](../plimsoll.example.yaml) shows the keys in use. Sizes are `4.5GB`, `512MiB` or bytes (GB is 10⁹, GiB 2³⁰);',
+    'durations are `250ms`, `1.5s`, `10m`, `2h` or milliseconds. Each key of `policy` can be set for one run with `--set policy.KEY=VALUE`.',
+    '',
+    '| key | values | meaning |',
+    '|---|---|---|',
+  ]
+  return [...head, ...rows(schema, '')].join('\n')
+}
+
+function rows({ properties = {}, required = [] }: Schema, prefix: string): string[] {
+  return Object.entries(properties).flatMap(([key, value]) => {
+    const path = `${prefix}${key}`
+    const inner = value.items?.properties ? value.items : typeof value.additionalProperties === 'object' ? value.additionalProperties : value
+    const nested = value.items?.properties ? `${path}[].` : inner === value ? `${path}.` : `${path}.NAME.`
+    const text = `${required.includes(key) ? '' : 'Optional. '}${value.description ?? ''}`.trim()
+    return [`| \`${path}\` | ${valuesOf(value)} | ${text} |`, ...(inner.properties ? rows(inner, nested) : [])]
+  })
+}
+
+function valuesOf({ type, enum: values, anyOf, items }: Schema): string {
+  if (values) return values.map((each) => `\`${each}\``).join(', ')
+  if (anyOf) return [...new Set(anyOf.map(valuesOf))].join(' or ')
+  if (type === 'array') return `list${items?.type && !items.properties ? ` of ${items.type}s` : ''}`
+  return type === 'object' ? 'map' : (Array.isArray(type) ? type.join(' or ') : (type ?? 'anything'))
+}
+
+for (const [name, content] of Object.entries(files)) {
+  const file = join(root, name)
+  if (!process.argv.includes('--check')) writeFileSync(file, content)
+  else if (readFileSync(file, 'utf8') !== content) {
+    console.error(`${name} is not what the code says; run \`npm run docs\`.`)
+    process.exitCode = 1
+  }
+}
