@@ -1,0 +1,278 @@
+// Runs a workload on virtual time through the shipped core: what happens is applied, `decide` is asked until it has
+// nothing to do, its commands go to the simulated devices (world.ts), and items come from the same graph that the
+// embedded scheduler uses. Nothing here judges; a policy is a function `decide(state, nowMs)`, ours or a baseline's.
+// Everything of one moment is applied before anyone decides. The same seed gives the same run.
+import { apply } from '../core/apply.ts'
+import { decide as plimsoll } from '../core/decide.ts'
+import { brokenInvariants } from '../core/invariants.ts'
+import { bookedBytes } from '../core/ledger.ts'
+import { leastBytes, type Model } from '../core/model.ts'
+import { defaultPolicy, type Policy } from '../core/policy.ts'
+import type { Command, Decision, SchedulerEvent } from '../core/protocol.ts'
+import { createState, type DeviceOptions, type State } from '../core/state.ts'
+import { neverFits } from '../core/vram.ts'
+import { WorkGraph } from '../core/work-graph.ts'
+import { newItem } from '../core/work-item.ts'
+import type { WorkNode } from '../core/work-node.ts'
+import { Backlog } from './backlog.ts'
+import { Measures } from './measures.ts'
+import { createRandom } from './random.ts'
+import { type SimulationResult, summarize } from './report.ts'
+import type { Workload, WorkloadItem } from './workload.ts'
+import { World } from './world.ts'
+
+export type Decide = (state: State, nowMs: number) => Decision
+
+/** A policy to simulate: our own, or a baseline that may keep notes and look at single items. */
+export interface SimulatedPolicy {
+  readonly name: string
+  /** `models` in the order of the workload. */
+  readonly create: (backlog: Backlog, models: readonly Model[]) => Decide
+}
+
+export const plimsollPolicy: SimulatedPolicy = { name: 'plimsoll', create: () => plimsoll }
+
+export interface SimulationOptions {
+  workload: Workload
+  devices: readonly DeviceOptions[]
+  /** Default: ours. */
+  simulated?: SimulatedPolicy
+  /** The options of our policy. */
+  policy?: Policy
+  /** Default 1. */
+  seed?: number
+  /** Spread of load and run times around what the models say (random.ts). Default 0. */
+  sigma?: number
+  /** A clock for the cost of a decision, in nanoseconds. Without it none is measured. */
+  clockNs?: (() => number) | null
+  /** Every event and command, in order. */
+  onEvent?: ((event: SchedulerEvent) => void) | null
+}
+
+/** All invariants are checked after each of the first events, then after each of so many; the line always. */
+const everyEventUpTo = 20_000
+const thenEvery = 97
+
+/** Throws NEVER_FITS, CYCLE. */
+export function simulate(options: SimulationOptions): SimulationResult {
+  assertFits(options)
+  return new Simulation(options).run()
+}
+
+function assertFits({ workload, devices }: SimulationOptions): void {
+  const used = new Set(workload.items.map(({ model }) => model))
+  const usable = devices.map(({ capacityBytes, safetyRatio = 0.9 }) => ({
+    totalBytes: capacityBytes,
+    safetyFactor: safetyRatio,
+    usableBytes: Math.floor(capacityBytes * safetyRatio),
+  }))
+  const largest = usable.sort((a, b) => b.usableBytes - a.usableBytes)[0]!
+  for (const model of workload.models) {
+    const neededBytes = leastBytes(model)
+    if (used.has(model.id) && neededBytes > largest.usableBytes)
+      throw neverFits(model.id, neededBytes, largest)
+  }
+}
+
+class Simulation {
+  readonly #options: SimulationOptions
+  readonly #items: readonly WorkloadItem[]
+  /** Indices of items in the order of arrival, and the moment each is let in. */
+  readonly #arrivals: { order: number[]; atMs: Float64Array }
+  readonly #state: State
+  readonly #graph: WorkGraph
+  readonly #backlog = new Backlog()
+  readonly #world: World
+  readonly #measures: Measures
+  readonly #decide: Decide
+  readonly #claims = new Map<string, { token: string; indices: number[] }>()
+  readonly #usedInstances = new Set<string>()
+  #nextArrival = 0
+  #eventCount = 0
+  #violations = 0
+  #timerAtMs = Number.POSITIVE_INFINITY
+
+  constructor(options: SimulationOptions) {
+    const { workload, devices, policy = defaultPolicy, seed = 1, sigma = 0 } = options
+    this.#options = options
+    this.#items = workload.items
+    this.#arrivals = arrivalsOf(workload.items)
+    this.#state = createState(workload.models, devices, policy)
+    this.#world = new World(workload.models, createRandom(seed), sigma)
+    this.#measures = new Measures(workload.items, this.#nextArrivalAtMs)
+    this.#graph = new WorkGraph({ onChange: (node, nowMs) => this.#itemChanged(node, nowMs) })
+    this.#decide = (options.simulated ?? plimsollPolicy).create(this.#backlog, workload.models)
+  }
+
+  run(): SimulationResult {
+    const measures = this.#measures
+    const startAtMs = this.#nextArrivalAtMs
+    while (measures.completedCount < this.#items.length) {
+      const nowMs = Math.min(this.#nextArrivalAtMs, this.#world.nextAtMs)
+      if (!Number.isFinite(nowMs)) break
+      measures.pass(this.#state.devices, nowMs)
+      this.#arrive(nowMs)
+      while (this.#world.nextAtMs === nowMs) this.#happen(nowMs)
+      this.#showHeads(nowMs)
+      this.#decideAll(nowMs)
+    }
+    this.#check(true)
+    return summarize({
+      measures,
+      workload: this.#options.workload,
+      devices: this.#state.devices,
+      policy: (this.#options.simulated ?? plimsollPolicy).name,
+      makespanMs: measures.lastEndAtMs - startAtMs,
+      unusedLoads: measures.loads - this.#usedInstances.size,
+      violations: this.#violations,
+    })
+  }
+
+  get #nextArrivalAtMs(): number {
+    const index = this.#arrivals.order[this.#nextArrival]
+    return index === undefined ? Number.POSITIVE_INFINITY : this.#arrivals.atMs[index]!
+  }
+
+  #arrive(nowMs: number): void {
+    if (this.#nextArrivalAtMs > nowMs) return
+    const arrived = []
+    while (this.#nextArrivalAtMs <= nowMs) {
+      const index = this.#arrivals.order[this.#nextArrival++]!
+      const { id, model, priority, after, deadlineMs } = this.#items[index]!
+      const dependencies = after as string[]
+      arrived.push(
+        newItem({ id, modelId: model, input: index, priority, dependencies, deadlineAtMs: deadlineMs }),
+      )
+    }
+    this.#graph.submit(arrived, nowMs)
+  }
+
+  #itemChanged(node: WorkNode, nowMs: number): void {
+    if (node.state === 'ready') {
+      this.#backlog.add(node)
+      this.#measures.ready(node.item.input as number, nowMs)
+    } else if (node.state === 'leased') this.#measures.start(node.item.input as number, nowMs)
+    else if (node.state === 'done') this.#measures.end(node.item.input as number, nowMs)
+  }
+
+  #happen(nowMs: number): void {
+    const event = this.#world.take()
+    if (event.type === 'batch-finished') {
+      const claim = this.#claims.get(event.batchId)!
+      this.#claims.delete(event.batchId)
+      const outcomes = claim.indices.map((index) => ({
+        type: 'done' as const,
+        id: this.#items[index]!.id,
+        output: null,
+      }))
+      this.#graph.finish(claim.token, outcomes, nowMs)
+    } else if (event.type === 'timer-fired') this.#timerAtMs = Number.POSITIVE_INFINITY
+    this.#apply(event)
+  }
+
+  #showHeads(nowMs: number): void {
+    const heads = this.#graph.changedHeads()
+    if (heads.length > 0) this.#apply({ type: 'queue-changed', atMs: nowMs, heads })
+  }
+
+  #decideAll(nowMs: number): void {
+    for (;;) {
+      const decision = this.#ask(nowMs)
+      if (decision.command === null) {
+        const { wakeAtMs } = decision
+        if (wakeAtMs !== null && wakeAtMs < this.#timerAtMs) {
+          this.#timerAtMs = Math.max(wakeAtMs, nowMs)
+          this.#world.wakeAt(this.#timerAtMs)
+        }
+        return
+      }
+      this.#apply({ type: 'command-issued', atMs: nowMs, command: decision.command })
+      this.#perform(decision.command, nowMs)
+    }
+  }
+
+  #ask(nowMs: number): Decision {
+    const { clockNs } = this.#options
+    this.#measures.decisions++
+    if (!clockNs) return this.#decide(this.#state, nowMs)
+    const startNs = clockNs()
+    const decision = this.#decide(this.#state, nowMs)
+    this.#measures.decisionNs.push(clockNs() - startNs)
+    return decision
+  }
+
+  #perform(command: Command, nowMs: number): void {
+    if (command.type === 'run-batch') this.#runBatch(command, nowMs)
+    else if (command.type === 'start-load') {
+      if (command.bytes > 0) this.#measures.loads++
+      this.#world.load(command, nowMs)
+    } else if (command.type === 'stop-instance') {
+      this.#measures.evictions++
+      this.#world.stop(command, nowMs)
+    }
+  }
+
+  #runBatch(command: Extract<Command, { type: 'run-batch' }>, nowMs: number): void {
+    const { batchId, modelId, maxCount, order, instanceId } = command
+    const claim = this.#graph.claim({ modelId, maxCount, order, leaseMs: Number.POSITIVE_INFINITY }, nowMs)
+    const indices = claim.items.map(({ input }) => input as number)
+    this.#apply({ type: 'batch-claimed', atMs: nowMs, batchId, itemCount: indices.length })
+    this.#showHeads(nowMs)
+    if (indices.length === 0) return
+    this.#claims.set(batchId, { token: claim.token, indices })
+    if (command.bytes > 0 || this.#isOnDevice(modelId)) this.#usedInstances.add(instanceId)
+    this.#world.run(command, indices.length, this.#costOf(indices), nowMs)
+  }
+
+  #isOnDevice(modelId: string): boolean {
+    return this.#state.modelById.get(modelId)!.model.vramBytes > 0
+  }
+
+  /** null where an item has no cost of its own. */
+  #costOf(indices: number[]): number | null {
+    let sumMs = 0
+    for (const index of indices) {
+      const { costMs } = this.#items[index]!
+      if (costMs === null) return null
+      sumMs += costMs
+    }
+    return sumMs
+  }
+
+  #apply(event: SchedulerEvent): void {
+    this.#options.onEvent?.(event)
+    apply(this.#state, event)
+    this.#check(false)
+  }
+
+  #check(isLast: boolean): void {
+    this.#eventCount++
+    for (const { ledger, budgetBytes } of this.#state.devices) {
+      const booked = bookedBytes(ledger)
+      if (booked > this.#measures.peakBytes) this.#measures.peakBytes = booked
+      if (booked > budgetBytes) this.#violations++
+    }
+    if (isLast || this.#eventCount < everyEventUpTo || this.#eventCount % thenEvery === 0)
+      this.#violations += brokenInvariants(this.#state).length
+  }
+}
+
+/** An item is let in when it arrives; one that waits for later ones, with the last of them. */
+function arrivalsOf(items: readonly WorkloadItem[]): { order: number[]; atMs: Float64Array } {
+  const atMs = Float64Array.from(items, (item) => item.atMs)
+  const indexById = new Map(items.map(({ id }, index) => [id, index]))
+  for (let isSettled = false; !isSettled; ) {
+    isSettled = true
+    for (const [index, { after }] of items.entries()) {
+      for (const id of after) {
+        const laterMs = atMs[indexById.get(id)!]!
+        if (laterMs > atMs[index]!) {
+          atMs[index] = laterMs
+          isSettled = false
+        }
+      }
+    }
+  }
+  const order = Array.from(items, (_, index) => index).sort((a, b) => atMs[a]! - atMs[b]! || a - b)
+  return { order, atMs }
+}
