@@ -170,12 +170,16 @@ function checkSources({ sources }: CheckedFile, exists: (path: string) => boolea
   }
 }
 
+/** Names that expressions give another meaning: ours, and CEL's types and words. */
+const takenNames =
+  'source each row list map string int uint double bool bytes type dyn true false null in'.split(' ')
+
 function checkSteps(file: CheckedFile, report: Report): void {
   const { steps, sources, models } = file
   const needs = new Map<string, Set<string>>()
   for (const [name, step] of Object.entries(steps)) {
     const path = ['steps', name]
-    if (name in sources || ['source', 'each', 'row'].includes(name))
+    if (name in sources || takenNames.includes(name))
       report(path, `"${name}" is already a name in expressions; call the step otherwise`)
     if (typeof step.model === 'string' && !(step.model in models))
       report(
@@ -299,9 +303,7 @@ function suggest(name: string, known: readonly string[]): string {
   const near = known
     .map((each) => ({ each, distance: editDistance(name.toLowerCase(), each.toLowerCase()) }))
     .sort((a, b) => a.distance - b.distance)[0]
-  return near && near.distance <= Math.max(1, Math.floor(name.length / 3))
-    ? `; did you mean "${near.each}"?`
-    : ''
+  return near && near.distance <= (name.length < 4 ? 1 : 2) ? `; did you mean "${near.each}"?` : ''
 }
 
 function editDistance(a: string, b: string): number {

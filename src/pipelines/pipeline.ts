@@ -74,7 +74,7 @@ export function readPipeline(file: string): Pipeline {
       document.errors.map(({ message, pos }) => ({
         ...place(pos[0]),
         path: '',
-        message: message.split('\n')[0]!,
+        message: message.split(/ at line |\n/)[0]!,
       })),
     )
   }
@@ -210,6 +210,8 @@ function compileStep(name: string, step: CheckedFile['steps'][string], { steps, 
     maxAttempts: retries + 1,
     timeoutMs: timeout === undefined ? null : parseDuration(timeout),
     definition: JSON.stringify([
+      name,
+      written,
       model,
       module,
       command,
