@@ -41,10 +41,17 @@ function configuration(): string {
 function rows({ properties = {}, required = [] }: Schema, prefix: string): string[] {
   return Object.entries(properties).flatMap(([key, value]) => {
     const path = `${prefix}${key}`
-    const inner = value.items?.properties ? value.items : typeof value.additionalProperties === 'object' ? value.additionalProperties : value
+    const inner = value.items?.properties
+      ? value.items
+      : typeof value.additionalProperties === 'object'
+        ? value.additionalProperties
+        : value
     const nested = value.items?.properties ? `${path}[].` : inner === value ? `${path}.` : `${path}.NAME.`
     const text = `${required.includes(key) ? '' : 'Optional. '}${value.description ?? ''}`.trim()
-    return [`| \`${path}\` | ${valuesOf(value)} | ${text} |`, ...(inner.properties ? rows(inner, nested) : [])]
+    return [
+      `| \`${path}\` | ${valuesOf(value)} | ${text} |`,
+      ...(inner.properties ? rows(inner, nested) : []),
+    ]
   })
 }
 
@@ -52,7 +59,7 @@ function valuesOf({ type, enum: values, anyOf, items }: Schema): string {
   if (values) return values.map((each) => `\`${each}\``).join(', ')
   if (anyOf) return [...new Set(anyOf.map(valuesOf))].join(' or ')
   if (type === 'array') return `list${items?.type && !items.properties ? ` of ${items.type}s` : ''}`
-  return type === 'object' ? 'map' : (Array.isArray(type) ? type.join(' or ') : (type ?? 'anything'))
+  return type === 'object' ? 'map' : Array.isArray(type) ? type.join(' or ') : (type ?? 'anything')
 }
 
 for (const [name, content] of Object.entries(files)) {

@@ -17,8 +17,8 @@ const mayImport: Record<string, string[]> = {
   stores: ['core'],
   runners: ['core'],
   devices: ['core'],
-  // The resolver and the report speak the store's contract, not a store.
-  pipelines: ['core', 'stores/store.ts'],
+  // They speak the contracts of stores and runners, not of one.
+  pipelines: ['core', 'stores/store.ts', 'runners/runner.ts'],
   sim: ['core', 'stores/store.ts', 'stores/memory.ts'],
   daemon: ['core', 'stores', 'runners', 'devices', 'pipelines'],
   http: ['core', 'stores', 'runners', 'devices', 'pipelines', 'daemon'],

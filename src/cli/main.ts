@@ -10,6 +10,7 @@ import { exportCommand } from './export.ts'
 import { itemsCommand, resultCommand } from './items.ts'
 import { modelsCommand } from './models.ts'
 import { runCommand } from './run.ts'
+import { simulateCommand } from './simulate.ts'
 import { statusCommand } from './status.ts'
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
@@ -33,6 +34,7 @@ const commands = [
   retryCommand(),
   modelsCommand(),
   exportCommand(),
+  simulateCommand(),
   doctorCommand(),
 ]
 for (const command of commands) program.addCommand(command.exitOverride())

@@ -3,22 +3,8 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { ExecInstance } from './exec.ts'
 import type { RunnerLedger } from './ledger.ts'
-import type { Runner } from './runner.ts'
-import { StdioInstance, type Timeouts } from './stdio.ts'
-
-export type RunnerSpec = {
-  modelId: string
-  /** Given to `load`. */
-  options: unknown
-  environment: Readonly<Record<string, string>>
-  /** The pipeline's folder. */
-  cwd: string
-  timeouts: Partial<Timeouts>
-} & (
-  | { kind: 'module'; file: string }
-  | { kind: 'command'; argv: readonly string[] }
-  | { kind: 'exec'; argv: readonly string[] }
-)
+import type { Runner, RunnerSpec, Timeouts } from './runner.ts'
+import { StdioInstance } from './stdio.ts'
 
 /** Chosen, not measured; a load of tens of gigabytes from a slow disk fits. */
 export const defaultTimeouts: Timeouts = {

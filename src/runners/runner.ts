@@ -9,6 +9,32 @@ export interface Runner {
   start(instanceId: string): Instance
 }
 
+/** How a model is run. */
+export type RunnerSpec = {
+  modelId: string
+  /** Given to `load`. */
+  options: unknown
+  environment: Readonly<Record<string, string>>
+  /** The pipeline's folder. */
+  cwd: string
+  timeouts: Partial<Timeouts>
+} & (
+  | { kind: 'module'; file: string }
+  | { kind: 'command'; argv: readonly string[] }
+  | { kind: 'exec'; argv: readonly string[] }
+)
+
+export interface Timeouts {
+  /** From the start of the process to its `ready`. */
+  readyMs: number
+  loadMs: number
+  /** A batch without limits of its own. */
+  runMs: number
+  unloadMs: number
+  /** From TERM to KILL. */
+  graceMs: number
+}
+
 export interface Instance {
   readonly instanceId: string
   /** Leader of the process group; null: none runs now. */

@@ -13,18 +13,7 @@ import type { RunnerLedger } from './ledger.ts'
 import { LineReader } from './lines.ts'
 import { WorkerProcess } from './process.ts'
 import { type FromWorker, protocolVersion, readMessage, type ToWorker, type WorkerError } from './protocol.ts'
-import type { BatchAnswer, Exit, Instance, ItemAnswer, LoadAnswer, RunnerBatch } from './runner.ts'
-
-export interface Timeouts {
-  /** From the start of the process to its `ready`. */
-  readyMs: number
-  loadMs: number
-  /** A batch without limits of its own. */
-  runMs: number
-  unloadMs: number
-  /** From TERM to KILL. */
-  graceMs: number
-}
+import type { BatchAnswer, Exit, Instance, ItemAnswer, LoadAnswer, RunnerBatch, Timeouts } from './runner.ts'
 
 export interface StdioOptions {
   instanceId: string
