@@ -57,7 +57,7 @@ export function sampleRecord(options: SampleOptions): Sample {
   }
   const showQueue = (modelId: string) => {
     const count = left.get(modelId)!
-    const level = { priority: 0, count, submittedSumMs: count * startAtMs, oldestReadyAtMs: nowMs }
+    const level = { priority: 0, count, submittedMeanMs: startAtMs, oldestReadyAtMs: nowMs }
     const head = { modelId, readyCount: count, blockedCount: 0, levels: count ? [level] : [], waitsOn: [] }
     tell({ type: 'queue-changed', atMs: nowMs, heads: [head] })
   }

@@ -30,9 +30,9 @@ export function waitedMs(model: ModelState, nowMs: number): number {
 export function bill(state: State, model: ModelState, nowMs: number): number {
   const { priorityBase, ageBonus } = state.policy
   let sum = 0
-  for (const { priority, count, submittedSumMs } of model.levels) {
+  for (const { priority, count, submittedMeanMs } of model.levels) {
     const levels = Math.max(-saturationLevels, Math.min(saturationLevels, priority))
-    sum += priorityBase ** levels * (count * (nowMs + ageBonus) - submittedSumMs)
+    sum += priorityBase ** levels * count * (nowMs + ageBonus - submittedMeanMs)
   }
   return sum
 }

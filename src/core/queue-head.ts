@@ -16,8 +16,9 @@ export interface QueueHead {
 export interface LevelHead {
   priority: number
   count: number
-  /** Sum of the ready items' submission times, ms: count × now − sum is their total age. */
-  submittedSumMs: number
+  /** Mean of the ready items' submission times, whole ms: count × (now − mean) is their total age. A sum of a million
+   * times since 1970 would be larger than the integers that a double holds. */
+  submittedMeanMs: number
   /** When the item at the level's head became ready, ms. */
   oldestReadyAtMs: number
 }

@@ -57,10 +57,10 @@ function showQueue(world: World, modelId: string): void {
   for (const [priority, atMs] of queue) {
     const level = levels.at(-1)
     if (level?.priority !== priority) {
-      levels.push({ priority, count: 1, submittedSumMs: atMs, oldestReadyAtMs: atMs })
+      levels.push({ priority, count: 1, submittedMeanMs: atMs, oldestReadyAtMs: atMs })
     } else {
       level.count++
-      level.submittedSumMs += atMs
+      level.submittedMeanMs += (atMs - level.submittedMeanMs) / level.count
     }
   }
   const blockedCount = waitsOn.reduce((sum, { count }) => sum + count, 0)

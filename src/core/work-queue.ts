@@ -20,6 +20,8 @@ export interface Level<Item> {
   first: Item | null
   last: Item | null
   count: number
+  /** Submission times are summed from here on, so that the sum stays a whole number: that of the first item. */
+  baseMs: number
   submittedSumMs: number
 }
 
@@ -49,8 +51,8 @@ export class WorkQueue<Item extends Queued<Item>> {
     else item.next.previous = item
     if (after === null) level.first = item
     else after.next = item
-    level.count++
-    level.submittedSumMs += item.submittedAtMs
+    if (level.count++ === 0) level.baseMs = item.submittedAtMs
+    level.submittedSumMs += item.submittedAtMs - level.baseMs
     this.#count++
   }
 
@@ -62,7 +64,7 @@ export class WorkQueue<Item extends Queued<Item>> {
     else item.next.previous = item.previous
     item.level = item.previous = item.next = null
     level.count--
-    level.submittedSumMs -= item.submittedAtMs
+    level.submittedSumMs -= item.submittedAtMs - level.baseMs
     this.#count--
   }
 
@@ -112,8 +114,10 @@ export class WorkQueue<Item extends Queued<Item>> {
   /** Highest priority first. */
   levels(): LevelHead[] {
     const heads: LevelHead[] = []
-    for (const { priority, count, submittedSumMs, first } of this.#levels) {
-      if (first !== null) heads.push({ priority, count, submittedSumMs, oldestReadyAtMs: first.readyAtMs })
+    for (const { priority, count, baseMs, submittedSumMs, first } of this.#levels) {
+      if (first === null) continue
+      const submittedMeanMs = Math.round(baseMs + submittedSumMs / count)
+      heads.push({ priority, count, submittedMeanMs, oldestReadyAtMs: first.readyAtMs })
     }
     return heads
   }
@@ -125,7 +129,7 @@ export class WorkQueue<Item extends Queued<Item>> {
       if (level.priority === priority) return level
       if (level.priority < priority) break
     }
-    const level: Level<Item> = { priority, first: null, last: null, count: 0, submittedSumMs: 0 }
+    const level: Level<Item> = { priority, first: null, last: null, count: 0, baseMs: 0, submittedSumMs: 0 }
     this.#levels.splice(index, 0, level)
     return level
   }

@@ -8,6 +8,8 @@ import type { StoreStats } from './store.ts'
 
 interface Level {
   count: number
+  /** Submission times are summed from here on, so that the sum stays a whole number. */
+  baseMs: number
   submittedSumMs: number
 }
 
@@ -33,16 +35,17 @@ export class Counts {
     this.#of(modelId).blockedCount += count
   }
 
+  /** `count` items that were submitted at `submittedMs`, in the mean. */
   addReady(modelId: ModelId, priority: number, count: number, submittedMs: number): void {
     const model = this.#of(modelId)
     let level = model.levels.get(priority)
     if (!level) {
-      level = { count: 0, submittedSumMs: 0 }
+      level = { count: 0, baseMs: submittedMs, submittedSumMs: 0 }
       model.levels.set(priority, level)
     }
     model.readyCount += count
     level.count += count
-    level.submittedSumMs += submittedMs
+    level.submittedSumMs += count * (submittedMs - level.baseMs)
     if (level.count === 0) model.levels.delete(priority)
   }
 
@@ -79,11 +82,11 @@ export class Counts {
       modelId,
       readyCount,
       blockedCount,
-      levels: this.priorities(modelId).map((priority) => ({
-        priority,
-        ...levels.get(priority)!,
-        oldestReadyAtMs: oldestReadyAtMs(modelId, priority),
-      })),
+      levels: this.priorities(modelId).map((priority) => {
+        const { count, baseMs, submittedSumMs } = levels.get(priority)!
+        const submittedMeanMs = Math.round(baseMs + submittedSumMs / count)
+        return { priority, count, submittedMeanMs, oldestReadyAtMs: oldestReadyAtMs(modelId, priority) }
+      }),
       waitsOn: [...waitsOn]
         .sort(([a], [b]) => (a < b ? -1 : 1))
         .map(([id, count]) => ({ modelId: id, count })),

@@ -35,6 +35,13 @@ export interface Numbers {
   event: number
 }
 
+/** A row as it was written. */
+interface Added {
+  row: ItemRow
+  /** A parent had ended badly before. */
+  isBad: boolean
+}
+
 interface End {
   row: ItemRow
   state: ItemState
@@ -47,6 +54,8 @@ export class SqliteGraph {
   readonly #resolver: Resolver | null
   /** Last numbers given. */
   readonly numbers: Numbers = { seq: 0, turn: 0, event: 0 }
+  /** The rows of each claim that it still holds, by id. */
+  readonly held = new Map<string, Map<string, ItemRow>>()
   #events: { state: ItemState; items: [seq: number, attempt: number][] }[] = []
 
   constructor(query: Queries, counts: Counts, resolver: Resolver | null) {
@@ -61,65 +70,76 @@ export class SqliteGraph {
     return { addedCount: added.length, knownCount: items.length - added.length }
   }
 
-  /** Writes rows and edges; the new items are blocked. Throws UNKNOWN_DEPENDENCY and CYCLE before anything is written. */
-  #add(items: readonly NewItem[], maker: ItemRow | null, nowMs: number): ItemRow[] {
+  /** Writes rows and edges; nothing is released yet but what needs no question. Throws UNKNOWN_DEPENDENCY and CYCLE before
+   * anything is written. */
+  #add(items: readonly NewItem[], maker: ItemRow | null, nowMs: number): Added[] {
     const fresh = checkGraph(items, (id) => first(this.#query.briefById, id) !== undefined)
     const seqById = new Map<string, { seq: number; model: string }>()
     for (const item of fresh) seqById.set(item.id, { seq: ++this.numbers.seq, model: item.modelId })
+    const isPlain = fresh.every(({ step }) => step === null)
     return fresh.map((item) => {
       const { seq } = seqById.get(item.id)!
-      const { id, modelId: model, priority, maxAttempts: max_attempts, step } = item
-      let open = 0
-      for (const [place, { id: parentId, policy }] of item.dependencies.entries()) {
-        const beside = seqById.get(parentId)
-        const known = beside ? null : first<ItemRow>(this.#query.briefById, parentId)!
-        const parent = beside ?? known!
-        const isOpen = known === null || !hasEnded(itemStates[known.state]!)
-        if (this.#query.addEdge.run(parent.seq, seq, place, policies.indexOf(policy)).changes === 0) continue
-        if (isOpen) {
-          open++
-          this.#counts.addEdges(model, parent.model, 1)
-        }
-      }
-      this.#query.add.run(
-        seq, id, model, priority, max_attempts, open, nowMs, item.timeoutMs, item.deadlineAtMs, maker?.seq ?? null, step,
-        item.sourceId, json(item.source), json(item.input),
-      ) // biome-ignore format: one value for each column
-      this.#counts.addBlocked(model, 1)
-      this.#counts.addState(step, model, 'blocked', 1)
-      const row = {
-        seq,
-        id,
-        model,
-        priority,
-        state: stateNumber.blocked,
-        attempt: 0,
-        max_attempts,
-        open,
-        submitted_at: nowMs,
-      }
-      this.#note('blocked', row)
-      return {
-        ...row,
-        turn: null,
-        ready_at: null,
-        token: null,
-        maker: maker?.seq ?? null,
-        is_expanded: 0,
-        step,
-      }
+      const { open, isBad } = this.#connect(item, seq, seqById)
+      const isReady = isPlain && open === 0 && !isBad
+      return { row: this.#insert(item, seq, open, isReady, maker, nowMs), isBad }
     })
   }
 
-  /** Blocked items that are new: those whose parents ended badly end too, those that wait for nothing are released. */
-  #settle(rows: readonly ItemRow[], nowMs: number): void {
+  /** Writes an item's edges; how many are open, and whether a parent ended badly. */
+  #connect(
+    { dependencies, modelId }: NewItem,
+    seq: number,
+    seqById: ReadonlyMap<string, { seq: number; model: string }>,
+  ) {
+    let open = 0
+    let isBad = false
+    for (const [place, { id, policy }] of dependencies.entries()) {
+      const beside = seqById.get(id)
+      const known = beside ? null : first<ItemRow>(this.#query.briefById, id)!
+      const parent = beside ?? known!
+      const state = known && itemStates[known.state]!
+      this.#query.addEdge.run(parent.seq, seq, place, policies.indexOf(policy))
+      if (state === null || !hasEnded(state)) {
+        open++
+        this.#counts.addEdges(modelId, parent.model, 1)
+      } else if (!satisfies(state)) isBad = true
+    }
+    return { open, isBad }
+  }
+
+  #insert(
+    item: NewItem,
+    seq: number,
+    open: number,
+    isReady: boolean,
+    maker: ItemRow | null,
+    nowMs: number,
+  ): ItemRow {
+    const { id, modelId: model, priority, maxAttempts: max_attempts, step } = item
+    const state = isReady ? stateNumber.ready : stateNumber.blocked
+    const turn = isReady ? ++this.numbers.turn : null
+    const ready_at = isReady ? nowMs : null
+    this.#query.add.run(
+      seq, id, model, priority, state, max_attempts, open, nowMs, ready_at, turn, item.timeoutMs, item.deadlineAtMs,
+      maker?.seq ?? null, step, item.sourceId, json(item.source), json(item.input),
+    ) // biome-ignore format: one value for each column
+    const row = { seq, id, model, priority, state, attempt: 0, max_attempts, open, submitted_at: nowMs }
+    if (isReady) this.#note('blocked', row)
+    this.#enter({ ...row, step }, isReady ? 'ready' : 'blocked')
+    return { ...row, turn, ready_at, token: null, maker: maker?.seq ?? null, is_expanded: 0, step }
+  }
+
+  /** New items: those whose parents ended badly end too, those that wait for nothing are released. What ended or became
+   * ready meanwhile, because another one did, has been seen to. */
+  #settle(added: readonly Added[], nowMs: number): void {
     const ends: End[] = []
-    for (const { seq } of rows) {
-      const row = first<ItemRow>(this.#query.briefBySeq, seq)!
-      if (row.state !== stateNumber.blocked) continue
-      const bad = this.#badParent(row)
-      if (bad) ends.push(bad)
-      else if (row.open === 0) this.#release(row, nowMs, ends)
+    for (const { row, isBad } of added) {
+      if (isBad) {
+        const now = first<ItemRow>(this.#query.briefBySeq, row.seq)!
+        const bad = now.state === stateNumber.blocked ? this.#badParent(now) : null
+        if (bad) ends.push(bad)
+        else if (now.state === stateNumber.blocked && now.open === 0) this.#release(now, nowMs, ends)
+      } else if (row.state === stateNumber.blocked && row.open === 0) this.#release(row, nowMs, ends)
       this.#spread(ends, nowMs)
     }
   }
@@ -162,13 +182,12 @@ export class SqliteGraph {
       this.#query.children,
       row.seq,
     )) {
-      const child = first<ItemRow>(this.#query.briefBySeq, seq)!
-      if (child.state !== stateNumber.blocked) continue
+      const child = first<ItemRow>(this.#query.closeEdge, seq)
+      if (!child) continue // it waits no more
       this.#counts.addEdges(child.model, row.model, -1)
-      this.#query.setOpen.run(child.open - 1, seq)
       if (!satisfies(state) && policies[policy] !== 'continue') {
         ends.push(inherited(child, { id: row.id, state, error }, policy))
-      } else if (child.open === 1) this.#release({ ...child, open: 0 }, nowMs, ends)
+      } else if (child.open === 0) this.#release(child, nowMs, ends)
     }
     if (state === 'cancelled' || state === 'failed') this.#endMade(row, ends)
   }
@@ -217,7 +236,7 @@ export class SqliteGraph {
   #expand(row: ItemRow, { items, policy }: Extract<Resolution, { type: 'expand' }>, nowMs: number): void {
     const made = this.#add(items, row, nowMs)
     const placeOfFirst = 1_000_000
-    for (const [index, child] of made.entries()) {
+    for (const [index, { row: child }] of made.entries()) {
       this.#query.addEdge.run(child.seq, row.seq, placeOfFirst + index, policies.indexOf(policy))
       this.#counts.addEdges(row.model, child.model, 1)
     }
@@ -242,7 +261,21 @@ export class SqliteGraph {
   lease(row: ItemRow, token: string, untilMs: number, nowMs: number): void {
     this.#leave(row)
     this.#query.lease.run(token, untilMs, nowMs, row.seq)
-    this.#enter({ ...row, attempt: row.attempt + 1 }, 'leased')
+    const leased = { ...row, state: stateNumber.leased, attempt: row.attempt + 1, token }
+    this.#enter(leased, 'leased')
+    this.hold(leased)
+  }
+
+  /** Keeps a leased row at hand. */
+  hold(row: ItemRow): void {
+    const rows = this.held.get(row.token!) ?? new Map<string, ItemRow>()
+    this.held.set(row.token!, rows.set(row.id, row))
+  }
+
+  #let({ token, id }: ItemRow): void {
+    const rows = this.held.get(token!)
+    rows?.delete(id)
+    if (rows?.size === 0) this.held.delete(token!)
   }
 
   /** Tried again at a moment. */
@@ -282,14 +315,19 @@ export class SqliteGraph {
       for (const parent of open) this.#counts.addEdges(model, parent.model, 1)
       this.#query.setOpen.run(open.length, seq)
     }
-    this.#settle(inOrder, nowMs)
+    this.#settle(
+      inOrder.map((row) => ({ row, isBad: true })),
+      nowMs,
+    )
     return inOrder.length
   }
 
-  #leave({ state, model, step, priority, submitted_at, open, seq }: ItemRow): void {
+  #leave(row: ItemRow): void {
+    const { state, model, step, priority, submitted_at, open, seq } = row
     const name = itemStates[state]!
     this.#counts.addState(step, model, name, -1)
-    if (name === 'ready') this.#counts.addReady(model, priority, -1, -submitted_at)
+    if (name === 'ready') this.#counts.addReady(model, priority, -1, submitted_at)
+    if (name === 'leased') this.#let(row)
     if (name === 'blocked' || name === 'scheduled') this.#counts.addBlocked(model, -1)
     if (name !== 'blocked' || open === 0) return
     // It ends although edges are open: they count no more.

@@ -41,14 +41,15 @@ const brief =
 const { ready, leased, scheduled, blocked } = stateNumber
 
 const queries = {
-  add: `INSERT INTO item (seq, id, model, priority, state, attempt, max_attempts, open, submitted_at, timeout, deadline_at,
-    maker, step, source_id, source, input) VALUES (?, ?, ?, ?, ${blocked}, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+  add: `INSERT INTO item (seq, id, model, priority, state, attempt, max_attempts, open, submitted_at, ready_at, turn, timeout,
+    deadline_at, maker, step, source_id, source, input) VALUES (?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   addEdge: 'INSERT OR IGNORE INTO edge (parent, child, place, policy) VALUES (?, ?, ?, ?)',
   briefById: `SELECT ${brief} FROM item WHERE id = ?`,
   briefBySeq: `SELECT ${brief} FROM item WHERE seq = ?`,
   fullById: 'SELECT * FROM item WHERE id = ?',
   fullBySeq: 'SELECT * FROM item WHERE seq = ?',
   children: 'SELECT child, policy FROM edge WHERE parent = ? ORDER BY child',
+  closeEdge: `UPDATE item SET open = open - 1 WHERE seq = ? AND state = ${blocked} RETURNING ${brief}`,
   parents:
     'SELECT item.*, edge.policy FROM edge JOIN item ON item.seq = edge.parent WHERE edge.child = ? ORDER BY edge.place',
   parentStates:
@@ -78,7 +79,7 @@ const queries = {
   maxima: `SELECT (SELECT coalesce(max(seq), 0) FROM item) AS seq, (SELECT coalesce(max(turn), 0) FROM item) AS turn,
     (SELECT coalesce(max(last), 0) FROM event) AS event`,
   countStates: 'SELECT step, model, state, count(*) AS count FROM item GROUP BY step, model, state',
-  countReady: `SELECT model, priority, count(*) AS count, sum(submitted_at) AS submitted FROM item WHERE state = ${ready} GROUP BY model, priority`,
+  countReady: `SELECT model, priority, count(*) AS count, avg(submitted_at) AS submitted FROM item WHERE state = ${ready} GROUP BY model, priority`,
   countEdges: `SELECT child.model AS child, parent.model AS parent, count(*) AS count FROM edge JOIN item child ON child.seq = edge.child
     JOIN item parent ON parent.seq = edge.parent WHERE child.state = ${blocked} AND parent.state <= ${leased} GROUP BY 1, 2`,
   open: 'INSERT INTO opening DEFAULT VALUES',

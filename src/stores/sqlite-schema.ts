@@ -78,7 +78,7 @@ export function openDatabase(file: string): DatabaseSync {
     if (!isNew) checkFile(file)
     const db = new DatabaseSync(file, { timeout: 5000 })
     db.exec(
-      'PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -65536',
+      'PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 16000',
     )
     const { application_id: id } = db.prepare('PRAGMA application_id').get() as { application_id: number }
     if (id !== applicationId) {

@@ -198,8 +198,6 @@ class SqliteStore extends SqliteReader implements Store {
   readonly #graph: SqliteGraph
   readonly #opening: number
   #claimNumber = 0
-  /** Items of each claim that it still holds. */
-  readonly #held = new Map<string, number>()
   #operations: Operation[] = []
 
   constructor(file: string, db: DatabaseSync, owner: DatabaseSync, resolver: Resolver | null) {
@@ -217,9 +215,8 @@ class SqliteStore extends SqliteReader implements Store {
     this.recount()
     Object.assign(this.#graph.numbers, first(this.query.maxima))
     this.#graph.forgetEvents()
-    this.#held.clear()
-    for (const { token } of all<ItemRow>(this.query.leased))
-      this.#held.set(token!, (this.#held.get(token!) ?? 0) + 1)
+    this.#graph.held.clear()
+    for (const row of all<ItemRow>(this.query.leased)) this.#graph.hold(row)
   }
 
   submit(items: NewItem[], nowMs: number) {
@@ -239,7 +236,6 @@ class SqliteStore extends SqliteReader implements Store {
       const token = `${this.#opening}.${++this.#claimNumber}`
       const rows = this.#choose(request)
       for (const row of rows) this.#graph.lease(row, token, nowMs + request.leaseMs, nowMs)
-      if (rows.length > 0) this.#held.set(token, rows.length)
       const items = rows.map((row) => ({
         id: row.id,
         input: parse(row.input),
@@ -282,7 +278,9 @@ class SqliteStore extends SqliteReader implements Store {
   heartbeat(token: string, leaseMs: number, nowMs: number): Promise<boolean> {
     return this.#write(
       nowMs,
-      () => Number(this.query.prolong.run(nowMs + leaseMs, token).changes) === (this.#held.get(token) ?? -1),
+      () =>
+        Number(this.query.prolong.run(nowMs + leaseMs, token).changes) ===
+        (this.#graph.held.get(token)?.size ?? -1),
     )
   }
 
@@ -291,20 +289,12 @@ class SqliteStore extends SqliteReader implements Store {
       const accepted: ItemId[] = []
       const stale: ItemId[] = []
       for (const outcome of outcomes) {
-        const row = first<ItemRow>(this.query.briefById, outcome.id)
-        const isHeld = row?.token === token && row.state === stateNumber.leased
-        if (isHeld) this.#record(row, outcome, nowMs)
-        ;(isHeld ? accepted : stale).push(outcome.id)
+        const row = this.#graph.held.get(token)?.get(outcome.id)
+        if (row) this.#record(row, outcome, nowMs)
+        ;(row ? accepted : stale).push(outcome.id)
       }
-      this.#let(token, accepted.length)
       return { accepted, stale }
     })
-  }
-
-  #let(token: string, count: number): void {
-    const left = (this.#held.get(token) ?? 0) - count
-    if (left > 0) this.#held.set(token, left)
-    else this.#held.delete(token)
   }
 
   #record(row: ItemRow, outcome: Outcome, nowMs: number): void {
@@ -366,7 +356,6 @@ class SqliteStore extends SqliteReader implements Store {
           continue
         }
         changedCount++
-        this.#let(row.token!, 1)
         if (row.attempt < row.max_attempts) this.#graph.giveBack(row, row.attempt)
         else this.#graph.end(row, 'failed', null, leaseExpired, nowMs)
       }
@@ -384,7 +373,6 @@ class SqliteStore extends SqliteReader implements Store {
     return this.#write(nowMs, () => {
       const rows = all<ItemRow>(this.query.leased)
       for (const row of rows) this.#graph.giveBack(row, row.attempt - 1)
-      this.#held.clear()
       return rows.length
     })
   }
