@@ -111,7 +111,7 @@ function greeting(pipeline: Pipeline, { items, addedCount, reapedCount, daemon }
   const needs = daemon.state.models.reduce((sum, { model }) => sum + model.vramBytes, 0)
   const known = items.length - addedCount
   return [
-    `${pipeline.name}: ${items.length} items${known > 0 ? `, ${known} of them known from before` : ''}; ${daemon.state.models.length} models need ${formatBytes(needs)}; ${line}`,
+    `${pipeline.name}: ${items.length} items${known > 0 ? `, ${known} of them known from before` : ''}; models of ${formatBytes(needs)} together; ${line}`,
     ...(reapedCount > 0
       ? [`${reapedCount} processes of an earlier run were still there and have been stopped.`]
       : []),

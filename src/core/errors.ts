@@ -40,6 +40,12 @@ export const errorKinds = {
     retryable: false,
   },
   CANCELLED: { sentence: 'The item was cancelled.', httpStatus: 409, retryable: false },
+  SUPERSEDED: {
+    sentence: 'The pipeline, as it is now, no longer has this item.',
+    httpStatus: 409,
+    retryable: false,
+  },
+  SKIPPED: { sentence: 'The condition of the step was false.', httpStatus: 409, retryable: false },
   BAD_EXPRESSION: { sentence: 'An expression could not be evaluated.', httpStatus: 422, retryable: false },
   LOAD_FAILED: { sentence: 'A model could not be loaded.', httpStatus: 503, retryable: true },
   LOAD_TIMEOUT: { sentence: 'A model did not load in time.', httpStatus: 504, retryable: true },
