@@ -4,9 +4,10 @@
 
 import type { ItemError } from '../core/errors.ts'
 import type { Command } from '../core/protocol.ts'
-import type { Instance, ItemAnswer } from '../runners/runner.ts'
+import type { ItemAnswer } from '../runners/runner.ts'
 import type { Claim, ClaimedItem, Outcome, Store } from '../stores/store.ts'
 import type { Clock } from './clock.ts'
+import type { LiveInstance } from './hands.ts'
 
 /** First pause before an item is tried again, and the longest, ms. Chosen, not measured. */
 const firstBackoffMs = 1000
@@ -40,7 +41,7 @@ export function claimFor(
 
 /** Throws only what the store throws. */
 export async function runBatch(
-  instance: Instance,
+  live: LiveInstance,
   claim: Claim,
   context: BatchContext,
 ): Promise<BatchResult> {
@@ -77,13 +78,18 @@ export async function runBatch(
 
   const stopBeating = keepLease(claim.token, context)
   const items = claim.items.map(({ id, input }) => ({ id, input }))
-  const answer = await instance
+  const answer = await live.instance
     .run({ items, timeoutMs: longestTimeout(claim.items), onAnswer: take })
     .finally(stopBeating)
   const runMs = clock.nowMs() - startedAtMs
   for (const each of answer.answers) take(each)
   const error = answer.failure ?? { code: 'RUN_FAILED', message: 'the worker gave no answer for this item' }
-  for (const { id } of claim.items) take({ type: 'error', id, error, retryable: true })
+  for (const { id } of claim.items) {
+    if (live.ending !== null && !answered.has(id))
+      waiting.push({ type: 'release', id }) // not its fault: no attempt is used up
+    else take({ type: 'error', id, error, retryable: true })
+  }
+  writing ??= write()
   while (writing) await writing
   if (storeError !== null) throw storeError
   return { failedCount, runMs, peakBytes: answer.peakBytes, failure: answer.failure }

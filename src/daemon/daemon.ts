@@ -199,7 +199,7 @@ export class Daemon {
       this.queuesChanged()
       return
     }
-    const { failedCount, runMs, peakBytes, failure } = await runBatch(live.instance, claim, this.#batch)
+    const { failedCount, runMs, peakBytes, failure } = await runBatch(live, claim, this.#batch)
     this.#learn(command.modelId, runMs / claim.items.length)
     if (failure) this.#attempt(() => this.#hands.fail(instanceId, failure.message))
     this.#tell({ type: 'batch-finished', atMs: clock.nowMs(), batchId, failedCount, runMs, peakBytes })

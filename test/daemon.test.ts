@@ -1,0 +1,135 @@
+// The daemon's loop with real workers and the memory store: what the ledger says while things go wrong.
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+import { bookedBytes } from '../src/core/ledger.ts'
+import { defineModel } from '../src/core/model.ts'
+import { defaultPolicy } from '../src/core/policy.ts'
+import type { SchedulerEvent } from '../src/core/protocol.ts'
+import { newItem } from '../src/core/work-item.ts'
+import { systemClock } from '../src/daemon/clock.ts'
+import { Daemon } from '../src/daemon/daemon.ts'
+import { hostDevice } from '../src/devices/host.ts'
+import { createRunner } from '../src/runners/create.ts'
+import { RunnerLedger } from '../src/runners/ledger.ts'
+import { openMemoryStore } from '../src/stores/memory.ts'
+import { allItems } from '../src/stores/store.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'plimsoll-daemon-'))
+after(() => rmSync(folder, { recursive: true, force: true }))
+
+/** Answers its input; dies at "die" the first time it sees it, which a file remembers. */
+const worker = `
+import { existsSync, writeFileSync } from 'node:fs'
+export async function load() {}
+export async function run(inputs) {
+  for (const input of inputs) {
+    if (input !== 'die' || existsSync('${folder}/died')) continue
+    writeFileSync('${folder}/died', '')
+    process.exit(7)
+  }
+  return inputs
+}`
+writeFileSync(join(folder, 'worker.mjs'), worker)
+
+function create(store = openMemoryStore()) {
+  const models = ['a', 'b', 'c'].map((id) =>
+    defineModel({ id, vram: '200MB', loadMs: 100, batch: { max: 2 } }),
+  )
+  const events: SchedulerEvent[] = []
+  const context = { ledger: new RunnerLedger(join(folder, 'runners.jsonl')), logFolder: folder }
+  const file = join(folder, 'worker.mjs')
+  const spec = { kind: 'module' as const, file, options: {}, environment: {}, cwd: folder, timeouts: {} }
+  const runners = new Map(models.map(({ id }) => [id, createRunner({ ...spec, modelId: id }, context)]))
+  let peakBytes = 0
+  const daemon: Daemon = new Daemon({
+    store,
+    models,
+    runners,
+    devices: [
+      {
+        options: { id: 'ram', kind: 'host', capacityBytes: 500e6, safetyRatio: 1 },
+        device: hostDevice('ram', 500e6),
+      },
+    ],
+    policy: defaultPolicy,
+    clock: systemClock,
+    random: () => 0, // half a second until the first retry
+    onEvent(event) {
+      events.push(event)
+      const { ledger, budgetBytes } = daemon.state.devices[0]!
+      peakBytes = Math.max(peakBytes, bookedBytes(ledger))
+      assert.ok(bookedBytes(ledger) <= budgetBytes)
+    },
+  })
+  return { daemon, store, events, peakBytes: () => peakBytes }
+}
+
+test('three models share room for two; a worker that dies costs one attempt, and everything is done', async () => {
+  const { daemon, store, events, peakBytes } = create()
+  const items = ['a', 'b', 'c', 'a', 'b', 'c'].map((modelId, index) =>
+    newItem({
+      id: `i${index}`,
+      modelId,
+      input: index === 4 ? 'die' : index,
+      dependencies: index >= 3 ? [`i${index - 3}`] : [],
+    }),
+  )
+  await store.submit(items, systemClock.nowMs())
+  daemon.start()
+  await daemon.finished
+  await daemon.close()
+  const ended = await allItems(store)
+  assert.deepEqual(
+    ended.map(({ state }) => state),
+    Array(6).fill('done'),
+  )
+  assert.equal(ended[4]!.attempt, 2)
+  assert.equal(peakBytes(), 400e6)
+  assert.ok(events.some(({ type }) => type === 'instance-failed'))
+  assert.equal(daemon.state.instanceById.size, 0, 'every instance is proven gone')
+  assert.equal(bookedBytes(daemon.state.devices[0]!.ledger), 0)
+})
+
+test('closing in the middle leaves no process and gives the items to the next daemon', async () => {
+  const store = openMemoryStore()
+  const first = create(store)
+  await store.submit(
+    Array.from({ length: 40 }, (_, index) => newItem({ id: `j${index}`, modelId: 'a', input: index })),
+    systemClock.nowMs(),
+  )
+  const running = new Promise<void>((resolve) => {
+    const look = setInterval(() => {
+      if (!first.events.some(({ type }) => type === 'batch-claimed')) return
+      clearInterval(look)
+      resolve()
+    }, 1)
+  })
+  first.daemon.start()
+  await running
+  await first.daemon.close()
+  assert.equal(first.daemon.state.instanceById.size, 0)
+  await store.releaseAll(systemClock.nowMs())
+  const second = create(store)
+  second.daemon.start()
+  await second.daemon.finished
+  await second.daemon.close()
+  const ended = await allItems(store)
+  assert.ok(
+    ended.every(({ state, attempt }) => state === 'done' && attempt === 1),
+    'and nobody lost an attempt',
+  )
+})
+
+test('an error of the store ends the daemon with that error', async () => {
+  const store = openMemoryStore()
+  store.finish = () => Promise.reject(new Error('the disk is gone'))
+  const { daemon } = create(store)
+  await store.submit([newItem({ id: 'a', modelId: 'a' })], systemClock.nowMs())
+  daemon.start()
+  await assert.rejects(daemon.finished, /the disk is gone/)
+  await daemon.close()
+  assert.equal(daemon.state.instanceById.size, 0)
+})
