@@ -52,7 +52,8 @@ export async function runBatch(
   const answered = new Set<string>()
   let failedCount = 0
   let storeError: unknown = null
-  let writing: Promise<void> | null = null
+  /** Writes one after another; each takes all that waits. */
+  let writing = Promise.resolve()
 
   const write = async () => {
     while (waiting.length > 0 && storeError === null) {
@@ -64,7 +65,6 @@ export async function runBatch(
         storeError = error
       }
     }
-    writing = null
   }
   const take = (answer: ItemAnswer) => {
     const item = itemById.get(answer.id)
@@ -73,7 +73,7 @@ export async function runBatch(
     const outcome = outcomeOf(answer, item, context)
     if (outcome.type === 'fail') failedCount++
     waiting.push(outcome)
-    writing ??= write()
+    writing = writing.then(write)
   }
 
   const stopBeating = keepLease(claim.token, context)
@@ -89,8 +89,7 @@ export async function runBatch(
       waiting.push({ type: 'release', id }) // not its fault: no attempt is used up
     else take({ type: 'error', id, error, retryable: true })
   }
-  writing ??= write()
-  while (writing) await writing
+  await writing.then(write)
   if (storeError !== null) throw storeError
   return { failedCount, runMs, peakBytes: answer.peakBytes, failure: answer.failure }
 }
