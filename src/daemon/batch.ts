@@ -85,7 +85,7 @@ export async function runBatch(
   for (const each of answer.answers) take(each)
   const error = answer.failure ?? { code: 'RUN_FAILED', message: 'the worker gave no answer for this item' }
   for (const { id } of claim.items) {
-    if (live.ending !== null && !answered.has(id))
+    if (live.isAsked && !answered.has(id))
       waiting.push({ type: 'release', id }) // not its fault: no attempt is used up
     else take({ type: 'error', id, error, retryable: true })
   }

@@ -13,6 +13,8 @@ export interface LiveInstance {
   device: Device | null
   /** Set once its end has been asked for or noticed; resolves when its memory is back. */
   ending: Promise<void> | null
+  /** Its end was asked for: what it did not answer is not its items' fault. */
+  isAsked: boolean
 }
 
 export class Hands {
@@ -41,14 +43,14 @@ export class Hands {
       this.#tell({ type: 'memory-released', atMs: this.#clock.nowMs(), instanceId })
       return
     }
-    const live: LiveInstance = { instance, device, ending: null }
+    const live: LiveInstance = { instance, device, ending: null, isAsked: false }
     this.live.set(instanceId, live)
     const answer = await instance.load()
     const atMs = this.#clock.nowMs()
     if (live.ending) return
     if (answer.type === 'failed') {
       this.#tell({ type: 'load-failed', atMs, instanceId, message: answer.error.message })
-      await this.stop(instanceId)
+      await this.#end(instanceId)
       return
     }
     const { residentBytes, maxBatch } = answer
@@ -69,18 +71,24 @@ export class Hands {
     if (this.live.get(instanceId)?.ending === null) {
       this.#tell({ type: 'instance-failed', atMs: this.#clock.nowMs(), instanceId, message })
     }
-    await this.stop(instanceId)
+    await this.#end(instanceId)
   }
 
   /** stop-instance: ends with memory-released. */
   stop(instanceId: InstanceId): Promise<void> {
     const live = this.live.get(instanceId)
+    if (live?.ending === null) live.isAsked = true
+    return this.#end(instanceId)
+  }
+
+  #end(instanceId: InstanceId): Promise<void> {
+    const live = this.live.get(instanceId)
     if (!live) return Promise.resolve()
-    live.ending ??= this.#end(instanceId, live)
+    live.ending ??= this.#release(instanceId, live)
     return live.ending
   }
 
-  async #end(instanceId: InstanceId, { instance, device }: LiveInstance): Promise<void> {
+  async #release(instanceId: InstanceId, { instance, device }: LiveInstance): Promise<void> {
     const group = instance.pid
     await instance.stop()
     while (device && group !== null && (await stillHolds(device, group)))
