@@ -134,7 +134,9 @@ else {
   for (const { itemCount, itemsPerSecond, submitMs, drainMs, reopenMs, boundPerSecond } of rows) {
     const ratio = (itemsPerSecond / boundPerSecond).toFixed(2).padStart(14)
     const figures = [itemsPerSecond, submitMs, drainMs, reopenMs].map(column).join('')
-    console.log(`${itemCount.toLocaleString('en').padStart(11)}${figures}${column(boundPerSecond)}    ${ratio}`)
+    console.log(
+      `${itemCount.toLocaleString('en').padStart(11)}${figures}${column(boundPerSecond)}    ${ratio}`,
+    )
   }
   const sizes = `${largest.itemCount.toLocaleString('en')} : ${smallest.itemCount.toLocaleString('en')}`
   console.log(`cost per item, ${sizes} = ${costRatio.toFixed(2)} (bar 2.00); bar for items/s: 40,000`)
