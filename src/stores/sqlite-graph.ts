@@ -74,7 +74,7 @@ export class SqliteGraph {
     return {
       seq: ++this.numbers.seq, id, model: modelId, priority, state: stateNumber.blocked, attempt: 0,
       max_attempts: maxAttempts, open: 0, submitted_at: nowMs, turn: null, ready_at: null, started_at: null,
-      ended_at: null, token: null, until: null, maker: maker?.seq ?? null, is_expanded: 0, step,
+      ended_at: null, until: null, maker: maker?.seq ?? null, is_expanded: 0, step,
     } satisfies ItemRow // biome-ignore format: a row
   }
 
@@ -144,7 +144,6 @@ export class SqliteGraph {
   #endOne({ row, state, output, error }: End, nowMs: number) {
     this.#leave(row, state !== 'cancelled')
     row.ended_at = nowMs
-    row.token = null
     row.until = null
     this.#items.setResult(row, output, error)
     this.#enter(row, state)
@@ -251,25 +250,20 @@ export class SqliteGraph {
   giveBack(row: ItemRow, attempt: number, isOurs: boolean): void {
     this.#leave(row, isOurs)
     row.attempt = attempt
-    row.token = null
-    row.until = null
     this.#enter(row, 'ready')
   }
 
   lease(row: ItemRow, token: string, untilMs: number, nowMs: number): void {
     this.#leave(row, true)
     row.attempt++
-    row.token = token
-    row.until = untilMs
     row.started_at = nowMs
-    this.#items.hold(row)
+    this.#items.hold(row, token, untilMs, nowMs)
     this.#enter(row, 'leased')
   }
 
   /** Tried again at a moment. */
   schedule(row: ItemRow, atMs: number, error: ItemError): void {
     this.#leave(row, true)
-    row.token = null
     row.until = atMs
     this.#items.setResult(row, null, error)
     this.#enter(row, 'scheduled')
@@ -311,7 +305,7 @@ export class SqliteGraph {
     const state = itemStates[row.state]!
     this.#counts.addState(step, model, state, -1)
     if (state === 'ready') this.#counts.addReady(model, priority, -1, -submitted_at)
-    else if (state === 'leased') this.#items.let(row, row.token!, isOurs)
+    else if (state === 'leased') this.#items.let(row, isOurs)
     else if (state === 'blocked' || state === 'scheduled') this.#counts.addBlocked(model, -1)
     if (state !== 'blocked' || row.open === 0) return
     // It ends although edges are open: they count no more.
@@ -320,7 +314,7 @@ export class SqliteGraph {
 
   #enter(row: ItemRow, state: ItemState): void {
     row.state = stateNumber[state]
-    this.#items.change(row)
+    if (state !== 'leased') this.#items.change(row)
     this.#counts.addState(row.step, row.model, state, 1)
     if (state === 'ready') this.#counts.addReady(row.model, row.priority, 1, row.submitted_at)
     else if (state === 'blocked' || state === 'scheduled') this.#counts.addBlocked(row.model, 1)

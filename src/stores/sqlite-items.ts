@@ -3,8 +3,9 @@
 //
 //   row in memory ──▶ changed ──▶ flush: insert (new), update of all (changed), update of `open` (only that changed)
 //
-// Leased rows stay in memory from the claim to the end of the lease, by their token: a result needs no look-up and the
-// table no index for them. There is one row object for an item at any time; whoever changes it calls `change`.
+// Leased rows stay in memory from the claim to the end of the lease, by their token: a result needs no look-up. In the file
+// they still say `ready`, and their claim's row names them. There is one row object for an item at any time; whoever changes
+// it calls `change`.
 import type { ItemError } from '../core/errors.ts'
 import { hasEnded, type ItemId, itemStates, type NewItem } from '../core/work-item.ts'
 import { all, type EdgeRow, first, type ItemRow, json, parse, type Queries } from './sqlite-rows.ts'
@@ -23,7 +24,10 @@ export function toAdd(item: NewItem): ReadyToAdd {
   return { item, source, input: json(item.input, `The input of item "${item.id}"`) }
 }
 
-interface LiveClaim {
+export interface LiveClaim {
+  token: string
+  atMs: number
+  untilMs: number
   rows: Map<ItemId, ItemRow>
   /** An item was taken from it: cancelled, or its lease ended. */
   isBroken: boolean
@@ -37,8 +41,9 @@ export class SqliteItems {
   readonly #changed = new Set<ItemRow>()
   readonly #opened = new Set<ItemRow>()
   readonly #results = new Map<ItemRow, { output: string | null; error: string | null }>()
-  readonly #leased = new Map<number, ItemRow>()
+  readonly #leased = new Map<number, { row: ItemRow; claim: LiveClaim }>()
   readonly #claims = new Map<string, LiveClaim>()
+  readonly #changedClaims = new Set<LiveClaim>()
 
   constructor(query: Queries) {
     this.#query = query
@@ -49,17 +54,27 @@ export class SqliteItems {
     this.#leased.clear()
     this.#claims.clear()
     this.forget()
-    for (const row of all<ItemRow>(this.#query.leased)) this.hold(row)
+    for (const claim of all<{ token: string; at: number; until: number; items: string }>(
+      this.#query.claims,
+    )) {
+      for (const seq of JSON.parse(claim.items) as number[]) {
+        const row = first<ItemRow>(this.#query.briefBySeq, seq)!
+        Object.assign(row, { state: stateNumber.leased, attempt: row.attempt + 1, started_at: claim.at })
+        this.hold(row, claim.token, claim.until, claim.at)
+      }
+    }
+    this.#changedClaims.clear()
   }
 
   forget(): void {
     for (const each of [this.#touched, this.#new, this.#inserts, this.#changed, this.#opened, this.#results])
       each.clear()
+    this.#changedClaims.clear()
   }
 
   /** Nothing waits to be written. */
   get isClean(): boolean {
-    return this.#inserts.size + this.#changed.size + this.#opened.size === 0
+    return this.#inserts.size + this.#changed.size + this.#opened.size + this.#changedClaims.size === 0
   }
 
   // ── finding ──
@@ -75,7 +90,7 @@ export class SqliteItems {
 
   /** The object that stands for a row just read: the one in memory where there is one. */
   adopt<Row extends ItemRow>(row: Row): ItemRow {
-    const held = this.#touched.get(row.seq) ?? this.#leased.get(row.seq)
+    const held = this.#touched.get(row.seq) ?? this.#leased.get(row.seq)?.row
     if (held) return held
     this.#touched.set(row.seq, row)
     return row
@@ -117,31 +132,37 @@ export class SqliteItems {
 
   // ── claims ──
 
-  /** Leased rows, in the order of their queues. */
-  leased(): ItemRow[] {
-    return [...this.#leased.values()].sort((a, b) => a.turn! - b.turn!)
+  /** In the order of their queues. */
+  leased(): { row: ItemRow; claim: LiveClaim }[] {
+    return [...this.#leased.values()].sort((a, b) => a.row.turn! - b.row.turn!)
   }
 
   claimOf(token: string): LiveClaim | undefined {
     return this.#claims.get(token)
   }
 
-  /** Notes a leased row under its token. */
-  hold(row: ItemRow): void {
-    const claim = this.#claims.get(row.token!) ?? { rows: new Map(), isBroken: false }
-    this.#claims.set(row.token!, claim)
+  hold(row: ItemRow, token: string, untilMs: number, atMs: number): void {
+    const claim = this.#claims.get(token) ?? { token, atMs, untilMs, rows: new Map(), isBroken: false }
+    this.#claims.set(token, claim)
+    this.#changedClaims.add(claim)
     claim.rows.set(row.id, row)
-    this.#leased.set(row.seq, row)
+    this.#leased.set(row.seq, { row, claim })
+  }
+
+  prolong(claim: LiveClaim, untilMs: number): void {
+    claim.untilMs = untilMs
+    this.#changedClaims.add(claim)
   }
 
   /** A row that is leased no more. `isOurs`: the holder of the token ended it. */
-  let(row: ItemRow, token: string, isOurs: boolean): void {
+  let(row: ItemRow, isOurs: boolean): void {
+    const { claim } = this.#leased.get(row.seq)!
     this.#leased.delete(row.seq)
     this.#touched.set(row.seq, row)
-    const claim = this.#claims.get(token)!
+    this.#changedClaims.add(claim)
     claim.rows.delete(row.id)
     if (!isOurs) claim.isBroken = true
-    if (claim.rows.size === 0) this.#claims.delete(token)
+    if (claim.rows.size === 0) this.#claims.delete(claim.token)
   }
 
   // ── changing ──
@@ -183,7 +204,17 @@ export class SqliteItems {
     for (const row of this.#opened) {
       if (!this.#changed.has(row)) this.#query.changeOpen.run(row.open, row.seq)
     }
+    for (const claim of this.#changedClaims) this.#writeClaim(claim)
     for (const each of [this.#new, this.#inserts, this.#changed, this.#opened, this.#results]) each.clear()
+    this.#changedClaims.clear()
+  }
+
+  #writeClaim({ token, atMs, untilMs, rows }: LiveClaim): void {
+    if (rows.size === 0) this.#query.dropClaim.run(token)
+    else {
+      const seqs = [...rows.values()].map(({ seq }) => seq)
+      this.#query.setClaim.run(token, atMs, untilMs, JSON.stringify(seqs))
+    }
   }
 
   #insert(row: ItemRow, { item, source, input }: ReadyToAdd): void {
@@ -195,15 +226,15 @@ export class SqliteItems {
   }
 
   #update(row: ItemRow): void {
-    const { seq, state, attempt, open, turn, ready_at, started_at, ended_at, token, until, is_expanded } = row
+    const { seq, state, attempt, open, turn, ready_at, started_at, ended_at, until, is_expanded } = row
     const result = this.#results.get(row)
     if (result) {
       this.#query.setResult.run(
-        state, attempt, open, turn, ready_at, started_at, ended_at, token, until, is_expanded, result.output, result.error, seq,
+        state, attempt, open, turn, ready_at, started_at, ended_at, until, is_expanded, result.output, result.error, seq,
       ) // biome-ignore format: one value for each column
     } else {
       this.#query.change.run(
-        state, attempt, open, turn, ready_at, started_at, ended_at, token, until, is_expanded, seq,
+        state, attempt, open, turn, ready_at, started_at, ended_at, until, is_expanded, seq,
       ) // biome-ignore format: one value for each column
     }
   }

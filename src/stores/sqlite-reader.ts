@@ -5,8 +5,8 @@ import type { QueueHead } from '../core/queue-head.ts'
 import { type ItemId, itemStates } from '../core/work-item.ts'
 import { Counts } from './counts.ts'
 import { translate } from './sqlite-errors.ts'
-import { all, type FullRow, first, prepareQueries, type Queries, readItem } from './sqlite-rows.ts'
-import { openReadOnly, stateNumber } from './sqlite-schema.ts'
+import { all, type FullRow, first, listQuery, prepareQueries, type Queries, readItem } from './sqlite-rows.ts'
+import { openReadOnly } from './sqlite-schema.ts'
 import type { ListQuery, Store, StoredItem, StoreEvent, StoreStats } from './store.ts'
 
 export type StoreReader = Pick<Store, 'get' | 'list' | 'events' | 'stats' | 'queueHeads' | 'close'>
@@ -36,23 +36,21 @@ export class SqliteReader {
 
   async get(id: ItemId): Promise<StoredItem | null> {
     return this.read(() => {
-      const row = first<FullRow>(this.query.fullById, id)
+      const row = first<FullRow>(this.query.storedById, id)
       return row ? readItem(row, this.query) : null
     })
   }
 
   async list({ state, step, modelId, parentId, after = 0, limit = 1000 }: ListQuery) {
     return this.read(() => {
-      const filters: [string, string | number | undefined][] = [
-        ['state = ?', state && stateNumber[state]],
+      const filters: [string, string | undefined][] = [
         ['step = ?', step],
         ['model = ?', modelId],
         ['maker = (SELECT seq FROM item WHERE id = ?)', parentId],
       ]
       const used = filters.filter(([, value]) => value !== undefined)
-      const where = ['seq > ?', ...used.map(([sql]) => sql)].join(' AND ')
+      const sql = listQuery(state, ['item.seq > ?', ...used.map(([condition]) => condition)])
       const values = [after, ...used.map(([, value]) => value!), limit]
-      const sql = `SELECT * FROM item WHERE ${where} ORDER BY seq LIMIT ?`
       const rows = all<FullRow>(this.db.prepare(sql), ...values)
       const cursor = rows.length < limit ? null : (rows.at(-1)?.seq ?? null)
       return { items: rows.map((row) => readItem(row, this.query)), cursor }

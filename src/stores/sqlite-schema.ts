@@ -1,6 +1,10 @@
 // The tables, how a file is recognised as ours, and who may write to it. One row for each item, one for each dependency;
 // events are rows of many, since a claim or a release changes many items at once. Partial indexes hold only what is looked
-// for: ready items in claim order, and due ones. Leased items need none: their only owner has them in memory.
+// for: ready items in claim order, and due ones.
+//
+// A lease does not touch its items: a claim is one row that names them, and a row that says `ready` and is named by a claim
+// is leased. The items of a batch lie far apart: writing them for the lease as well as for the end would almost double the
+// pages that a batch writes, and pages are what a commit costs.
 import { existsSync, realpathSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -9,7 +13,7 @@ import { corrupt, failed, isBusy, translate } from './sqlite-errors.ts'
 
 /** "PLIM": says that a file is ours. */
 const applicationId = 0x504c494d
-const schemaVersion = 2
+const schemaVersion = 3
 
 /** States and policies are stored by their place in these lists: append only. */
 export const stateNumber = Object.fromEntries(itemStates.map((state, index) => [state, index])) as Record<
@@ -33,7 +37,6 @@ CREATE TABLE item (
   turn INTEGER,
   started_at INTEGER,
   ended_at INTEGER,
-  token TEXT,
   until INTEGER,
   timeout INTEGER,
   deadline_at INTEGER,
@@ -49,6 +52,12 @@ CREATE TABLE item (
 CREATE INDEX item_ready ON item (model, priority, turn) WHERE state = ${stateNumber.ready};
 CREATE INDEX item_due ON item (until) WHERE state = ${stateNumber.scheduled};
 CREATE INDEX item_maker ON item (maker) WHERE maker IS NOT NULL;
+CREATE TABLE claim (
+  token TEXT PRIMARY KEY,
+  at INTEGER NOT NULL,
+  until INTEGER NOT NULL,
+  items TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
 CREATE TABLE edge (
   parent INTEGER NOT NULL,
   child INTEGER NOT NULL,
@@ -66,12 +75,22 @@ CREATE TABLE event (
 CREATE TABLE opening (number INTEGER PRIMARY KEY) STRICT;
 `
 
-/** From version 1, where an event's row had one state for all its items. */
-const migration = `
+/** What leads from each version to the next. */
+const migrations: Record<number, string> = {
+  // An event's row had one state for all its items.
+  1: `
 DROP INDEX item_leased;
 UPDATE event SET items = (SELECT json_group_array(json_array(value -> 0, event.state, value -> 1)) FROM json_each(event.items));
 ALTER TABLE event DROP COLUMN state;
-`
+`,
+  // A lease was written into each of its items.
+  2: `
+CREATE TABLE claim (token TEXT PRIMARY KEY, at INTEGER NOT NULL, until INTEGER NOT NULL, items TEXT NOT NULL) STRICT, WITHOUT ROWID;
+INSERT INTO claim SELECT token, max(started_at), max(until), json_group_array(seq) FROM item WHERE state = ${stateNumber.leased} GROUP BY token;
+UPDATE item SET state = ${stateNumber.ready}, attempt = attempt - 1, until = NULL WHERE state = ${stateNumber.leased};
+ALTER TABLE item DROP COLUMN token;
+`,
+}
 
 /** Files up to this size are checked whole when they are opened; larger ones as they are read. */
 const checkedBytes = 64e6
@@ -89,13 +108,20 @@ export function openDatabase(file: string): DatabaseSync {
       )
       const { id, version } = readStamp(db)
       if (id !== applicationId) stamp(db, tables)
-      else if (version < schemaVersion) stamp(db, migration)
+      else if (version < schemaVersion) stamp(db, migrationFrom(version))
       return db
     } catch (error) {
       db.close()
       throw error
     }
   })
+}
+
+function migrationFrom(version: number): string {
+  return Object.entries(migrations)
+    .filter(([from]) => Number(from) >= version)
+    .map(([, sql]) => sql)
+    .join('')
 }
 
 function stamp(db: DatabaseSync, sql: string): void {

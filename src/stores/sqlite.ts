@@ -139,10 +139,7 @@ class SqliteStore extends SqliteReader implements Store {
   heartbeat(token: string, leaseMs: number, nowMs: number): Promise<boolean> {
     return this.#write(nowMs, () => {
       const claim = this.#items.claimOf(token)
-      for (const row of claim?.rows.values() ?? []) {
-        row.until = nowMs + leaseMs
-        this.#items.change(row)
-      }
+      if (claim) this.#items.prolong(claim, nowMs + leaseMs)
       return claim !== undefined && !claim.isBroken
     })
   }
@@ -214,9 +211,9 @@ class SqliteStore extends SqliteReader implements Store {
   sweep(nowMs: number) {
     return this.#write(nowMs, () => {
       let changedCount = 0
-      for (const row of this.#items.leased()) {
+      for (const { row, claim } of this.#items.leased()) {
         // An end before it may have taken this one along.
-        if (row.state !== stateNumber.leased || row.until! > nowMs) continue
+        if (row.state !== stateNumber.leased || claim.untilMs > nowMs) continue
         changedCount++
         if (row.attempt < row.max_attempts) this.#graph.giveBack(row, row.attempt, false)
         else this.#graph.end(row, 'failed', null, leaseExpired, nowMs)
@@ -227,7 +224,7 @@ class SqliteStore extends SqliteReader implements Store {
       }
       this.#items.flush()
       const { until } = first<{ until: number | null }>(this.query.nextDue)!
-      const ends = this.#items.leased().map((row) => row.until!)
+      const ends = this.#items.leased().map(({ claim }) => claim.untilMs)
       const nextAtMs = ends.reduce((least, each) => Math.min(least, each), until ?? Number.POSITIVE_INFINITY)
       return { changedCount, nextAtMs: Number.isFinite(nextAtMs) ? nextAtMs : null }
     })
@@ -236,7 +233,7 @@ class SqliteStore extends SqliteReader implements Store {
   releaseAll(nowMs: number): Promise<number> {
     return this.#write(nowMs, () => {
       const rows = this.#items.leased()
-      for (const row of rows) this.#graph.giveBack(row, row.attempt - 1, false)
+      for (const { row } of rows) this.#graph.giveBack(row, row.attempt - 1, false)
       return rows.length
     })
   }
