@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { type NewItemOptions, newItem } from '../src/core/work-item.ts'
 import type { Resolver, Store } from '../src/stores/store.ts'
 import { allItems } from '../src/stores/store.ts'
+import { testStoreProperties } from './store-properties.ts'
 
 export interface StoreUnderTest {
   test: (title: string, body: () => Promise<void>) => unknown
@@ -346,4 +347,6 @@ export function testStore({ test, name, open }: StoreUnderTest): void {
       ['ready', 2],
     ])
   })
+
+  testStoreProperties({ test, name, open })
 }

@@ -1,14 +1,19 @@
-// The tables, and how a file is recognised as ours. One row for each item, one for each dependency; events are rows of
-// many, since a claim or a release changes many items at once. Partial indexes hold only what is looked for: ready items
-// in claim order, leased ones, due ones.
-import { existsSync, statSync } from 'node:fs'
+// The tables, how a file is recognised as ours, and who may write to it. One row for each item, one for each dependency;
+// events are rows of many, since a claim or a release changes many items at once. Partial indexes hold only what is looked
+// for: ready items in claim order, and due ones.
+//
+// A lease does not touch its items: a claim is one row that names them, and a row that says `ready` and is named by a claim
+// is leased. The items of a batch lie far apart: writing them for the lease as well as for the end would almost double the
+// pages that a batch writes, and pages are what a commit costs.
+import { existsSync, realpathSync, statSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { type ErrorCode, SchedulerError } from '../core/errors.ts'
 import { type EdgePolicy, type ItemState, itemStates } from '../core/work-item.ts'
+import { corrupt, failed, isBusy, translate } from './sqlite-errors.ts'
 
 /** "PLIM": says that a file is ours. */
 const applicationId = 0x504c494d
-const schemaVersion = 1
+const schemaVersion = 3
 
 /** States and policies are stored by their place in these lists: append only. */
 export const stateNumber = Object.fromEntries(itemStates.map((state, index) => [state, index])) as Record<
@@ -32,7 +37,6 @@ CREATE TABLE item (
   turn INTEGER,
   started_at INTEGER,
   ended_at INTEGER,
-  token TEXT,
   until INTEGER,
   timeout INTEGER,
   deadline_at INTEGER,
@@ -46,9 +50,14 @@ CREATE TABLE item (
   error TEXT
 ) STRICT;
 CREATE INDEX item_ready ON item (model, priority, turn) WHERE state = ${stateNumber.ready};
-CREATE INDEX item_leased ON item (token) WHERE state = ${stateNumber.leased};
 CREATE INDEX item_due ON item (until) WHERE state = ${stateNumber.scheduled};
 CREATE INDEX item_maker ON item (maker) WHERE maker IS NOT NULL;
+CREATE TABLE claim (
+  token TEXT PRIMARY KEY,
+  at INTEGER NOT NULL,
+  until INTEGER NOT NULL,
+  items TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
 CREATE TABLE edge (
   parent INTEGER NOT NULL,
   child INTEGER NOT NULL,
@@ -61,11 +70,27 @@ CREATE TABLE event (
   first INTEGER PRIMARY KEY,
   last INTEGER NOT NULL,
   at INTEGER NOT NULL,
-  state INTEGER NOT NULL,
   items TEXT NOT NULL
 ) STRICT;
 CREATE TABLE opening (number INTEGER PRIMARY KEY) STRICT;
 `
+
+/** What leads from each version to the next. */
+const migrations: Record<number, string> = {
+  // An event's row had one state for all its items.
+  1: `
+DROP INDEX item_leased;
+UPDATE event SET items = (SELECT json_group_array(json_array(value -> 0, event.state, value -> 1)) FROM json_each(event.items));
+ALTER TABLE event DROP COLUMN state;
+`,
+  // A lease was written into each of its items.
+  2: `
+CREATE TABLE claim (token TEXT PRIMARY KEY, at INTEGER NOT NULL, until INTEGER NOT NULL, items TEXT NOT NULL) STRICT, WITHOUT ROWID;
+INSERT INTO claim SELECT token, max(started_at), max(until), json_group_array(seq) FROM item WHERE state = ${stateNumber.leased} GROUP BY token;
+UPDATE item SET state = ${stateNumber.ready}, attempt = attempt - 1, until = NULL WHERE state = ${stateNumber.leased};
+ALTER TABLE item DROP COLUMN token;
+`,
+}
 
 /** Files up to this size are checked whole when they are opened; larger ones as they are read. */
 const checkedBytes = 64e6
@@ -77,28 +102,57 @@ export function openDatabase(file: string): DatabaseSync {
     const isNew = !existsSync(file) || statSync(file).size === 0
     if (!isNew) checkFile(file)
     const db = new DatabaseSync(file, { timeout: 5000 })
-    db.exec(
-      'PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 16000',
-    )
-    const { application_id: id } = db.prepare('PRAGMA application_id').get() as { application_id: number }
-    if (id !== applicationId) {
+    try {
       db.exec(
-        `BEGIN IMMEDIATE; ${tables} PRAGMA application_id = ${applicationId}; PRAGMA user_version = ${schemaVersion}; COMMIT`,
+        'PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -65536',
       )
+      const { id, version } = readStamp(db)
+      if (id !== applicationId) stamp(db, tables)
+      else if (version < schemaVersion) stamp(db, migrationFrom(version))
+      return db
+    } catch (error) {
+      db.close()
+      throw error
     }
-    return db
   })
+}
+
+function migrationFrom(version: number): string {
+  return Object.entries(migrations)
+    .filter(([from]) => Number(from) >= version)
+    .map(([, sql]) => sql)
+    .join('')
+}
+
+function stamp(db: DatabaseSync, sql: string): void {
+  db.exec(
+    `BEGIN IMMEDIATE; ${sql} PRAGMA application_id = ${applicationId}; PRAGMA user_version = ${schemaVersion}; COMMIT`,
+  )
+}
+
+function readStamp(db: DatabaseSync) {
+  const { application_id: id } = db.prepare('PRAGMA application_id').get() as { application_id: number }
+  const { user_version: version } = db.prepare('PRAGMA user_version').get() as { user_version: number }
+  return { id, version }
 }
 
 /** Opens for reading, beside an owner. */
 export function openReadOnly(file: string): DatabaseSync {
   return translate(file, () => {
-    checkHeader(file)
+    const version = checkHeader(file)
+    if (version === 0) throw failed(file, 'its owner is only just making it', 'Look again in a moment.')
+    if (version < schemaVersion)
+      throw failed(
+        file,
+        `it has the older version ${version}`,
+        'The next `plimsoll run` brings it up to date.',
+      )
     return new DatabaseSync(file, { readOnly: true, timeout: 5000 })
   })
 }
 
 function checkFile(file: string): void {
+  if (statSync(file).isDirectory()) throw failed(file, 'it is a folder', 'Name a file with --db.')
   checkHeader(file)
   if (statSync(file).size > checkedBytes) return
   const db = new DatabaseSync(file, { readOnly: true, timeout: 5000 })
@@ -110,84 +164,35 @@ function checkFile(file: string): void {
   }
 }
 
-function checkHeader(file: string): void {
+/** The file's version; 0: made, and its maker was killed before the tables came. */
+function checkHeader(file: string): number {
   const db = new DatabaseSync(file, { readOnly: true, timeout: 5000 })
   try {
-    const { application_id: id } = db.prepare('PRAGMA application_id').get() as { application_id: number }
-    const { user_version: version } = db.prepare('PRAGMA user_version').get() as { user_version: number }
+    const { id, version } = readStamp(db)
     const { count } = db.prepare('SELECT count(*) AS count FROM sqlite_schema').get() as { count: number }
-    if (id === 0 && count === 0) return // made, and killed before the tables came
+    if (id === 0 && count === 0) return 0
     if (id !== applicationId) throw corrupt(file, 'it belongs to another program')
-    if (version !== schemaVersion)
+    if (version < 1 || version > schemaVersion)
       throw corrupt(file, `it has version ${version}, this Plimsoll reads ${schemaVersion}`)
+    return version
   } finally {
     db.close()
   }
 }
 
-function corrupt(file: string, why: string, cause?: unknown): SchedulerError {
-  const advice = 'It was left as it is. Move it away, or name another with --db.'
-  return new SchedulerError(
-    'STORE_CORRUPT',
-    `The database ${file} cannot be used: ${why}. ${advice}`,
-    { file },
-    cause,
-  )
-}
-
-/** Runs, and turns what SQLite throws into an error of ours. */
-export function translate<T>(file: string, work: () => T): T {
-  try {
-    return work()
-  } catch (error) {
-    throw toSchedulerError(file, error)
-  }
-}
-
-// SQLite's result codes: https://sqlite.org/rescode.html
-const codes: Record<number, ErrorCode> = {
-  5: 'STORE_LOCKED',
-  6: 'STORE_LOCKED',
-  11: 'STORE_CORRUPT',
-  13: 'STORE_FULL',
-  26: 'STORE_CORRUPT',
-}
-
-function toSchedulerError(file: string, error: unknown): unknown {
-  const { errcode, message } = error as { errcode?: number; message: string }
-  if (errcode === undefined) return error
-  const code = codes[errcode & 255] ?? 'STORE_FAILED'
-  if (code === 'STORE_CORRUPT') return corrupt(file, message, error)
-  if (code === 'STORE_FULL') {
-    return new SchedulerError(
-      code,
-      `The disk of ${file} is full; nothing of the last step was recorded. Make room and run again.`,
-      { file },
-      error,
-    )
-  }
-  if (code === 'STORE_LOCKED') return lockedError(file, error)
-  return new SchedulerError(code, `The database ${file} refused: ${message}.`, { file, errcode }, error)
-}
-
-function lockedError(file: string, cause?: unknown): SchedulerError {
-  return new SchedulerError(
-    'STORE_LOCKED',
-    `Another process uses ${file}. Wait until it ends, or name another database with --db.`,
-    { file },
-    cause,
-  )
-}
-
 /** One owner for each database: an exclusive transaction on a small file beside it, which the kernel ends with the
- * process, however it dies. Readers are not kept out. Throws STORE_LOCKED. */
+ * process, however it dies. Readers are not kept out. The lock follows links, so that two names of one file are one.
+ * Throws STORE_LOCKED. */
 export function lock(file: string): DatabaseSync {
-  const db = new DatabaseSync(`${file}-owner`, { timeout: 0 })
+  const ownerFile = `${existsSync(file) ? realpathSync(file) : resolve(file)}-owner`
+  const db = translate(ownerFile, () => new DatabaseSync(ownerFile, { timeout: 0 }))
   try {
     db.exec('BEGIN EXCLUSIVE')
     return db
   } catch (error) {
     db.close()
-    throw lockedError(file, error)
+    return translate(isBusy(error) ? file : ownerFile, () => {
+      throw error
+    })
   }
 }

@@ -1,34 +1,20 @@
 // The embedded store: one SQLite file through Node's own driver, WAL, synchronous FULL. Calls made in one turn of the
 // event loop share a transaction (group commit), each in a savepoint of its own, and are answered after the commit: what
-// a promise said is on disk. One process owns a database; others may read beside it.
+// a promise said is on disk. One process owns a database; others may read beside it (sqlite-reader.ts). How items change
+// state is in sqlite-graph.ts, what they look like in the file in sqlite-schema.ts.
 import type { DatabaseSync } from 'node:sqlite'
 import { type ItemError, SchedulerError } from '../core/errors.ts'
 import { leaseExpired } from '../core/lease.ts'
 import { hasEnded, type ItemId, itemStates, type NewItem } from '../core/work-item.ts'
-import { Counts } from './counts.ts'
+import { failed, isFromSqlite, translate } from './sqlite-errors.ts'
 import { SqliteGraph } from './sqlite-graph.ts'
-import {
-  all,
-  type FullRow,
-  first,
-  type ItemRow,
-  parse,
-  prepareQueries,
-  type Queries,
-  readItem,
-} from './sqlite-rows.ts'
-import { lock, openDatabase, openReadOnly, stateNumber, translate } from './sqlite-schema.ts'
-import type {
-  Claim,
-  ClaimRequest,
-  ListQuery,
-  Outcome,
-  Resolver,
-  Store,
-  StoredItem,
-  StoreEvent,
-  StoreStats,
-} from './store.ts'
+import { SqliteItems } from './sqlite-items.ts'
+import { SqliteReader } from './sqlite-reader.ts'
+import { all, type FullRow, first, type ItemRow, json, parse } from './sqlite-rows.ts'
+import { lock, openDatabase, stateNumber } from './sqlite-schema.ts'
+import type { Claim, ClaimRequest, Outcome, Resolver, Store, StoreStats } from './store.ts'
+
+export { openSqliteReader } from './sqlite-reader.ts'
 
 export interface SqliteOptions {
   file: string
@@ -39,149 +25,14 @@ export interface SqliteOptions {
 /** Throws STORE_LOCKED, STORE_CORRUPT, STORE_FULL, STORE_FAILED. */
 export async function openSqliteStore({ file, resolver }: SqliteOptions): Promise<Store> {
   const owner = lock(file)
+  let db: DatabaseSync | null = null
   try {
-    return new SqliteStore(file, openDatabase(file), owner, resolver ?? null)
+    db = openDatabase(file)
+    return new SqliteStore(file, db, owner, resolver ?? null)
   } catch (error) {
+    db?.close()
     owner.close()
     throw error
-  }
-}
-
-/** Reads a database that another process may own. */
-export async function openSqliteReader(
-  file: string,
-): Promise<Pick<Store, 'get' | 'list' | 'events' | 'stats' | 'queueHeads' | 'close'>> {
-  const db = openReadOnly(file)
-  const reader = translate(file, () => new SqliteReader(file, db))
-  return reader
-}
-
-class SqliteReader {
-  protected readonly file: string
-  protected readonly db: DatabaseSync
-  protected readonly query: Queries
-  protected readonly counts = new Counts()
-
-  constructor(file: string, db: DatabaseSync) {
-    this.file = file
-    this.db = db
-    this.query = prepareQueries(db)
-  }
-
-  async get(id: ItemId): Promise<StoredItem | null> {
-    return this.read(() => {
-      const row = first<FullRow>(this.query.fullById, id)
-      return row ? readItem(row, this.query) : null
-    })
-  }
-
-  async list({
-    state,
-    step,
-    modelId,
-    parentId,
-    after = 0,
-    limit = 1000,
-  }: ListQuery): Promise<{ items: StoredItem[]; cursor: number | null }> {
-    return this.read(() => {
-      const filters: [string, string | number | undefined][] = [
-        ['state = ?', state && stateNumber[state]],
-        ['step = ?', step],
-        ['model = ?', modelId],
-        ['maker = (SELECT seq FROM item WHERE id = ?)', parentId],
-      ]
-      const used = filters.filter(([, value]) => value !== undefined)
-      const where = ['seq > ?', ...used.map(([sql]) => sql)].join(' AND ')
-      const values = [after, ...used.map(([, value]) => value!)]
-      const rows = all<FullRow>(
-        this.db.prepare(`SELECT * FROM item WHERE ${where} ORDER BY seq LIMIT ?`),
-        ...values,
-        limit,
-      )
-      const cursor = rows.length < limit ? null : rows.at(-1)!.seq
-      return { items: rows.map((row) => readItem(row, this.query)), cursor }
-    })
-  }
-
-  async events(afterSequence: number, limit: number): Promise<StoreEvent[]> {
-    return this.read(() => {
-      const rows = all<{ first: number; last: number; at: number; state: number; items: string }>(
-        this.query.events,
-        afterSequence,
-        limit,
-      )
-      const events = rows.flatMap(({ first: start, at, state, items }) =>
-        parse<[number, number][]>(items)!.map(([seq, attempt], index) => ({
-          sequence: start + index,
-          atMs: at,
-          itemId: first<{ id: string }>(this.query.idOf, seq)!.id,
-          state: itemStates[state]!,
-          attempt,
-        })),
-      )
-      return events.filter(({ sequence }) => sequence > afterSequence).slice(0, limit)
-    })
-  }
-
-  async stats(): Promise<StoreStats> {
-    return this.read(() => {
-      this.recount()
-      return this.counts.stats()
-    })
-  }
-
-  async queueHeads() {
-    return this.read(() => {
-      this.recount()
-      return this.heads()
-    })
-  }
-
-  async close(): Promise<void> {
-    this.db.close()
-  }
-
-  protected read<T>(work: () => T): T {
-    return translate(this.file, work)
-  }
-
-  protected heads() {
-    return this.counts.heads((modelId, priority) => this.headReadyAt(modelId, priority))
-  }
-
-  /** When the first item of a level became ready. */
-  protected headReadyAt(modelId: string, priority: number): number {
-    return (
-      first<{ ready_at: number }>(this.query.head, modelId, priority)?.ready_at ?? Number.POSITIVE_INFINITY
-    )
-  }
-
-  /** From the rows. Cost: O(items). */
-  protected recount(): void {
-    this.counts.clear()
-    for (const { step, model, state, count } of all<{
-      step: string | null
-      model: string
-      state: number
-      count: number
-    }>(this.query.countStates)) {
-      const name = itemStates[state]!
-      this.counts.addState(step, model, name, count)
-      if (name === 'blocked' || name === 'scheduled') this.counts.addBlocked(model, count)
-    }
-    for (const { model, priority, count, submitted } of all<{
-      model: string
-      priority: number
-      count: number
-      submitted: number
-    }>(this.query.countReady)) {
-      this.counts.addReady(model, priority, count, submitted)
-    }
-    for (const { child, parent, count } of all<{ child: string; parent: string; count: number }>(
-      this.query.countEdges,
-    )) {
-      this.counts.addEdges(child, parent, count)
-    }
   }
 }
 
@@ -195,28 +46,35 @@ interface Operation {
 class SqliteStore extends SqliteReader implements Store {
   readonly supports = { durable: true, shared: false }
   readonly #owner: DatabaseSync
+  readonly #items: SqliteItems
   readonly #graph: SqliteGraph
+  /** Counts the openings of the file: a token of an earlier process never matches. */
   readonly #opening: number
   #claimNumber = 0
   #operations: Operation[] = []
+  /** Why counts and rows may differ: what was undone could not be read again. */
+  #broken: unknown = null
 
   constructor(file: string, db: DatabaseSync, owner: DatabaseSync, resolver: Resolver | null) {
     super(file, db)
     this.#owner = owner
-    this.#graph = new SqliteGraph(this.query, this.counts, resolver)
+    this.#items = new SqliteItems(this.query)
+    this.#graph = new SqliteGraph(this.query, this.#items, this.counts, resolver)
     this.#opening = translate(file, () => {
       this.#restore()
       return Number(this.query.open.run().lastInsertRowid)
     })
   }
 
-  /** What is kept beside the rows, from the rows. */
+  /** What is kept beside the rows, from the rows. Cost: O(items). */
   #restore(): void {
     this.recount()
-    Object.assign(this.#graph.numbers, first(this.query.maxima))
-    this.#graph.forgetEvents()
-    this.#graph.held.clear()
-    for (const row of all<ItemRow>(this.query.leased)) this.#graph.hold(row)
+    this.#graph.reload()
+  }
+
+  /** One connection and no pause: what it reads is one snapshot. */
+  protected override read<T>(work: () => T): T {
+    return translate(this.file, work)
   }
 
   submit(items: NewItem[], nowMs: number) {
@@ -235,12 +93,15 @@ class SqliteStore extends SqliteReader implements Store {
     return this.#write(nowMs, () => {
       const token = `${this.#opening}.${++this.#claimNumber}`
       const rows = this.#choose(request)
-      for (const row of rows) this.#graph.lease(row, token, nowMs + request.leaseMs, nowMs)
+      for (const row of rows) {
+        this.#items.adopt(row)
+        this.#graph.lease(row, token, nowMs + request.leaseMs, nowMs)
+      }
       const items = rows.map((row) => ({
         id: row.id,
         input: parse(row.input),
         priority: row.priority,
-        attempt: row.attempt + 1,
+        attempt: row.attempt,
         timeoutMs: row.timeout,
         step: row.step,
         sourceId: row.source_id,
@@ -276,30 +137,32 @@ class SqliteStore extends SqliteReader implements Store {
   }
 
   heartbeat(token: string, leaseMs: number, nowMs: number): Promise<boolean> {
-    return this.#write(
-      nowMs,
-      () =>
-        Number(this.query.prolong.run(nowMs + leaseMs, token).changes) ===
-        (this.#graph.held.get(token)?.size ?? -1),
-    )
+    return this.#write(nowMs, () => {
+      const claim = this.#items.claimOf(token)
+      if (claim) this.#items.prolong(claim, nowMs + leaseMs)
+      return claim !== undefined && !claim.isBroken
+    })
   }
 
   finish(token: string, outcomes: Outcome[], nowMs: number) {
     return this.#write(nowMs, () => {
+      const outputs = outcomes.map((each) =>
+        each.type === 'done' ? json(each.output, `The output of item "${each.id}"`) : null,
+      )
       const accepted: ItemId[] = []
       const stale: ItemId[] = []
-      for (const outcome of outcomes) {
-        const row = this.#graph.held.get(token)?.get(outcome.id)
-        if (row) this.#record(row, outcome, nowMs)
+      for (const [index, outcome] of outcomes.entries()) {
+        const row = this.#items.claimOf(token)?.rows.get(outcome.id)
+        if (row) this.#record(row, outcome, outputs[index]!, nowMs)
         ;(row ? accepted : stale).push(outcome.id)
       }
       return { accepted, stale }
     })
   }
 
-  #record(row: ItemRow, outcome: Outcome, nowMs: number): void {
-    if (outcome.type === 'done') this.#graph.end(row, 'done', outcome.output, null, nowMs)
-    else if (outcome.type === 'release') this.#graph.giveBack(row, row.attempt - 1)
+  #record(row: ItemRow, outcome: Outcome, output: string | null, nowMs: number): void {
+    if (outcome.type === 'done') this.#graph.end(row, 'done', output, null, nowMs)
+    else if (outcome.type === 'release') this.#graph.giveBack(row, row.attempt - 1, true)
     else if (outcome.retryable && row.attempt < row.max_attempts)
       this.#graph.schedule(row, outcome.retryAtMs, outcome.error)
     else this.#graph.end(row, 'failed', null, outcome.error, nowMs)
@@ -313,8 +176,7 @@ class SqliteStore extends SqliteReader implements Store {
     return this.#write(nowMs, () => {
       const rows = this.#rowsOf(ids)
       const before = this.#cancelledCount()
-      for (const { seq } of rows) {
-        const row = first<ItemRow>(this.query.briefBySeq, seq)!
+      for (const row of rows) {
         if (!hasEnded(itemStates[row.state]!)) this.#graph.end(row, 'cancelled', null, cause, nowMs)
       }
       return { cancelledCount: this.#cancelledCount() - before }
@@ -338,7 +200,7 @@ class SqliteStore extends SqliteReader implements Store {
 
   #rowsOf(ids: ItemId[]): ItemRow[] {
     return ids.map((id) => {
-      const row = first<ItemRow>(this.query.briefById, id)
+      const row = this.#items.byId(id)
       if (row) return row
       throw new SchedulerError('UNKNOWN_ITEM', `No item is called "${id}". \`plimsoll items\` lists them.`, {
         id,
@@ -349,30 +211,29 @@ class SqliteStore extends SqliteReader implements Store {
   sweep(nowMs: number) {
     return this.#write(nowMs, () => {
       let changedCount = 0
-      let nextAtMs = Number.POSITIVE_INFINITY
-      for (const row of all<ItemRow & { until: number }>(this.query.leased)) {
-        if (row.until > nowMs) {
-          nextAtMs = Math.min(nextAtMs, row.until)
-          continue
-        }
+      for (const { row, claim } of this.#items.leased()) {
+        // An end before it may have taken this one along.
+        if (row.state !== stateNumber.leased || claim.untilMs > nowMs) continue
         changedCount++
-        if (row.attempt < row.max_attempts) this.#graph.giveBack(row, row.attempt)
+        if (row.attempt < row.max_attempts) this.#graph.giveBack(row, row.attempt, false)
         else this.#graph.end(row, 'failed', null, leaseExpired, nowMs)
       }
-      for (const row of all<ItemRow>(this.query.due, nowMs)) {
+      for (const row of this.#items.due(nowMs)) {
         changedCount++
         this.#graph.makeReady(row, nowMs)
       }
+      this.#items.flush()
       const { until } = first<{ until: number | null }>(this.query.nextDue)!
-      nextAtMs = Math.min(nextAtMs, until ?? Number.POSITIVE_INFINITY)
+      const ends = this.#items.leased().map(({ claim }) => claim.untilMs)
+      const nextAtMs = ends.reduce((least, each) => Math.min(least, each), until ?? Number.POSITIVE_INFINITY)
       return { changedCount, nextAtMs: Number.isFinite(nextAtMs) ? nextAtMs : null }
     })
   }
 
   releaseAll(nowMs: number): Promise<number> {
     return this.#write(nowMs, () => {
-      const rows = all<ItemRow>(this.query.leased)
-      for (const row of rows) this.#graph.giveBack(row, row.attempt - 1)
+      const rows = this.#items.leased()
+      for (const { row } of rows) this.#graph.giveBack(row, row.attempt - 1, false)
       return rows.length
     })
   }
@@ -397,9 +258,10 @@ class SqliteStore extends SqliteReader implements Store {
     if (operations.length === 0) return
     const answers: (() => void)[] = []
     try {
+      if (this.#broken) throw this.#broken
       translate(this.file, () => {
         this.db.exec('BEGIN IMMEDIATE')
-        for (const operation of operations) answers.push(this.#perform(operation, operations.length > 1))
+        for (const operation of operations) answers.push(this.#perform(operation))
         this.db.exec('COMMIT')
       })
     } catch (error) {
@@ -410,28 +272,31 @@ class SqliteStore extends SqliteReader implements Store {
     for (const answer of answers) answer()
   }
 
-  #perform({ work, nowMs, resolve, reject }: Operation, isGrouped: boolean): () => void {
-    if (isGrouped) this.db.exec('SAVEPOINT operation')
+  /** A refusal of ours undoes its own operation; what SQLite refuses (a full disk) undoes the transaction. */
+  #perform({ work, nowMs, resolve, reject }: Operation): () => void {
+    this.db.exec('SAVEPOINT operation')
     try {
       const value = work()
-      this.#graph.flushEvents(nowMs)
-      if (isGrouped) this.db.exec('RELEASE operation')
+      this.#graph.flush(nowMs)
+      this.db.exec('RELEASE operation')
       return () => resolve(value as never)
     } catch (error) {
-      // A full disk undoes the whole transaction; a refusal of ours only its own operation.
-      if (!(error instanceof SchedulerError)) throw error
-      if (isGrouped) this.#undo('ROLLBACK TO operation; RELEASE operation')
-      else if (this.db.isTransaction) this.#undo('ROLLBACK; BEGIN IMMEDIATE')
+      if (isFromSqlite(error)) throw error
+      this.#undo('ROLLBACK TO operation; RELEASE operation')
       return () => reject(error)
     }
   }
 
   #undo(sql: string): void {
+    // A call refused at the door changed nothing: no need to read all rows again.
+    const isClean = sql !== 'ROLLBACK' && this.#graph.isClean
     try {
       if (this.db.isTransaction) this.db.exec(sql)
-      this.#restore()
-    } catch {
-      // The disk may be too full to undo in place; the next opening reads only what was committed.
+      if (isClean) this.#items.forget()
+      else this.#restore()
+    } catch (error) {
+      const advice = 'Close it and open it again: what was recorded is kept.'
+      this.#broken = failed(this.file, 'a change could not be undone in memory', advice, error)
     }
   }
 }

@@ -11,34 +11,33 @@ export const ollama: SimulatedPolicy = {
   name: 'ollama',
   create(backlog) {
     const recent = new RecentUse()
+    /** The turn of the first item for a missing model: those behind it are not given out. */
+    let heldFrom = Number.POSITIVE_INFINITY
+    const isGiven = (modelId: string) => backlog.firstTurn(modelId) < heldFrom
     const rule: Rule = {
       isAlone: false,
       overlaps: true,
-      victims: (device) => recent.order(device).filter(({ model }) => !isGiven(device.id, model.model.id)),
+      victims: (device) => recent.order(device).filter(({ model }) => !isGiven(model.model.id)),
       next(state, device) {
-        const isOut = (id: string) => {
-          const model = state.modelById.get(id)!
-          return canHold(device, model) && instanceOf(device, model) === null
-        }
-        const missing = backlog.oldestModel(isOut)
-        heldFrom.set(device.id, missing === null ? Number.POSITIVE_INFINITY : backlog.firstTurn(missing))
-        const given = backlog.oldestModel((id) => isGiven(device.id, id) && !isOut(id))
+        const isOut = (id: string) =>
+          !state.modelById.get(id)!.instances.some(({ phase }) => phase === 'ready')
+        const missing = backlog.oldestModel((id) => isOut(id) && canHold(device, state.modelById.get(id)!))
+        heldFrom = missing === null ? Number.POSITIVE_INFINITY : backlog.firstTurn(missing)
+        const isHere = (id: string) => instanceOf(device, state.modelById.get(id)!) !== null
+        const given = backlog.oldestModel((id) => isHere(id) && isGiven(id))
         if (given !== null && device.runningCount < device.slots) {
           const instance = instanceOf(device, state.modelById.get(given)!)
           const most = instance ? largestBatch(instance) : 0
-          const maxCount = Math.min(most, backlog.countBefore(given, heldFrom.get(device.id)!, most))
+          const maxCount = Math.min(most, backlog.countBefore(given, heldFrom, most))
           if (instance && maxCount > 0) {
             recent.use(instance)
             return { type: 'run', instance, maxCount, order: firstInFirstOut }
           }
         }
-        return missing === null ? null : { type: 'load', model: state.modelById.get(missing)! }
+        const isUnderWay = missing !== null && state.modelById.get(missing)!.instances.length > 0
+        return missing === null || isUnderWay ? null : { type: 'load', model: state.modelById.get(missing)! }
       },
     }
-    /** The turn of the first item for a missing model, by device: those behind it are not given out. */
-    const heldFrom = new Map<string, number>()
-    const isGiven = (deviceId: string, modelId: string) =>
-      backlog.firstTurn(modelId) < (heldFrom.get(deviceId) ?? Number.POSITIVE_INFINITY)
     return (state) => follow(state, rule)
   },
 }

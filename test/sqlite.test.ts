@@ -1,0 +1,397 @@
+// What is SQLite's own: processes that are killed, files that are locked, damaged, full or old, and readers beside the
+// owner. The rules that it shares with other stores are in store-conformance.ts (run for both in stores.test.ts); what a
+// resolver says wrong and long chains are here.
+import assert from 'node:assert/strict'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { after, test } from 'node:test'
+import type { NewItem } from '../src/core/work-item.ts'
+import { openSqliteReader, openSqliteStore } from '../src/stores/sqlite.ts'
+import { allItems, type Resolver, type Store } from '../src/stores/store.ts'
+import { claim, item } from './store-conformance.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'plimsoll-sqlite-'))
+after(() => rmSync(folder, { recursive: true, force: true }))
+let fileCount = 0
+const newFile = () => join(folder, `${++fileCount}.db`)
+
+/** A moment in 2026. */
+const nowAtMs = 1_790_000_000_000
+
+async function withStore(body: (store: Store, file: string) => Promise<void>, resolver?: Resolver) {
+  const file = newFile()
+  const store = await openSqliteStore({ file, resolver })
+  try {
+    await body(store, file)
+  } finally {
+    await store.close()
+  }
+}
+
+async function states(store: Pick<Store, 'list'>): Promise<Record<string, string>> {
+  return Object.fromEntries((await allItems(store)).map(({ id, state }) => [id, state]))
+}
+
+/** Runs a module that may use `store`, `item` and `claim`, until it is killed or ends. */
+function startOwner(file: string, body: string): ChildProcess {
+  const source = `
+    import { openSqliteStore } from '${import.meta.dirname}/../src/stores/sqlite.ts'
+    import { claim, item } from '${import.meta.dirname}/store-conformance.ts'
+    const store = await openSqliteStore({ file: '${file}' })
+    const tell = (line) => process.stdout.write(line + '\\n')
+    ${body}`
+  return spawn(process.execPath, ['--input-type=module', '-e', source], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+}
+
+/** Kills the process after it told that many lines, and gives back all that it told. */
+async function killAfter(child: ChildProcess, lineCount: number): Promise<string[]> {
+  const exit = once(child, 'exit')
+  let told = ''
+  for await (const chunk of child.stdout!) {
+    told += chunk
+    if (told.split('\n').length > lineCount) child.kill('SIGKILL')
+  }
+  await exit
+  return told.split('\n').slice(0, -1)
+}
+
+const largeArchive = Array.from({ length: 6000 }, (_, index) => item(`i${index}`))
+
+// ── kills and owners ──
+
+test('after kill -9 in a stream of results every acknowledged one is kept, and each item ends once', async () => {
+  const file = newFile()
+  const first = await openSqliteStore({ file })
+  const chains = Array.from({ length: 300 }, (_, index) => [
+    item(`a${index}`),
+    item(`b${index}`, [`a${index}`]),
+  ])
+  await first.submit(chains.flat(), nowAtMs)
+  await first.close()
+  let acknowledged: string[] = []
+  for (const lineCount of [1, 20, 60]) {
+    const child = startOwner(
+      file,
+      `await store.releaseAll(${nowAtMs})
+      for (;;) {
+        const { token, items } = await claim(store, 5, ${nowAtMs})
+        if (items.length === 0) break
+        const finish = ({ id }) => store.finish(token, [{ type: 'done', id, output: id }], ${nowAtMs}).then(() => tell(id))
+        await finish(items[0])
+        await Promise.all(items.slice(1).map(finish))
+      }`,
+    )
+    acknowledged = [...acknowledged, ...(await killAfter(child, lineCount))]
+  }
+  assert.equal(new Set(acknowledged).size, acknowledged.length, 'no result was acknowledged twice')
+  const store = await openSqliteStore({ file })
+  for (const id of acknowledged) assert.equal((await store.get(id))!.state, 'done', id)
+  await store.releaseAll(nowAtMs)
+  for (let batch = await claim(store, 50); batch.items.length > 0; batch = await claim(store, 50)) {
+    const outcomes = batch.items.map(({ id, attempt }) => {
+      assert.equal(attempt, 1, `${id} was given back without using up an attempt`)
+      return { type: 'done' as const, id, output: id }
+    })
+    assert.deepEqual((await store.finish(batch.token, outcomes, nowAtMs)).stale, [])
+  }
+  const ends = (await store.events(0, 1e6)).filter(({ state }) => state === 'done')
+  assert.equal(ends.length, 600)
+  assert.equal(new Set(ends.map(({ itemId }) => itemId)).size, 600)
+  await store.close()
+})
+
+test('another process is refused while an owner lives, and let in when it was killed', async () => {
+  const file = newFile()
+  const child = startOwner(file, "tell('open'); setInterval(() => {}, 1000)")
+  await once(child.stdout!, 'data')
+  await assert.rejects(openSqliteStore({ file }), {
+    code: 'STORE_LOCKED',
+    message: /Another process uses .*Wait/,
+  })
+  const exit = once(child, 'exit')
+  child.kill('SIGKILL')
+  await exit
+  await (await openSqliteStore({ file })).close()
+})
+
+test('a link to the file is the same database, with the same owner', () =>
+  withStore(async (_, file) => {
+    symlinkSync(file, `${file}.link`)
+    await assert.rejects(openSqliteStore({ file: `${file}.link` }), { code: 'STORE_LOCKED' })
+  }))
+
+test('opens again with thousands of ready items whose times add up beyond exact integers', async () => {
+  const file = newFile()
+  const first = await openSqliteStore({ file })
+  await first.submit(largeArchive, nowAtMs)
+  const heads = await first.queueHeads()
+  const reader = await openSqliteReader(file)
+  assert.deepEqual(await reader.queueHeads(), heads)
+  await reader.close()
+  await first.close()
+  const second = await openSqliteStore({ file })
+  assert.deepEqual(await second.queueHeads(), heads)
+  await second.close()
+})
+
+test('a reader beside the owner sees each committed state whole: items, leases, counts and events', () =>
+  withStore(async (store, file) => {
+    await store.submit([item('a'), item('b', ['a']), item('c'), item('d')], 1)
+    const reader = await openSqliteReader(file)
+    const same = async () => {
+      assert.deepEqual(await allItems(reader), await allItems(store))
+      for (const state of ['ready', 'leased', 'done'] as const)
+        assert.deepEqual(await reader.list({ state }), await store.list({ state }), state)
+      assert.deepEqual(await reader.get('a'), await store.get('a'))
+      assert.deepEqual(await reader.queueHeads(), await store.queueHeads())
+      assert.deepEqual(await reader.events(0, 100), await store.events(0, 100))
+      const sorted = async (each: Pick<Store, 'stats'>) =>
+        (await each.stats()).groups.map((group) => JSON.stringify(group)).sort()
+      assert.deepEqual(await sorted(reader), await sorted(store))
+    }
+    await same()
+    const { token } = await claim(store, 2, 10)
+    await same()
+    await store.finish(token, [{ type: 'release', id: 'c' }], 11)
+    await same()
+    await store.finish(token, [{ type: 'done', id: 'a', output: { text: 'ä' } }], 12)
+    await same()
+    await reader.close()
+  }))
+
+test('a lease outlives its process: the next owner sweeps it, and an old token means nothing', async () => {
+  const file = newFile()
+  const first = await openSqliteStore({ file })
+  await first.submit([item('a'), item('b')], 1)
+  const old = await claim(first, 1, 10, 'm', 100)
+  await first.heartbeat(old.token, 100, 50)
+  await first.close()
+  const second = await openSqliteStore({ file })
+  assert.equal((await second.get('a'))!.state, 'leased')
+  assert.deepEqual(
+    (await claim(second, 9, 60)).items.map(({ id }) => id),
+    ['b'],
+  )
+  assert.deepEqual((await second.sweep(149)).changedCount, 0)
+  assert.deepEqual((await second.sweep(150)).changedCount, 1)
+  const again = await claim(second, 1, 160)
+  assert.deepEqual([again.items[0]!.id, again.items[0]!.attempt], ['a', 2])
+  assert.deepEqual(await second.finish(old.token, [{ type: 'done', id: 'a', output: 1 }], 170), {
+    accepted: [],
+    stale: ['a'],
+  })
+  await second.close()
+})
+
+// ── files ──
+
+test('refuses a file whose pages were overwritten, and leaves it as it is', async () => {
+  const file = newFile()
+  const store = await openSqliteStore({ file })
+  await store.submit(largeArchive, nowAtMs)
+  await store.close()
+  const bytes = readFileSync(file)
+  for (let at = 4096; at < bytes.length; at += 4096) bytes.fill(0xa7, at, at + 64)
+  writeFileSync(file, bytes)
+  await assert.rejects(openSqliteStore({ file }), {
+    code: 'STORE_CORRUPT',
+    message: /was left as it is.*Move it away/,
+  })
+  assert.deepEqual(readFileSync(file), bytes)
+})
+
+test('says what is wrong with a path, not that somebody else uses it', async () => {
+  const missing = join(folder, 'no-such-folder', 'a.db')
+  await assert.rejects(openSqliteStore({ file: missing }), { code: 'STORE_FAILED', message: /folder exists/ })
+  await assert.rejects(openSqliteReader(missing), { code: 'STORE_FAILED', message: /folder exists/ })
+  const directory = newFile()
+  mkdirSync(directory)
+  await assert.rejects(openSqliteStore({ file: directory }), {
+    code: 'STORE_FAILED',
+    message: /it is a folder/,
+  })
+  const file = newFile()
+  writeFileSync(`${file}-owner`, 'Dear aunt, '.repeat(1000))
+  await assert.rejects(openSqliteStore({ file }), { code: 'STORE_CORRUPT', message: /-owner/ })
+})
+
+test('refuses a file of a later version', async () => {
+  const file = newFile()
+  await (await openSqliteStore({ file })).close()
+  const db = new DatabaseSync(file)
+  db.exec('PRAGMA user_version = 99')
+  db.close()
+  await assert.rejects(openSqliteStore({ file }), { code: 'STORE_CORRUPT', message: /version 99/ })
+})
+
+test('a full disk fails every call of its transaction, keeps what was there, and passes', () =>
+  withStore(async (store) => {
+    await store.submit([item('a'), item('b', ['a']), item('c')], 1)
+    const { token } = await claim(store, 2)
+    const before = [await allItems(store), await store.queueHeads(), await store.events(0, 100)]
+    // The bound must be set on the store's own connection: SQLite keeps it there, not in the file.
+    const { db } = store as unknown as { db: DatabaseSync }
+    const { page_count: pages } = db.prepare('PRAGMA page_count').get() as { page_count: number }
+    db.exec(`PRAGMA max_page_count = ${pages}`)
+    const write = () =>
+      Promise.allSettled([
+        store.finish(token, [{ type: 'done', id: 'c', output: 1 }], 20),
+        store.finish(token, [{ type: 'done', id: 'a', output: 'x'.repeat(100_000) }], 20),
+      ])
+    for (const answer of await write()) {
+      assert.equal(answer.status === 'rejected' && answer.reason.code, 'STORE_FULL')
+    }
+    assert.deepEqual([await allItems(store), await store.queueHeads(), await store.events(0, 100)], before)
+    db.exec('PRAGMA max_page_count = 1000000')
+    for (const answer of await write()) assert.equal(answer.status, 'fulfilled')
+    assert.deepEqual(await states(store), { a: 'done', b: 'ready', c: 'done' })
+  }))
+
+test('a call that is refused leaves the others of its transaction alone', () =>
+  withStore(async (store) => {
+    await store.submit([item('a'), item('b')], 1)
+    const { token } = await claim(store, 2)
+    const circle: Record<string, unknown> = {}
+    circle.self = circle
+    const answers = await Promise.allSettled([
+      store.finish(token, [{ type: 'done', id: 'a', output: circle }], 20),
+      store.submit([item('x', ['nobody'])], 20),
+      store.finish(token, [{ type: 'done', id: 'b', output: 1 }], 20),
+      store.submit([item('y', ['b'], { input: 1n })], 20),
+      store.submit([item('z', ['b'])], 20),
+    ])
+    assert.deepEqual(
+      answers.map((each) => (each.status === 'rejected' ? each.reason.code : 'fine')),
+      ['BAD_VALUE', 'UNKNOWN_DEPENDENCY', 'fine', 'BAD_VALUE', 'fine'],
+    )
+    assert.deepEqual(await states(store), { a: 'leased', b: 'done', z: 'ready' })
+  }))
+
+test('a call after the end is refused with a sentence', async () => {
+  const store = await openSqliteStore({ file: newFile() })
+  await store.close()
+  await assert.rejects(store.submit([item('a')], 1), { code: 'STORE_FAILED', message: /is closed/ })
+})
+
+test('events are found by cursor inside a row of many', () =>
+  withStore(async (store) => {
+    await store.submit(largeArchive, 1)
+    const page = await store.events(7000, 3)
+    assert.deepEqual(
+      page.map(({ sequence }) => sequence),
+      [7001, 7002, 7003],
+    )
+    assert.deepEqual(await store.events(12_000, 3), [])
+    await claim(store, 2, 20)
+    assert.deepEqual(
+      (await store.events(11_999, 9)).map(({ sequence, state }) => [sequence, state]),
+      [
+        [12_000, 'ready'],
+        [12_001, 'leased'],
+        [12_002, 'leased'],
+      ],
+    )
+  }))
+
+// ── what a resolver says wrong ──
+
+/** Expands into the items of its source; skips what is called so. */
+const resolver: Resolver = ({ step, source }, parents) => {
+  const made = parents.filter(({ id }) => id.startsWith('part'))
+  if (step === 'skip') return { type: 'skip', reason: 'not needed' }
+  if (step === 'again') return { type: 'expand', items: source as NewItem[], policy: 'fail' }
+  if (step !== 'split') return { type: 'run', input: step === 'bad' ? 1n : null }
+  if (made.length > 0) return { type: 'finish', output: made.map(({ output }) => output) }
+  return { type: 'expand', items: source as NewItem[], policy: 'fail' }
+}
+const split = (id: string, parts: NewItem[], dependencies: string[] = []) =>
+  item(id, dependencies, { step: 'split', source: parts })
+
+test('a wrong expansion fails that item alone, not the result that released it', () =>
+  withStore(async (store) => {
+    const wrong = [
+      split('ghost', [item('part-g', ['nobody'])], ['a']),
+      split('circle', [item('part-1', ['part-2']), item('part-2', ['part-1'])], ['a']),
+      split('waits', [item('part-w', ['waits'])], ['a']),
+      split('waits-far', [item('part-f', ['after'])], ['a']),
+      item('bad', ['a'], { step: 'bad' }),
+    ]
+    await store.submit([item('a'), ...wrong, item('after', ['waits-far'])], 1)
+    const { token } = await claim(store, 1)
+    assert.deepEqual((await store.finish(token, [{ type: 'done', id: 'a', output: 1 }], 20)).accepted, ['a'])
+    const codes = await Promise.all(wrong.map(async ({ id }) => (await store.get(id))!.error!.code))
+    assert.deepEqual(codes, ['UNKNOWN_DEPENDENCY', 'CYCLE', 'CYCLE', 'CYCLE', 'BAD_VALUE'])
+    assert.deepEqual(Object.values(await states(store)), ['done', ...Array(6).fill('failed')])
+    assert.deepEqual(await store.queueHeads(), [])
+  }, resolver))
+
+test('an expansion into known items waits for those that are open and counts those that have ended', () =>
+  withStore(async (store) => {
+    await store.submit([item('part-a'), item('part-b')], 1)
+    const { token } = await claim(store, 1)
+    await store.finish(token, [{ type: 'done', id: 'part-a', output: 'A' }], 20)
+    await store.submit(
+      [split('ended', [item('part-a')]), split('open', [item('part-b'), item('part-a')])],
+      21,
+    )
+    await store.submit([item('forever', [], { step: 'again', source: [item('part-a')] })], 22)
+    assert.deepEqual((await store.get('ended'))!.output, ['A'])
+    assert.equal((await store.get('open'))!.state, 'blocked')
+    assert.match((await store.get('forever'))!.error!.message, /again and again/)
+    const second = await claim(store, 1)
+    await store.finish(second.token, [{ type: 'done', id: 'part-b', output: 'B' }], 30)
+    assert.deepEqual((await store.get('open'))!.output, ['B', 'A'])
+  }, resolver))
+
+test('leases of one fan-out that end together end each part once', () =>
+  withStore(async (store) => {
+    const parts = [item('part-x', [], { maxAttempts: 1 }), item('part-y', [], { maxAttempts: 3 })]
+    await store.submit([split('list', parts)], 1)
+    await claim(store, 2)
+    await store.sweep(1000)
+    assert.deepEqual(await states(store), { list: 'failed', 'part-x': 'failed', 'part-y': 'cancelled' })
+    assert.equal(
+      (await store.stats()).groups.reduce((sum, { count }) => sum + count, 0),
+      3,
+    )
+    assert.deepEqual(await store.queueHeads(), [])
+  }, resolver))
+
+test('a chain of thousands ends in one call: skipped by its steps, failed by its head, renewed by a retry', () =>
+  withStore(async (store) => {
+    const chain = (name: string, step: string | null) =>
+      largeArchive.map((_, index) =>
+        item(`${name}${index}`, index > 0 ? [`${name}${index - 1}`] : [], { step }),
+      )
+    await store.submit(chain('s', 'skip'), 1)
+    assert.deepEqual(
+      (await store.stats()).groups.map(({ state, count }) => [state, count]),
+      [['skipped', 6000]],
+    )
+    await store.submit(chain('c', null), 2)
+    assert.deepEqual(await store.cancel(['c0'], 3), { cancelledCount: 6000 })
+    const { message } = (await store.get('c5999'))!.error!
+    assert.match(message, /^"c5998".*"c5997".*"c0".*it was cancelled$/)
+    assert.ok(message.length < 5000, `${message.length} characters`)
+    assert.deepEqual(await store.retry(['c0'], 4), { retriedCount: 6000 })
+    assert.deepEqual(
+      (await store.queueHeads()).map(({ readyCount, blockedCount }) => [readyCount, blockedCount]),
+      [[1, 5999]],
+    )
+  }, resolver))
+
+test('a claim that lost an item hears so at its next sign of life', () =>
+  withStore(async (store) => {
+    await store.submit([item('a'), item('b')], 1)
+    const { token } = await claim(store, 2)
+    assert.equal(await store.heartbeat(token, 100, 20), true)
+    await store.cancel(['a'], 21)
+    assert.equal(await store.heartbeat(token, 100, 22), false)
+    assert.deepEqual((await store.finish(token, [{ type: 'done', id: 'b', output: 1 }], 23)).accepted, ['b'])
+  }))
