@@ -12,6 +12,7 @@ import { modelsCommand } from './models.ts'
 import { runCommand } from './run.ts'
 import { simulateCommand } from './simulate.ts'
 import { statusCommand } from './status.ts'
+import { whyCommand } from './why.ts'
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
   version: string
@@ -30,6 +31,7 @@ const commands = [
   statusCommand(),
   itemsCommand(),
   resultCommand(),
+  whyCommand(),
   cancelCommand(),
   retryCommand(),
   modelsCommand(),
