@@ -265,3 +265,20 @@ test('doctor says what the machine has', () => {
   assert.equal(status, 0, stdout)
   assert.match(stdout, /Node: v2/)
 })
+
+test('plans from declared times before a run and from measured ones after it, and compares cards', () => {
+  const folder = project(oneModel, oneStep, { 'echo.js': echo })
+  const plan = (...args: string[]) =>
+    JSON.parse(plimsoll(folder, 'plan', 'pipeline.yaml', '--json', ...args).stdout)
+  const before = plan()
+  assert.deepEqual([before.items, before.isMeasured, before.forecasts[0].loads], [3, false, 1])
+  assert.equal(before.forecasts[0].makespanMs, 100 + 50 + 3 * 200, 'a load and a batch, as declared')
+  assert.equal(plimsoll(folder, 'run', 'pipeline.yaml').status, 0)
+  const after = plan()
+  assert.equal(after.isMeasured, true)
+  const compared = plan('--sources', '100', '--compare', '500MB,2x500MB')
+  assert.deepEqual([compared.items, compared.forecasts.length], [100, 2])
+  const small = plimsoll(folder, 'plan', 'pipeline.yaml', '--gpu', '100MB')
+  assert.equal(small.status, 2)
+  assert.match(small.all, /"echo" needs 200 MB; the largest device offers 90 MB/)
+})

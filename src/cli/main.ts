@@ -9,6 +9,7 @@ import { doctorCommand } from './doctor.ts'
 import { exportCommand } from './export.ts'
 import { itemsCommand, resultCommand } from './items.ts'
 import { modelsCommand } from './models.ts'
+import { planCommand } from './plan.ts'
 import { runCommand } from './run.ts'
 import { simulateCommand } from './simulate.ts'
 import { statusCommand } from './status.ts'
@@ -36,6 +37,7 @@ const commands = [
   retryCommand(),
   modelsCommand(),
   exportCommand(),
+  planCommand(),
   simulateCommand(),
   doctorCommand(),
 ]

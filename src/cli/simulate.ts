@@ -95,8 +95,11 @@ function policyNamed(name: string): SimulatedPolicy {
 }
 
 function devicesOf({ gpu, safety, slots }: Flags): DeviceOptions[] {
-  const safetyRatio = numberBetween('--safety', safety, 0.01, 1)
-  const slotCount = wholeNumber('--slots', slots, 1)
+  return parseGpus(gpu, numberBetween('--safety', safety, 0.01, 1), wholeNumber('--slots', slots, 1))
+}
+
+/** `16GB` or `2x8GB`, one after another. Throws BAD_VALUE. */
+export function parseGpus(gpu: readonly string[], safetyRatio: number, slotCount: number): DeviceOptions[] {
   const sizes = gpu.flatMap((text) => {
     const [, count = '1', size = text] = /^(\d+)x(.+)$/.exec(text) ?? []
     const bytes = parseBytes(size)
