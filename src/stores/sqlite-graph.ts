@@ -314,7 +314,7 @@ export class SqliteGraph {
     const { model, step, priority, submitted_at } = row
     const state = itemStates[row.state]!
     this.#counts.addState(step, model, state, -1)
-    if (state === 'ready') this.#counts.addReady(model, priority, -1, -submitted_at)
+    if (state === 'ready') this.#counts.addReady(model, priority, -1, submitted_at)
     else if (state === 'leased') this.#items.let(row, isOurs)
     else if (state === 'blocked' || state === 'scheduled') this.#counts.addBlocked(model, -1)
     if (state !== 'blocked' || row.open === 0) return

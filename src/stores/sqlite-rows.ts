@@ -104,8 +104,8 @@ const queries = {
     (SELECT coalesce(max(last), 0) FROM (SELECT last FROM event ORDER BY first DESC LIMIT 1)) AS event`,
   countStates: `SELECT step, model, iif(state = ${ready} AND seq IN (${held}), ${leased}, state) AS state, count(*) AS count
     FROM item GROUP BY 1, 2, 3`,
-  // total(), not sum(): 5,300 real times are more than the integers that a double holds, and node:sqlite refuses those.
-  countReady: `SELECT model, priority, count(*) AS count, total(submitted_at) AS submitted FROM item
+  // The mean, not the sum: of 5,300 real times it is more than the integers that a double holds, and node:sqlite refuses it.
+  countReady: `SELECT model, priority, count(*) AS count, avg(submitted_at) AS submitted FROM item
     WHERE state = ${ready} AND seq NOT IN (${held}) GROUP BY model, priority`,
   countEdges: `SELECT child.model AS child, parent.model AS parent, count(*) AS count FROM item child CROSS JOIN edge ON edge.child = child.seq
     JOIN item parent ON parent.seq = edge.parent WHERE child.state = ${blocked} AND parent.state <= ${leased} GROUP BY 1, 2`,
