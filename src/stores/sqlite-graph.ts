@@ -13,6 +13,7 @@ import { hasEnded, type ItemState, itemStates, type NewItem, satisfies } from '.
 import type { Counts } from './counts.ts'
 import { type End, inherited, toParent } from './sqlite-ends.ts'
 import { type ReadyToAdd, type SqliteItems, toAdd } from './sqlite-items.ts'
+import type { SqliteQueue } from './sqlite-queue.ts'
 import { all, type FullRow, first, type ItemRow, json, type Queries, toNewItem } from './sqlite-rows.ts'
 import { policies, stateNumber } from './sqlite-schema.ts'
 
@@ -22,15 +23,23 @@ const placeOfFirstChild = 1_000_000
 export class SqliteGraph {
   readonly #query: Queries
   readonly #items: SqliteItems
+  readonly #queue: SqliteQueue
   readonly #counts: Counts
   readonly #resolver: Resolver | null
   /** Last numbers given. */
   readonly numbers = { seq: 0, turn: 0, event: 0 }
   #changes: [seq: number, state: number, attempt: number][] = []
 
-  constructor(query: Queries, items: SqliteItems, counts: Counts, resolver: Resolver | null) {
+  constructor(
+    query: Queries,
+    items: SqliteItems,
+    queue: SqliteQueue,
+    counts: Counts,
+    resolver: Resolver | null,
+  ) {
     this.#query = query
     this.#items = items
+    this.#queue = queue
     this.#counts = counts
     this.#resolver = resolver
   }
@@ -250,6 +259,7 @@ export class SqliteGraph {
   giveBack(row: ItemRow, attempt: number, isOurs: boolean): void {
     this.#leave(row, isOurs)
     row.attempt = attempt
+    this.#queue.giveBack(row.model, row.priority, row.turn!)
     this.#enter(row, 'ready')
   }
 

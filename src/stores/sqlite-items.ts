@@ -137,6 +137,10 @@ export class SqliteItems {
     return [...this.#leased.values()].sort((a, b) => a.row.turn! - b.row.turn!)
   }
 
+  isLeased(seq: number): boolean {
+    return this.#leased.has(seq)
+  }
+
   claimOf(token: string): LiveClaim | undefined {
     return this.#claims.get(token)
   }

@@ -87,8 +87,10 @@ const queries = {
   made: `SELECT ${brief} FROM item WHERE maker = ? ORDER BY seq`,
   head: `SELECT ready_at FROM item WHERE state = ${ready} AND model = ? AND priority = ? AND seq NOT IN (${held})
     ORDER BY turn LIMIT 1`,
+  front: `SELECT seq, turn, ready_at FROM item
+    WHERE state = ${ready} AND model = ? AND priority = ? AND turn >= ? ORDER BY turn LIMIT ?`,
   queue: `SELECT ${brief}, input, timeout, source_id FROM item
-    WHERE state = ${ready} AND model = ? AND priority = ? AND seq NOT IN (${held}) ORDER BY turn LIMIT ?`,
+    WHERE state = ${ready} AND model = ? AND priority = ? AND turn >= ? ORDER BY turn LIMIT ?`,
   claims: 'SELECT token, at, until, items FROM claim',
   setClaim: 'INSERT OR REPLACE INTO claim (token, at, until, items) VALUES (?, ?, ?, ?)',
   dropClaim: 'DELETE FROM claim WHERE token = ?',
@@ -102,7 +104,7 @@ const queries = {
     (SELECT coalesce(max(last), 0) FROM (SELECT last FROM event ORDER BY first DESC LIMIT 1)) AS event`,
   countStates: `SELECT step, model, iif(state = ${ready} AND seq IN (${held}), ${leased}, state) AS state, count(*) AS count
     FROM item GROUP BY 1, 2, 3`,
-  // total(), not sum(): 5,300 real times are more than the integers that a double holds, and node:sqlite refuses those.
+  // The mean, not the sum: of 5,300 real times it is more than the integers that a double holds, and node:sqlite refuses it.
   countReady: `SELECT model, priority, count(*) AS count, avg(submitted_at) AS submitted FROM item
     WHERE state = ${ready} AND seq NOT IN (${held}) GROUP BY model, priority`,
   countEdges: `SELECT child.model AS child, parent.model AS parent, count(*) AS count FROM item child CROSS JOIN edge ON edge.child = child.seq

@@ -9,8 +9,9 @@ import { hasEnded, type ItemId, itemStates, type NewItem } from '../core/work-it
 import { failed, isFromSqlite, translate } from './sqlite-errors.ts'
 import { SqliteGraph } from './sqlite-graph.ts'
 import { SqliteItems } from './sqlite-items.ts'
+import { SqliteQueue } from './sqlite-queue.ts'
 import { SqliteReader } from './sqlite-reader.ts'
-import { all, type FullRow, first, type ItemRow, json, parse } from './sqlite-rows.ts'
+import { first, type ItemRow, json, parse } from './sqlite-rows.ts'
 import { lock, openDatabase, stateNumber } from './sqlite-schema.ts'
 import type { Claim, ClaimRequest, Outcome, Resolver, Store, StoreStats } from './store.ts'
 
@@ -47,6 +48,7 @@ class SqliteStore extends SqliteReader implements Store {
   readonly supports = { durable: true, shared: false }
   readonly #owner: DatabaseSync
   readonly #items: SqliteItems
+  readonly #queue: SqliteQueue
   readonly #graph: SqliteGraph
   /** Counts the openings of the file: a token of an earlier process never matches. */
   readonly #opening: number
@@ -59,7 +61,8 @@ class SqliteStore extends SqliteReader implements Store {
     super(file, db)
     this.#owner = owner
     this.#items = new SqliteItems(this.query)
-    this.#graph = new SqliteGraph(this.query, this.#items, this.counts, resolver)
+    this.#queue = new SqliteQueue(this.query, this.#items, this.counts)
+    this.#graph = new SqliteGraph(this.query, this.#items, this.#queue, this.counts, resolver)
     this.#opening = translate(file, () => {
       this.#restore()
       return Number(this.query.open.run().lastInsertRowid)
@@ -70,6 +73,11 @@ class SqliteStore extends SqliteReader implements Store {
   #restore(): void {
     this.recount()
     this.#graph.reload()
+    this.#queue.reload()
+  }
+
+  protected override headReadyAt(modelId: string, priority: number): number {
+    return this.#queue.headReadyAt(modelId, priority)
   }
 
   /** One connection and no pause: what it reads is one snapshot. */
@@ -92,7 +100,7 @@ class SqliteStore extends SqliteReader implements Store {
   claim(request: ClaimRequest, nowMs: number): Promise<Claim> {
     return this.#write(nowMs, () => {
       const token = `${this.#opening}.${++this.#claimNumber}`
-      const rows = this.#choose(request)
+      const rows = this.#queue.choose(request)
       for (const row of rows) {
         this.#items.adopt(row)
         this.#graph.lease(row, token, nowMs + request.leaseMs, nowMs)
@@ -108,32 +116,6 @@ class SqliteStore extends SqliteReader implements Store {
       }))
       return { token, items }
     })
-  }
-
-  /** Interactive ones alone; else overdue ones, oldest first over all levels, and then by priority. */
-  #choose({ modelId, maxCount, order }: ClaimRequest): FullRow[] {
-    const priorities = this.counts.priorities(modelId)
-    const interactive = priorities.filter((priority) => priority >= order.interactiveFrom)
-    if (interactive.length > 0) return this.#take(modelId, interactive, maxCount, [])
-    const overdue = priorities
-      .filter((priority) => this.headReadyAt(modelId, priority) < order.overdueBeforeMs)
-      .flatMap((priority) => all<FullRow>(this.query.queue, modelId, priority, maxCount))
-      .filter(({ ready_at }) => ready_at! < order.overdueBeforeMs)
-      .sort((a, b) => a.turn! - b.turn!)
-      .slice(0, maxCount)
-    return this.#take(modelId, priorities, maxCount, overdue)
-  }
-
-  /** Adds to the chosen ones by priority and turn. */
-  #take(modelId: string, priorities: number[], maxCount: number, chosen: FullRow[]): FullRow[] {
-    const rows = [...chosen]
-    const taken = new Set(rows.map(({ seq }) => seq))
-    for (const priority of priorities) {
-      if (rows.length >= maxCount) break
-      const level = all<FullRow>(this.query.queue, modelId, priority, maxCount)
-      rows.push(...level.filter(({ seq }) => !taken.has(seq)).slice(0, maxCount - rows.length))
-    }
-    return rows
   }
 
   heartbeat(token: string, leaseMs: number, nowMs: number): Promise<boolean> {
