@@ -6,7 +6,6 @@ import { SchedulerError } from '../core/errors.ts'
 type Scope = Record<string, unknown>
 
 interface Expression {
-  text: string
   names: Set<string>
   evaluate: (scope: Scope) => unknown
 }
@@ -14,6 +13,8 @@ interface Expression {
 export interface Template {
   /** Names that its expressions use. */
   names: Set<string>
+  /** It is one expression, with nothing around it. */
+  isExpression: boolean
   /** Throws BAD_EXPRESSION with the expression and what it met. */
   evaluate: (scope: Scope) => unknown
 }
@@ -42,11 +43,12 @@ function createEnvironment(): Environment {
   return created
 }
 
-/** Throws BAD_EXPRESSION for a text that is not CEL. */
+/** Throws BAD_EXPRESSION for a text that is not CEL, or that can give no value: an unknown function, a text plus a number. */
 export function compileTemplate(value: unknown): Template {
   const names = new Set<string>()
   const evaluate = compile(value, names)
-  return { names, evaluate }
+  const parts = typeof value === 'string' ? split(value) : []
+  return { names, isExpression: parts.length === 1 && typeof parts[0] !== 'string', evaluate }
 }
 
 function compile(value: unknown, names: Set<string>): Template['evaluate'] {
@@ -107,9 +109,11 @@ interface Node {
 function parse(text: string): Expression {
   try {
     const parsed = environment.parse(text)
+    const { valid, error } = parsed.check()
+    if (!valid) throw error
     const names = new Set<string>()
     collectNames(parsed.ast as unknown as Node, new Set(), names)
-    return { text, names, evaluate: (scope) => evaluate(text, parsed, scope) }
+    return { names, evaluate: (scope) => evaluate(text, names, parsed, scope) }
   } catch (error) {
     throw new SchedulerError(
       'BAD_EXPRESSION',
@@ -120,22 +124,41 @@ function parse(text: string): Expression {
   }
 }
 
-function evaluate(text: string, parsed: (scope: Scope) => unknown, scope: Scope): unknown {
+function evaluate(
+  text: string,
+  names: ReadonlySet<string>,
+  parsed: (scope: Scope) => unknown,
+  scope: Scope,
+): unknown {
   try {
     return plain(parsed(scope))
   } catch (error) {
     throw new SchedulerError(
       'BAD_EXPRESSION',
-      `\${${text}} could not be evaluated: ${firstLine(error)}.`,
+      `\${${text}} could not be evaluated: ${firstLine(error)}${whatItSaw(names, scope)}.`,
       { text },
       error,
     )
   }
 }
 
+/** ` where ocr is null`: the values of its names, shortened. */
+function whatItSaw(names: ReadonlySet<string>, scope: Scope): string {
+  const seen = [...names].map((name) => `${name} is ${JSON.stringify(scope[name])?.slice(0, 100)}`)
+  return seen.length > 0 ? `, where ${seen.join(', ')}` : ''
+}
+
+/** Names that CEL has of its own: its types and parts, which expressions may use, and words it keeps for later. */
+export const celNames: ReadonlySet<string> = new Set(
+  (
+    'bool bytes double dyn int list map null_type string type uint cel google optional true false null in ' +
+    'as break const continue else for function if import let loop namespace package return var void while'
+  ).split(' '),
+)
+
 const macros = new Set(['map', 'filter', 'all', 'exists', 'exists_one'])
 
-/** Free names: those that no macro (`list.map(x, …)`) brings along. */
+/** Free names: those that no macro (`list.map(x, …)`, `cel.bind(x, …)`) brings along. */
 function collectNames(node: unknown, bound: ReadonlySet<string>, names: Set<string>): void {
   if (Array.isArray(node)) {
     for (const each of node) collectNames(each, bound, names)
@@ -144,7 +167,11 @@ function collectNames(node: unknown, bound: ReadonlySet<string>, names: Set<stri
   if (node === null || typeof node !== 'object' || !('op' in node)) return
   const { op, args } = node as Node
   if (op === 'id') {
-    if (!bound.has(args as string)) names.add(args as string)
+    if (!bound.has(args as string) && !celNames.has(args as string)) names.add(args as string)
+  } else if (isBind(args)) {
+    const [, , [variable, value, body]] = args as [string, Node, Node[]]
+    collectNames(value, bound, names)
+    collectNames(body, new Set([...bound, variable!.args as string]), names)
   } else if (op === 'rcall' && macros.has((args as unknown[])[0] as string)) {
     const [, target, [variable, ...body]] = args as [string, Node, Node[]]
     collectNames(target, bound, names)
@@ -152,13 +179,23 @@ function collectNames(node: unknown, bound: ReadonlySet<string>, names: Set<stri
   } else if (op !== 'value') collectNames(args, bound, names)
 }
 
-/** CEL's whole numbers are BigInts; ours are JSON's. */
+/** `cel.bind(name, value, body)`. */
+function isBind(args: unknown): boolean {
+  return Array.isArray(args) && args[0] === 'bind' && (args[1] as Node | undefined)?.args === 'cel'
+}
+
+/** CEL's whole numbers are BigInts; ours are JSON's. Throws for what JSON cannot say. */
 function plain(value: unknown): unknown {
   if (typeof value === 'bigint') return Number(value)
+  if (typeof value === 'number' && !Number.isFinite(value))
+    throw new Error(`${value} is not a number in JSON`)
   if (Array.isArray(value)) return value.map(plain)
   if (value instanceof Map)
     return Object.fromEntries([...value].map(([key, each]) => [String(key), plain(each)]))
-  if (value !== null && typeof value === 'object' && Object.getPrototypeOf(value) === Object.prototype) {
+  if (value !== null && typeof value === 'object') {
+    const prototype = Object.getPrototypeOf(value)
+    if (prototype !== Object.prototype && prototype !== null)
+      throw new Error(`a ${value.constructor.name} is not JSON; make a text of it with string(…)`)
     return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, plain(each)]))
   }
   return value ?? null

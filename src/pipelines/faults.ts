@@ -2,9 +2,11 @@
 // of another is checked here: names, expressions, cycles, files, and models that no device can hold.
 import type { z } from 'zod'
 import { defineModel, leastBytes, type Model } from '../core/model.ts'
+import { parsePolicy, policyOptions } from '../core/policy.ts'
 import { formatBytes, parseBytes } from '../core/units.ts'
-import { compileTemplate } from './expressions.ts'
+import { celNames, compileTemplate } from './expressions.ts'
 import { type CheckedFile, pipelineSchema } from './schema.ts'
+import { suggest } from './suggest.ts'
 
 export interface Fault {
   path: (string | number)[]
@@ -13,10 +15,10 @@ export interface Fault {
 
 type Report = (path: (string | number)[], message: string) => void
 
-/** The checked file, or its faults in the order of the file's parts. */
+/** The checked file, or its faults: of its shape first, then of its parts in their order. */
 export function findFaults(
   value: unknown,
-  exists: (path: string) => boolean,
+  isFile: (path: string) => boolean,
 ): { data: CheckedFile | null; faults: Fault[] } {
   const { data, error } = pipelineSchema.safeParse(value)
   const faults = (error?.issues ?? []).flatMap(explain)
@@ -24,29 +26,33 @@ export function findFaults(
   const file = (data ?? loose(value)) as CheckedFile | null
   if (file) {
     const report: Report = (path, message) => faults.push({ path, message })
-    checkModels(file, exists, report)
-    checkSources(file, exists, report)
+    checkModels(file, isFile, report)
+    checkPolicy(file, report)
+    checkSources(file, isFile, report)
     checkSteps(file, report)
     checkReport(file, report)
   }
   return { data: data ?? null, faults }
 }
 
-/** A wrong file, as far as it has the parts: empty ones where they are missing or of another kind. */
+/** A wrong file, as far as it has the parts: empty ones where they are missing, null where they are of another kind. */
 function loose(value: unknown): unknown {
   if (!isRecord(value)) return null
   const part = (key: string) =>
     isRecord(value[key])
-      ? Object.fromEntries(Object.entries(value[key]).filter(([, each]) => isRecord(each)))
+      ? Object.fromEntries(
+          Object.entries(value[key]).map(([name, each]) => [name, isRecord(each) ? each : null]),
+        )
       : {}
-  const list = (key: string) => (Array.isArray(value[key]) ? value[key].filter(isRecord) : [])
+  const list = (key: string) =>
+    Array.isArray(value[key]) ? value[key].map((each) => (isRecord(each) ? each : {})) : []
   return {
     ...value,
     models: part('models'),
     sources: part('sources'),
     steps: part('steps'),
     gpus: list('gpus'),
-    report: [],
+    report: list('report').map((each) => ({ ...each, columns: isRecord(each.columns) ? each.columns : {} })),
   }
 }
 
@@ -63,18 +69,16 @@ function explain(issue: z.core.$ZodIssue): Fault[] {
     }))
   }
   if (issue.code === 'invalid_union') {
-    const inner = issue.errors.flat()
-    if (inner.length > 0)
-      return [
-        {
-          path: [...path, ...(inner[0]!.path as string[])],
-          message:
-            issue.message !== 'Invalid input'
-              ? issue.message
-              : inner.map(({ message }) => message).join(', or '),
-        },
-      ]
+    // The alternatives that came farthest know best what was meant.
+    const all = issue.errors.flat()
+    const depth = Math.max(0, ...all.map((each) => each.path.length))
+    const inner = all.filter((each) => each.path.length === depth)
+    const message =
+      issue.message === 'Invalid input' ? inner.map((each) => each.message).join(', or ') : issue.message
+    if (inner.length > 0) return [{ path: [...path, ...(inner[0]!.path as string[])], message }]
   }
+  if (issue.code === 'invalid_key')
+    return [{ path, message: issue.issues.map(({ message }) => message).join(', or ') }]
   const missing =
     issue.code === 'invalid_type' && issue.input === undefined && /received undefined/.test(issue.message)
   return [{ path, message: missing ? 'is missing' : issue.message }]
@@ -101,33 +105,39 @@ function knownKeys(path: readonly (string | number)[]): string[] {
   return Object.keys(last?.def?.shape ?? {})
 }
 
-function checkModels({ models, gpus }: CheckedFile, exists: (path: string) => boolean, report: Report): void {
+function checkModels({ models, gpus }: CheckedFile, isFile: (path: string) => boolean, report: Report): void {
   const offers = gpus.flatMap(
     (gpu) => attempt(() => Math.floor(parseBytes(gpu.memory) * (gpu.safety ?? 0.9))) ?? [],
   )
   const largest = Math.max(0, ...offers)
   for (const [index, { name }] of gpus.entries()) {
-    if (gpus.findIndex((each) => each.name === name) < index)
+    if (name !== undefined && gpus.findIndex((each) => each.name === name) < index)
       report(['gpus', index, 'name'], `two devices are called "${name}"`)
     if (name === 'cpu')
       report(['gpus', index, 'name'], '"cpu" is the name of what needs no device; take another')
   }
   for (const [name, model] of Object.entries(models)) {
+    if (!model) continue
     const path = ['models', name]
     const kinds = (['module', 'command', 'exec'] as const).filter((kind) => model[kind] !== undefined)
     if (kinds.length !== 1)
       report(path, `needs exactly one of module, command and exec; it has ${kinds.join(' and ') || 'none'}`)
-    if (model.module !== undefined && !exists(model.module))
+    for (const kind of ['command', 'exec'] as const) {
+      const [program] = [model[kind] ?? 'none'].flat()
+      if (typeof program === 'string' && program.trim() === '') report([...path, kind], 'names no program')
+    }
+    if (typeof model.module === 'string' && !isFile(model.module))
       report([...path, 'module'], `there is no file ${model.module}`)
     if (model.exec === undefined && model.vram === undefined)
       report(path, 'needs vram, the memory that a loaded instance holds')
-    if (
-      model.exec !== undefined &&
-      model.vram !== undefined &&
-      attempt(() => parseBytes(model.vram!)) !== 0
-    ) {
+    if (model.exec !== undefined && model.vram !== undefined && vramOf(model) !== 0) {
       report([...path, 'vram'], 'a command for each item holds no device memory; leave vram out')
     }
+    if (vramOf(model) === 0 && (attempt(() => parseBytes(model.batch!.activation!)) ?? 0) > 0)
+      report(
+        [...path, 'batch', 'activation'],
+        `"${name}" holds no device memory, so its batches cannot; leave activation out, or give it vram`,
+      )
     const sized = attempt(
       (): Model =>
         defineModel({ id: name, vram: model.vram ?? 0, batch: { activation: model.batch?.activation ?? 0 } }),
@@ -142,6 +152,23 @@ function checkModels({ models, gpus }: CheckedFile, exists: (path: string) => bo
   }
 }
 
+/** Bytes; 0 where none is written, null where it is not a size. */
+function vramOf({ vram, exec }: CheckedFile['models'][string]): number | null {
+  return vram === undefined ? (exec === undefined ? null : 0) : attempt(() => parseBytes(vram))
+}
+
+function checkPolicy({ policy }: CheckedFile, report: Report): void {
+  if (!isRecord(policy)) return
+  for (const [name, value] of Object.entries(policy)) {
+    if (!Object.hasOwn(policyOptions, name)) continue // told as an unknown key
+    try {
+      parsePolicy({ [name]: value })
+    } catch (error) {
+      report(['policy', name], (error as Error).message.replace(/^policy\.\w+:? /, ''))
+    }
+  }
+}
+
 function attempt<T>(work: () => T): T | null {
   try {
     return work()
@@ -150,8 +177,8 @@ function attempt<T>(work: () => T): T | null {
   }
 }
 
-function checkSources({ sources }: CheckedFile, exists: (path: string) => boolean, report: Report): void {
-  const names = Object.keys(sources)
+function checkSources({ sources }: CheckedFile, isFile: (path: string) => boolean, report: Report): void {
+  const names = Object.keys(sources).filter((name) => sources[name])
   const reading = names.filter((name) => sources[name]!.stdin !== undefined)
   if (reading.length > 1)
     report(['sources', reading[1]!], `only one source can read standard input; "${reading[0]}" does`)
@@ -165,23 +192,23 @@ function checkSources({ sources }: CheckedFile, exists: (path: string) => boolea
         `needs exactly one of files, jsonl, stdin and list; it has ${kinds.join(' and ') || 'none'}`,
       )
     const { jsonl } = sources[name]!
-    if (typeof jsonl === 'string' && !exists(jsonl))
+    if (typeof jsonl === 'string' && !isFile(jsonl))
       report(['sources', name, 'jsonl'], `there is no file ${jsonl}`)
   }
 }
 
-/** Names that expressions give another meaning: ours, and CEL's types and words. */
-const takenNames =
-  'source each row list map string int uint double bool bytes type dyn true false null in'.split(' ')
+/** What expressions call by these names is not a step. */
+const ownNames = ['source', 'each', 'row']
 
 function checkSteps(file: CheckedFile, report: Report): void {
   const { steps, sources, models } = file
   const needs = new Map<string, Set<string>>()
   for (const [name, step] of Object.entries(steps)) {
+    if (!step) continue
     const path = ['steps', name]
-    if (name in sources || takenNames.includes(name))
+    if (Object.hasOwn(sources, name) || ownNames.includes(name) || celNames.has(name))
       report(path, `"${name}" is already a name in expressions; call the step otherwise`)
-    if (typeof step.model === 'string' && !(step.model in models))
+    if (typeof step.model === 'string' && !Object.hasOwn(models, step.model))
       report(
         [...path, 'model'],
         `there is no model "${step.model}"${suggest(step.model, Object.keys(models))}`,
@@ -189,17 +216,19 @@ function checkSteps(file: CheckedFile, report: Report): void {
     if (step.gather && step.source !== undefined)
       report([...path, 'source'], 'a step that gathers runs once, over no source; leave source out')
     if (!step.gather && step.source === undefined) report(path, 'needs source, or gather: true')
-    if (step.source !== undefined && !(step.source in sources))
+    if (typeof step.source === 'string' && !Object.hasOwn(sources, step.source))
       report(
         [...path, 'source'],
         `there is no source "${step.source}"${suggest(step.source, Object.keys(sources))}`,
       )
     if (step.gather && step.forEach !== undefined)
       report([...path, 'forEach'], 'a step that gathers is one item; make the list in a step before it')
+    if (step.gather && step.input === undefined)
+      report(path, 'needs input: it runs over no record that could be its input')
     needs.set(name, checkNames(name, step, file, report))
   }
-  const cycle = findCycle(needs)
-  if (cycle) report(['steps', cycle[0]!], `these steps wait for each other: ${cycle.join(' → ')}`)
+  for (const cycle of findCycles(needs))
+    report(['steps', cycle[0]!], `these steps wait for each other: ${cycle.join(' → ')}`)
 }
 
 /** Checks the expressions and needs of a step, and answers with the steps it waits for. */
@@ -212,7 +241,7 @@ function checkNames(
   const path = ['steps', name]
   const waits = new Set<string>()
   const inScope = Object.keys(steps).filter(
-    (each) => each !== name && (step.gather || steps[each]!.source === step.source),
+    (each) => each !== name && (step.gather || steps[each]?.source === step.source),
   )
   const known = [
     ...(step.gather ? [] : ['source']),
@@ -220,15 +249,16 @@ function checkNames(
     ...inScope,
   ]
   for (const key of ['input', 'when', 'forEach'] as const) {
-    for (const used of namesIn(step[key], [...path, key], report)) {
-      if (used in steps) waits.add(used)
+    for (const { used, at } of namesIn(step[key], [...path, key], report)) {
+      if (Object.hasOwn(steps, used) && used !== name) waits.add(used)
       if (known.includes(used) && !(key === 'forEach' && used === 'each')) continue
-      report([...path, key], whyNotInScope(used, name, step, steps, known))
+      report(at, whyNotInScope(used, name, step, steps, known))
     }
+    if (key !== 'input') checkIsExpression(step[key], [...path, key], report)
   }
   const written = Array.isArray(step.needs) ? step.needs : isRecord(step.needs) ? Object.keys(step.needs) : []
   for (const used of written) {
-    waits.add(used)
+    if (used !== name) waits.add(used)
     if (!inScope.includes(used)) report([...path, 'needs'], whyNotInScope(used, name, step, steps, inScope))
   }
   return waits
@@ -242,44 +272,61 @@ function whyNotInScope(
   known: string[],
 ): string {
   if (used === name) return `"${name}" cannot wait for itself`
-  const other = steps[used]
+  const other = Object.hasOwn(steps, used) ? steps[used] : undefined
   if (other?.gather) return `"${used}" runs once for the whole run; only a step with gather: true can use it`
   if (other)
     return `"${used}" runs over "${other.source}", this step over "${step.source}"; only a step with gather: true sees both`
   return `"${used}" names nothing${suggest(used, known)}. Here are: ${known.join(', ')}`
 }
 
-function namesIn(value: unknown, path: (string | number)[], report: Report): Set<string> {
-  try {
-    return compileTemplate(value).names
-  } catch (error) {
-    report(path, (error as Error).message)
-    return new Set()
+/** The names that a value's expressions use, each with its place; what is no expression is reported. */
+function namesIn(
+  value: unknown,
+  at: (string | number)[],
+  report: Report,
+): { used: string; at: (string | number)[] }[] {
+  if (value !== null && typeof value === 'object') {
+    const parts = Array.isArray(value) ? [...value.entries()] : Object.entries(value)
+    return parts.flatMap(([key, each]) => namesIn(each, [...at, key], report))
   }
+  try {
+    return [...compileTemplate(value).names].map((used) => ({ used, at }))
+  } catch (error) {
+    report(at, (error as Error).message)
+    return []
+  }
+}
+
+/** A condition or a list that is text around an expression would always be a text. */
+function checkIsExpression(value: unknown, at: (string | number)[], report: Report): void {
+  const isOne = attempt(() => compileTemplate(value).isExpression) ?? true // told by namesIn
+  if (typeof value === 'string' && !isOne)
+    report(at, `must be one expression, \${…}, with nothing around it; it is ${JSON.stringify(value)}`)
 }
 
 function checkReport({ report: tables = [], steps, sources }: CheckedFile, report: Report): void {
   for (const [index, { each, rows, columns }] of tables.entries()) {
     const path = ['report', index]
     if ((each === undefined) === (rows === undefined)) report(path, 'needs exactly one of each and rows')
-    if (each !== undefined && !(each in sources))
+    if (typeof each === 'string' && !Object.hasOwn(sources, each))
       report([...path, 'each'], `there is no source "${each}"${suggest(each, Object.keys(sources))}`)
-    const ofSource = Object.keys(steps).filter((name) => steps[name]!.source === each)
+    const ofSource = Object.keys(steps).filter((name) => steps[name]?.source === each)
     const gathered = Object.keys(steps)
     const known = each === undefined ? ['row', ...gathered] : ['source', ...ofSource]
     const check = (value: unknown, at: (string | number)[], names: string[]) => {
-      for (const used of namesIn(value, at, report)) {
+      for (const { used } of namesIn(value, at, report)) {
         if (!names.includes(used))
           report(at, `"${used}" names nothing${suggest(used, names)}. Here are: ${names.join(', ')}`)
       }
     }
     if (rows !== undefined) check(rows, [...path, 'rows'], gathered)
+    checkIsExpression(rows, [...path, 'rows'], report)
     for (const [title, text] of Object.entries(columns)) check(text, [...path, 'columns', title], known)
   }
 }
 
-/** A path that ends where it begins, or null. */
-function findCycle(needs: ReadonlyMap<string, ReadonlySet<string>>): string[] | null {
+/** Paths that end where they begin: for steps that wait for each other in several circles at least one of them. */
+function findCycles(needs: ReadonlyMap<string, ReadonlySet<string>>): string[][] {
   const finished = new Set<string>()
   const visit = (name: string, path: string[]): string[] | null => {
     if (path.includes(name)) return [...path.slice(path.indexOf(name)), name]
@@ -291,29 +338,9 @@ function findCycle(needs: ReadonlyMap<string, ReadonlySet<string>>): string[] | 
     finished.add(name)
     return null
   }
-  for (const name of needs.keys()) {
+  return [...needs.keys()].flatMap((name) => {
     const found = visit(name, [])
-    if (found && found.length > 2) return found
-  }
-  return null
-}
-
-/** `; did you mean "ocr"?` for the nearest known name, when it is near. */
-function suggest(name: string, known: readonly string[]): string {
-  const near = known
-    .map((each) => ({ each, distance: editDistance(name.toLowerCase(), each.toLowerCase()) }))
-    .sort((a, b) => a.distance - b.distance)[0]
-  return near && near.distance <= (name.length < 4 ? 1 : 2) ? `; did you mean "${near.each}"?` : ''
-}
-
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, index) => index)
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i]
-    for (let j = 1; j <= b.length; j++) {
-      next[j] = Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1))
-    }
-    row = next
-  }
-  return row[b.length]!
+    for (const each of found ?? []) finished.add(each)
+    return found ? [found] : []
+  })
 }

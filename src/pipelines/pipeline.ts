@@ -1,8 +1,8 @@
 // A pipeline: read from YAML or given as an object, checked whole, and compiled. Every fault is listed at once, each with
 // its line, what is wrong and what to do.
-import { existsSync, readFileSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
-import { type Document, isNode, LineCounter, parseDocument } from 'yaml'
+import { type Document, isMap, isNode, isScalar, LineCounter, parseDocument, visit } from 'yaml'
 import { SchedulerError } from '../core/errors.ts'
 import { defineModel, type Model, type ModelId } from '../core/model.ts'
 import { parseBytes, parseDuration } from '../core/units.ts'
@@ -68,18 +68,36 @@ export function readPipeline(file: string): Pipeline {
     const { line, col } = lines.linePos(offset)
     return { line, column: col }
   }
-  if (document.errors.length > 0) {
+  const malformed = findMalformed(document)
+  if (malformed.length > 0) {
     throw badPipeline(
       file,
-      document.errors.map(({ message, pos }) => ({
-        ...place(pos[0]),
-        path: '',
-        message: message.split(/ at line |\n/)[0]!,
-      })),
+      malformed.map(({ offset, message }) => ({ ...place(offset), path: '', message })),
     )
   }
   const locate = (path: readonly (string | number)[]) => place(offsetOf(document, path))
-  return build(document.toJS(), dirname(resolve(file)), file, locate)
+  let value: unknown
+  try {
+    value = document.toJS()
+  } catch (error) {
+    throw badPipeline(file, [{ ...place(0), path: '', message: (error as Error).message }]) // aliases that multiply
+  }
+  return build(value, dirname(resolve(file)), file, locate)
+}
+
+/** What is wrong with the YAML itself. */
+function findMalformed(document: Document.Parsed): { offset: number; message: string }[] {
+  const found = [...document.errors, ...document.warnings].map(({ message, pos }) => ({
+    offset: pos[0],
+    message: message.split(/ at line |\n/)[0]!,
+  }))
+  visit(document, {
+    Alias(_, alias) {
+      if (!alias.resolve(document))
+        found.push({ offset: alias.range?.[0] ?? 0, message: `*${alias.source} names no anchor before it` })
+    },
+  })
+  return found
 }
 
 /** The same from an object. `folder` is where its paths begin. Throws BAD_PIPELINE. */
@@ -93,21 +111,33 @@ export function definePipeline(
 type Locate = (path: readonly (string | number)[]) => { line: number; column: number } | null
 
 function build(value: unknown, folder: string, file: string, locate: Locate): Pipeline {
-  const { data, faults } = findFaults(value, (path) => existsSync(resolve(folder, path)))
+  const isFile = (path: string) =>
+    statSync(resolve(folder, path), { throwIfNoEntry: false })?.isFile() ?? false
+  const { data, faults } = findFaults(value, isFile)
   if (faults.length > 0) {
     throw badPipeline(
       file,
-      faults.map(({ path, message }) => ({ ...locate(path), path: path.join('.'), message })),
+      faults
+        .map(({ path, message }) => ({ ...locate(path), path: path.join('.'), message }))
+        .sort((a, b) => (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0)),
     )
   }
   return compilePipeline(data!, folder)
 }
 
-/** Where the value at a path stands; where it is missing, its nearest parent. */
+/** Where the value at a path stands, or for a map or list its key; where it is missing, its nearest parent. */
 function offsetOf(document: Document, path: readonly (string | number)[]): number {
   for (let length = path.length; length > 0; length--) {
     const node = document.getIn(path.slice(0, length), true)
-    if (isNode(node) && node.range) return node.range[0]
+    if (!isNode(node) || !node.range) continue
+    const parent = length === 1 ? document.contents : document.getIn(path.slice(0, length - 1), true)
+    const name = String(path[length - 1])
+    const pair = isMap(parent)
+      ? parent.items.find(({ key }) => isScalar(key) && String(key.value) === name)
+      : null
+    return isScalar(node) && length === path.length
+      ? node.range[0]
+      : (isScalar(pair?.key) ? pair.key : node).range![0]
   }
   return 0
 }
@@ -186,9 +216,13 @@ export function words(command: string | readonly string[]): readonly string[] {
   return typeof command === 'string' ? command.split(/\s+/).filter((word) => word !== '') : command
 }
 
+function defaultInput({ forEach }: CheckedFile['steps'][string]): string {
+  return forEach === undefined ? '${source}' : '${each}'
+}
+
 function compileStep(name: string, step: CheckedFile['steps'][string], { steps, models }: CheckedFile): Step {
   const { source, model, when, forEach, priority = 0, retries = 2, timeout } = step
-  const input = compileTemplate('input' in step ? step.input : '${source}')
+  const input = compileTemplate(step.input === undefined ? defaultInput(step) : step.input)
   const templates = {
     when: when === undefined ? null : compileTemplate(when),
     forEach: forEach === undefined ? null : compileTemplate(forEach),

@@ -76,7 +76,7 @@ export function gatherResults(pipeline: Pipeline, items: readonly StoredItem[]):
   for (const item of items) {
     const step = item.step === null ? undefined : pipeline.steps.get(item.step)
     if (!step) continue
-    const key = `${step.source} ${JSON.stringify(item.source)}`
+    const key = `${step.source} ${step.source === null ? '' : item.sourceId} ${JSON.stringify(item.source)}`
     const result = results.get(key) ?? {
       source: step.source,
       sourceId: step.source === null ? null : item.sourceId,

@@ -24,7 +24,7 @@ export function pipelineResolver({ steps }: Pipeline): Resolver {
     }
     const children = parents.filter((parent) => parent.step === null)
     if (children.length > 0) return { type: 'finish', output: children.map(({ output }) => output) }
-    const scope = scopeOf(step, item, parents)
+    const scope = scopeOf(steps, step, item, parents)
     if (step.forEach) return expand(step, item, scope)
     if (step.when && !isTrue(step.when.evaluate(scope)))
       return { type: 'skip', reason: 'its condition is false' }
@@ -32,7 +32,9 @@ export function pipelineResolver({ steps }: Pipeline): Resolver {
   }
 }
 
+/** In a step that gathers, steps are lists of { source, output }; one that gathers too has run once and is its output. */
 function scopeOf(
+  steps: Pipeline['steps'],
   step: Step,
   { source }: NewItem,
   parents: readonly ResolvedParent[],
@@ -43,7 +45,14 @@ function scopeOf(
   const listByStep = new Map(lists)
   for (const parent of parents)
     listByStep.get(parent.step!)?.push({ source: parent.source, output: parent.output })
-  return Object.fromEntries(lists)
+  return Object.fromEntries(
+    lists.map(([name, list]) => [
+      name,
+      steps.get(name)!.source === null
+        ? ((list[0] as { output: unknown } | undefined)?.output ?? null)
+        : list,
+    ]),
+  )
 }
 
 /** A condition that speaks of `each` picks among the children; another one decides about all of them. */

@@ -133,7 +133,7 @@ const step = z.strictObject({
   input: template
     .optional()
     .describe(
-      'What the worker gets; ${expressions} see source, each and earlier steps by name. Default: the record.',
+      'What the worker gets; ${expressions} see source, each and earlier steps by name. Default: each with forEach, else the record; a step that gathers needs it.',
     ),
   when: z
     .string()
@@ -152,7 +152,9 @@ const step = z.strictObject({
   gather: z
     .boolean()
     .optional()
-    .describe('true: one item for the whole run; steps are lists of { source, output }.'),
+    .describe(
+      'true: one item for the whole run; steps are lists of { source, output }, other gathering steps their output.',
+    ),
   priority: z
     .number()
     .int()

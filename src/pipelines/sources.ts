@@ -1,7 +1,7 @@
 // Sources: from globs, JSON lines, standard input or a written list to records, in an order that does not depend on the
 // file system. A record's fingerprint tells when it has changed: for a file its path, size and time of change.
-import { globSync, readFileSync, statSync } from 'node:fs'
-import { basename, join, relative, resolve } from 'node:path'
+import { existsSync, globSync, readFileSync, statSync } from 'node:fs'
+import { basename, relative, resolve } from 'node:path'
 import { SchedulerError } from '../core/errors.ts'
 import type { Pipeline, SourceSpec } from './pipeline.ts'
 
@@ -29,7 +29,10 @@ export function readSources(
   return new Map(
     [...sources].map(([name, spec]) => {
       const given = replaced.get(name)
-      if (given) return [name, given.flatMap((pattern) => fileRecords(findInput(pattern, spec), folder))]
+      if (given) {
+        const paths = given.flatMap((pattern) => findInput(pattern, spec))
+        return [name, fileRecords([...new Set(paths)], folder)]
+      }
       return [name, readSource(name, spec, folder, stdin)]
     }),
   )
@@ -40,7 +43,7 @@ function assignInputs(sources: Pipeline['sources'], inputs: readonly string[]): 
   const ofFiles = [...sources].filter(([, { files }]) => files !== undefined).map(([name]) => name)
   const assigned = new Map<string, string[]>()
   for (const input of inputs) {
-    const [, named, pattern] = /^([A-Za-z]\w*)=(.+)$/.exec(input) ?? []
+    const [, named, pattern] = (!existsSync(input) && /^([A-Za-z]\w*)=(.+)$/.exec(input)) || []
     const name = named ?? (ofFiles.length === 1 ? ofFiles[0]! : null)
     if (name === null || !ofFiles.includes(name)) {
       const choice =
@@ -59,7 +62,9 @@ function assignInputs(sources: Pipeline['sources'], inputs: readonly string[]): 
 /** A file, a folder (its files that the source's glob would take) or a glob, from where the command was given. */
 function findInput(pattern: string, { files }: SourceSpec): string[] {
   const stat = statSync(pattern, { throwIfNoEntry: false })
-  const own = (typeof files === 'string' ? [files] : files!).map((glob) => basename(glob))
+  const own = (typeof files === 'string' ? [files] : files!).map((glob) =>
+    glob.includes('**/') ? `**/${basename(glob)}` : basename(glob),
+  )
   const paths = stat?.isDirectory() ? findFiles(own, pattern) : stat ? [pattern] : findFiles([pattern], '.')
   if (paths.length === 0)
     throw new SchedulerError('BAD_VALUE', `"${pattern}" matches no file here.`, { pattern })
@@ -83,16 +88,29 @@ function readSource(
   }
   if (list !== undefined) return valueRecords(name, list)
   if (jsonl !== undefined)
-    return valueRecords(name, parseLines(readFileSync(resolve(folder, jsonl), 'utf8'), jsonl))
+    return valueRecords(name, parseLines(readText(name, resolve(folder, jsonl)), jsonl))
   const lines =
     form === 'lines' ? splitLines(stdin).map(({ text }) => ({ text })) : parseLines(stdin, 'standard input')
   return valueRecords(name, lines)
 }
 
-/** Files, not folders, sorted, each once. */
+function readText(source: string, file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (error) {
+    throw new SchedulerError(
+      'BAD_VALUE',
+      `Source "${source}": ${file} cannot be read: ${(error as Error).message}.`,
+      { file },
+      error,
+    )
+  }
+}
+
+/** Files, not folders nor links that lead nowhere, sorted, each once. */
 function findFiles(globs: readonly string[], folder: string): string[] {
-  const found = globs.flatMap((glob) => globSync(glob, { cwd: folder }).map((path) => join(folder, path)))
-  return [...new Set(found)].filter((path) => statSync(path).isFile()).sort()
+  const found = globs.flatMap((glob) => globSync(glob, { cwd: folder }).map((path) => resolve(folder, path)))
+  return [...new Set(found)].filter((path) => statSync(path, { throwIfNoEntry: false })?.isFile()).sort()
 }
 
 /** Paths inside the pipeline's folder are relative to it, so that the folder can move. */
@@ -110,7 +128,7 @@ function fileRecords(paths: readonly string[], folder: string): SourceRecord[] {
   })
 }
 
-/** A record's own `id` names it, else its number. */
+/** A record's own `id` names it, else its number. The same record again is another one, with another id. */
 function valueRecords(source: string, values: readonly unknown[]): SourceRecord[] {
   const seen = new Map<string, number>()
   return values.map((value, index) => {
@@ -118,8 +136,9 @@ function valueRecords(source: string, values: readonly unknown[]): SourceRecord[
     const text = JSON.stringify(value)
     const repeat = seen.get(text) ?? 0
     seen.set(text, repeat + 1)
+    const own = typeof id === 'string' || typeof id === 'number' ? String(id) : null
     return {
-      id: typeof id === 'string' || typeof id === 'number' ? String(id) : `${source}-${index + 1}`,
+      id: own === null ? `${source}-${index + 1}` : repeat === 0 ? own : `${own}-${repeat + 1}`,
       value,
       fingerprint: `${text} ${repeat}`,
     }
@@ -141,6 +160,7 @@ function parseLines(text: string, name: string): unknown[] {
 
 function splitLines(text: string): { text: string; number: number }[] {
   return text
+    .replace(/^\uFEFF/, '')
     .split('\n')
     .map((line, index) => ({ text: line.replace(/\r$/, ''), number: index + 1 }))
     .filter((line) => line.text.trim() !== '')

@@ -1,0 +1,197 @@
+// Faults that are easy to overlook, as a table: the whole answer for each file, with lines and columns.
+import assert from 'node:assert/strict'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+import { definePipeline, readPipeline } from './pipeline.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'plimsoll-faults-'))
+after(() => rmSync(folder, { recursive: true, force: true }))
+writeFileSync(join(folder, 'm.js'), '')
+mkdirSync(join(folder, 'folder.js'))
+
+const parts = {
+  head: 'name: p\ngpus: [{ name: g, kind: host, memory: 1GB }]',
+  models: 'models:\n  m: { module: m.js, vram: 1MB }',
+  sources: 'sources:\n  s: { list: [1] }',
+  steps: 'steps:\n  a: { source: s, model: m }',
+  rest: '',
+}
+
+/** The parts begin at lines 1, 3, 5 and 7; `rest` follows. */
+function faultsOf(changed: Partial<typeof parts>): string[] {
+  const file = join(folder, 'p.yaml')
+  writeFileSync(file, Object.values({ ...parts, ...changed }).join('\n'))
+  try {
+    readPipeline(file)
+  } catch (error) {
+    const { code, message, details } = error as { code: string; message: string; details: { faults: [] } }
+    assert.equal(code, 'BAD_PIPELINE')
+    const lines = message.split('\n')
+    assert.equal(details.faults.length, lines.length)
+    return lines.map((line) => line.replace(`${file}:`, ''))
+  }
+  return []
+}
+
+const exactly = 'needs exactly one of'
+const cases: [string, Partial<typeof parts>, string[]][] = [
+  ['a good file', {}, []],
+  [
+    'an alias without its anchor',
+    { models: 'models:\n  m: { module: m.js, vram: *size }' },
+    ['4:28 *size names no anchor before it'],
+  ],
+  ['a tag', { steps: 'steps:\n  a: { source: s, model: m, input: !big 1 }' }, ['8:36 Unresolved tag: !big']],
+  [
+    'the same step twice',
+    { steps: `${parts.steps}\n  a: { source: s, model: m }` },
+    ['9:3 Map keys must be unique'],
+  ],
+  [
+    'a name that expressions could not say',
+    { steps: 'steps:\n  my-step: { source: s, model: m }' },
+    ['8:3 steps.my-step: a name has letters, digits and _, and begins with a letter'],
+  ],
+  [
+    'a model in block form, at its name',
+    { models: 'models:\n  m:\n    vram: 1MB' },
+    [`4:3 models.m: ${exactly} module, command and exec; it has none`],
+  ],
+  [
+    'a model without anything, once',
+    { models: 'models:\n  m:' },
+    ['4:5 models.m: Invalid input: expected object, received null'],
+  ],
+  [
+    'a step with a name of CEL',
+    { steps: 'steps:\n  list: { source: s, model: m }\n  for: { source: s, model: m }' },
+    [
+      '8:3 steps.list: "list" is already a name in expressions; call the step otherwise',
+      '9:3 steps.for: "for" is already a name in expressions; call the step otherwise',
+    ],
+  ],
+  [
+    'names that every object has',
+    { steps: 'steps:\n  a: { source: valueOf, model: toString, input: "${constructor}" }' },
+    [
+      '8:16 steps.a.source: there is no source "valueOf"',
+      '8:32 steps.a.model: there is no model "toString"',
+      '8:49 steps.a.input: "constructor" names nothing. Here are: source',
+    ],
+  ],
+  [
+    'each bad expression of an input, in its place',
+    { steps: 'steps:\n  a:\n    source: s\n    model: m\n    input:\n      x: "${1+}"\n      y: ["${zz}"]' },
+    [
+      '12:10 steps.a.input.x: ${1+} is not an expression: Unexpected token: EOF.',
+      '13:11 steps.a.input.y.0: "zz" names nothing. Here are: source',
+    ],
+  ],
+  [
+    'a function that does not exist, and a text plus a number',
+    { steps: 'steps:\n  a: { source: s, model: m, input: ["${len(source)}", "${1 + \'a\'}"] }' },
+    [
+      "8:37 steps.a.input.0: ${len(source)} is not an expression: found no matching overload for 'len(dyn)'.",
+      "8:55 steps.a.input.1: ${1 + 'a'} is not an expression: no such overload: int + string.",
+    ],
+  ],
+  [
+    'conditions and lists that are texts',
+    { steps: 'steps:\n  a: { source: s, model: m, when: "source > 1", forEach: "x ${source}" }' },
+    [
+      '8:35 steps.a.when: must be one expression, ${…}, with nothing around it; it is "source > 1"',
+      '8:58 steps.a.forEach: must be one expression, ${…}, with nothing around it; it is "x ${source}"',
+    ],
+  ],
+  [
+    'a gathering step without input',
+    { rest: '  b: { gather: true, model: m, needs: [a] }' },
+    ['9:3 steps.b: needs input: it runs over no record that could be its input'],
+  ],
+  [
+    'every circle of steps, and a step that waits for itself',
+    {
+      steps:
+        'steps:\n  a: { source: s, model: m, needs: [a, b] }\n  b: { source: s, model: m, needs: [a] }\n  c: { source: s, model: m, needs: [d] }\n  d: { source: s, model: m, needs: { c: maybe } }',
+    },
+    [
+      '8:3 steps.a: these steps wait for each other: a → b → a',
+      '8:29 steps.a.needs: "a" cannot wait for itself',
+      '10:3 steps.c: these steps wait for each other: c → d → c',
+      '11:41 steps.d.needs.c: Invalid option: expected one of "fail"|"skip"|"continue"',
+    ],
+  ],
+  [
+    'values of the policy, beside an unknown option',
+    { rest: 'policy: { maxWait: soon, guard: 1000, gard: 1 }' },
+    [
+      '9:20 policy.maxWait: "soon" is not a duration such as 250ms, 1.5s, 10m or a number of milliseconds.',
+      '9:33 policy.guard: is 1000; it must be a number from 0 to 100.',
+      '9:45 policy.gard: "gard" is not a key here; did you mean "guard"?',
+    ],
+  ],
+  [
+    'folders where files should be',
+    {
+      models: 'models:\n  m: { module: folder.js, vram: 1MB }',
+      sources: 'sources:\n  s: { jsonl: folder.js }',
+    },
+    ['4:16 models.m.module: there is no file folder.js', '6:15 sources.s.jsonl: there is no file folder.js'],
+  ],
+  [
+    'a command without a program, and activation without vram',
+    { models: 'models:\n  m: { exec: " ", batch: { activation: 1MB } }' },
+    [
+      '4:14 models.m.exec: names no program',
+      '4:40 models.m.batch.activation: "m" holds no device memory, so its batches cannot; leave activation out, or give it vram',
+    ],
+  ],
+  [
+    'a model whose weights fit and whose first item does not',
+    { models: 'models:\n  m: { module: m.js, vram: 800MB, batch: { activation: 200MB } }' },
+    [
+      '4:28 models.m.vram: "m" needs 1 GB; the largest device offers 900 MB. Use a smaller variant, more memory or a higher safety',
+    ],
+  ],
+  [
+    'a report, also where the rest has faults',
+    {
+      steps: 'steps:\n  a: { source: s, modle: m }',
+      rest: 'report:\n  - { title: T, each: t, columns: { c: "${qq}" } }',
+    },
+    [
+      '8:3 steps.a.model: is missing',
+      '8:26 steps.a.modle: "modle" is not a key here; did you mean "model"?',
+      '10:23 report.0.each: there is no source "t"',
+      '10:40 report.0.columns.c: "qq" names nothing. Here are: source',
+    ],
+  ],
+]
+
+for (const [what, changed, expected] of cases) {
+  test(`the whole answer to ${what}`, () => assert.deepEqual(faultsOf(changed), expected))
+}
+
+test('aliases that multiply are refused before they fill the memory', () => {
+  const level = (name: string, of: string) => `  ${name}: &${name} [${Array(12).fill(`*${of}`).join(', ')}]`
+  const bomb = ['x:', '  a: &a [1]', level('b', 'a'), level('c', 'b'), level('d', 'c'), level('e', 'd')]
+  assert.match(faultsOf({ rest: bomb.join('\n') })[0]!, /^1:1 Excessive alias count/)
+})
+
+test('a definition in TypeScript gets the same faults, without lines', () => {
+  const definition = {
+    name: 'p',
+    gpus: [{ name: 'g', kind: 'host' as const, memory: '1GB' }],
+    models: { m: { module: 'm.js', vram: '1 lot' } },
+    sources: { s: { list: [] } },
+    steps: { a: { source: 's', model: 'n' } },
+  }
+  assert.throws(() => definePipeline(definition, { folder }), {
+    code: 'BAD_PIPELINE',
+    message:
+      'the pipeline models.m.vram: "1 lot" is not a size such as 4.5GB, 512MiB or a number of bytes.\n' +
+      'the pipeline steps.a.model: there is no model "n"',
+  })
+})
