@@ -1,5 +1,5 @@
 # Each target installs what it needs from a lockfile, and does nothing twice.
-.PHONY: demo test check bench soak build clean
+.PHONY: demo test check bench bench-policy build clean
 .DELETE_ON_ERROR:
 
 NODE := node_modules/.bin/node
@@ -28,6 +28,10 @@ build: node_modules/.installed
 
 bench: node_modules/.installed examples/archive/node_modules/.installed
 	node bench/run.ts
+
+# The workloads and traces are not part of the project: PLIMSOLL_SHARED names their folder, default ../shared.
+bench-policy: node_modules/.installed
+	node bench/policy.bench.ts
 
 clean:
 	rm -rf dist .plimsoll bench/out

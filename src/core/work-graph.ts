@@ -7,7 +7,7 @@
 //
 // Submission and release cost O(edges) of the item, whatever the size of the graph. Ends spread through a work list, not
 // by recursion, so a chain may be a million long. Ended items stay until the graph goes.
-import { type ItemError, SchedulerError } from './errors.ts'
+import type { ItemError } from './errors.ts'
 import { type Claim, type ClaimRequest, leaseExpired, type Outcome } from './lease.ts'
 import { ModelQueues, outside } from './model-queues.ts'
 import type { QueueHead } from './queue-head.ts'
@@ -32,6 +32,7 @@ import {
   held,
   inherited,
   type LiveClaim,
+  nodesOf,
   toParent,
   type WorkNode,
   withDependents,
@@ -329,7 +330,7 @@ export class WorkGraph {
   }
 
   cancel(ids: readonly ItemId[], nowMs: number, cause: ItemError): number {
-    const nodes = this.#nodesOf(ids)
+    const nodes = nodesOf(this.#nodes, ids)
     let cancelledCount = 0
     const ends: End[] = nodes.map((node) => ({ node, state: 'cancelled', error: cause }))
     for (let index = 0; index < ends.length; index++) {
@@ -343,7 +344,9 @@ export class WorkGraph {
 
   /** Failed or cancelled items are new, and with them what ended because of them. Answers how many. */
   retry(ids: readonly ItemId[], nowMs: number): number {
-    const failed = this.#nodesOf(ids).filter(({ state }) => state === 'failed' || state === 'cancelled')
+    const failed = nodesOf(this.#nodes, ids).filter(
+      ({ state }) => state === 'failed' || state === 'cancelled',
+    )
     const chosen = withDependents(failed)
     const inOrder = [...chosen].sort((a, b) => a.sequence - b.sequence)
     for (const node of inOrder) {
@@ -396,13 +399,5 @@ export class WorkGraph {
     const nodes = [...this.#claims.values()].flatMap(held)
     for (const node of nodes) this.#giveBack(node, node.attempt - 1, nowMs)
     return nodes.length
-  }
-
-  #nodesOf(ids: readonly ItemId[]): WorkNode[] {
-    return ids.map((id) => {
-      const node = this.#nodes.get(id)
-      if (node) return node
-      throw new SchedulerError('UNKNOWN_ITEM', `No item is called "${id}".`, { id })
-    })
   }
 }

@@ -1,5 +1,5 @@
 // An item in the graph, the queue of its model, and what can be read from them. Only the graph writes them.
-import type { ItemError } from './errors.ts'
+import { type ItemError, SchedulerError } from './errors.ts'
 import type { ClaimedItem } from './lease.ts'
 import type { ModelQueue } from './model-queues.ts'
 import type { ResolvedParent } from './resolver.ts'
@@ -7,6 +7,7 @@ import {
   dependencyError,
   type EdgePolicy,
   hasEnded,
+  type ItemId,
   type ItemState,
   type NewItem,
   satisfies,
@@ -152,4 +153,13 @@ export function withDependents(nodes: readonly WorkNode[]): Set<WorkNode> {
     }
   }
   return chosen
+}
+
+/** Throws UNKNOWN_ITEM. */
+export function nodesOf(nodes: ReadonlyMap<ItemId, WorkNode>, ids: readonly ItemId[]): WorkNode[] {
+  return ids.map((id) => {
+    const node = nodes.get(id)
+    if (node) return node
+    throw new SchedulerError('UNKNOWN_ITEM', `No item is called "${id}".`, { id })
+  })
 }
