@@ -85,8 +85,8 @@ function traceCases(folder: string): Case[] {
   } else console.log(`skipped: ${arena} is not there.`)
   if (existsSync(nextflow)) {
     const workload = toWorkload(convertNextflow(nextflow, 0))
-    add('wf-nextflow', workload, { goal: 'throughput', maxWait: '1d' })
-    add('wf-nextflow, 300 s', workload, { goal: 'throughput', maxWait: '300s' })
+    add('wf-nextflow', workload, { goal: 'throughput' })
+    add('wf-nextflow, 300 s', workload, { goal: 'throughput', maxWait: '300s', backlogFactor: '0.15' })
   } else console.log(`skipped: ${nextflow} is not there.`)
   return cases
 }

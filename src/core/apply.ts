@@ -1,6 +1,7 @@
 // The only writer of state: one small function for each kind of event. It records facts and judges nothing. An event
 // about something that is already gone changes nothing, since messages may come late or twice.
-import { learned } from './estimates.ts'
+import { updateDescendants } from './descendants.ts'
+import { clearMs, learned } from './estimates.ts'
 import * as ledger from './ledger.ts'
 import { runMs } from './model.ts'
 import type { Command, SchedulerEvent } from './protocol.ts'
@@ -34,6 +35,7 @@ const handlers: { [Type in SchedulerEvent['type']]: (state: State, event: EventO
 }
 
 function queueChanged(state: State, { heads, atMs }: EventOf<'queue-changed'>): void {
+  let hasEdges = false
   for (const head of heads) {
     const model = state.modelById.get(head.modelId)
     if (!model) continue
@@ -41,8 +43,35 @@ function queueChanged(state: State, { heads, atMs }: EventOf<'queue-changed'>): 
     model.readyCount = Math.max(0, head.readyCount - model.claimingCount)
     model.blockedCount = head.blockedCount
     model.levels = head.levels
+    hasEdges ||= model.waitsOn.length > 0 || head.waitsOn.length > 0
     model.waitsOn = head.waitsOn
+    recordWaiting(state, model)
   }
+  if (hasEdges) updateDescendants(state)
+  recordBacklog(state)
+}
+
+function recordWaiting({ waiting }: State, each: ModelState): void {
+  const { model, readyCount, claimingCount, blockedCount, waitingCount } = each
+  const count = readyCount + claimingCount + blockedCount
+  waiting.workMs += clearMs(model, count) - clearMs(model, waitingCount)
+  const change = Math.sign(count) - Math.sign(waitingCount)
+  waiting.loadMs += change * model.loadMs
+  waiting.vramBytes += change * model.vramBytes
+  each.waitingCount = count
+}
+
+/** The peak is kept while an overload lasts: until a tenth of it is left. */
+function recordBacklog({ waiting, backlog, devices }: State): void {
+  let slots = 0
+  let memoryLanes = 0
+  for (const device of devices) {
+    if (!Number.isFinite(device.slots)) continue
+    slots += device.slots
+    memoryLanes++
+  }
+  const ms = Math.max(waiting.workMs / Math.max(1, slots), waiting.loadMs / Math.max(1, memoryLanes))
+  if (ms > backlog.peakMs || ms < backlog.peakMs / 10) backlog.peakMs = ms
 }
 
 /** Moments closer than a millisecond are one arrival. */

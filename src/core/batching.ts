@@ -1,12 +1,13 @@
 // Which resident model runs next on a device, and how many of its items. A batch is never held back to fill it: waiting
 // 1 to 10 s always lost (docs/policy.md); under load batches grow by themselves.
-import { visitIsOver } from './estimates.ts'
+import { clearMs, visitIsOver } from './estimates.ts'
 import { headroomBytes } from './ledger.ts'
 import { runMs } from './model.ts'
 import { bill, classOf, interactive, overdue, waitedMs } from './ordering.ts'
 import type { RuleId } from './protocol.ts'
 import type { ClaimOrder } from './queue-head.ts'
-import type { DeviceState, InstanceState, State } from './state.ts'
+import type { DeviceState, InstanceState } from './state.ts'
+import type { View } from './view.ts'
 
 export interface BatchPlan {
   instance: InstanceState
@@ -24,34 +25,32 @@ const noPriority = 101
 const unfinishedVisit = 1e6
 
 /** The next batch of a device, or null. By class; overdue ones by wait, others by the bill of the next batch over its
- *  run time. After `burst` interactive batches in a row an overdue item goes first. Ties end at the older instance. */
-export function chooseBatch(state: State, device: DeviceState, nowMs: number): BatchPlan | null {
+ *  run time; while another model waits to be loaded, unfinished visits first, more so the sooner they give room back. After `burst` interactive batches in a row an overdue item goes first. Ties end at the older instance. */
+export function chooseBatch(view: View, device: DeviceState): BatchPlan | null {
   if (device.runningCount >= device.slots) return null
+  const { state, nowMs, waitBoundMs } = view
   const letOverdueIn = device.interactiveStreak >= state.policy.burst
-  const someoneIsOut = state.models.some(
-    ({ readyCount, instances, model }) => readyCount > 0 && instances.length === 0 && model.vramBytes > 0,
-  )
   let best: (BatchPlan & { rank: number }) | null = null
   for (const instance of device.instances) {
     const maxCount = largestBatch(instance)
     if (maxCount === 0) continue
     const { model } = instance
-    let urgency: number = classOf(state, model, nowMs)
-    const isOverdue = waitedMs(model, nowMs) > state.policy.maxWait
+    let urgency: number = classOf(view, model)
+    const isOverdue = waitedMs(model, nowMs) > waitBoundMs
     if (letOverdueIn && isOverdue) urgency = interactive + overdue
     const worth =
       urgency === overdue || urgency > interactive
         ? waitedMs(model, nowMs)
-        : batchBill(state, instance, maxCount, nowMs)
-    const isUnfinished = urgency === 0 && someoneIsOut && !visitIsOver(state, instance)
-    const rank = urgency * 1e15 + (isUnfinished ? worth * unfinishedVisit : worth)
+        : batchBill(view, instance, maxCount)
+    const isUnfinished = urgency === 0 && view.someoneIsOut && !visitIsOver(state, instance)
+    const rank = urgency * 1e15 + (isUnfinished ? worth * unfinishedVisit * returnRate(instance) : worth)
     if (best && rank <= best.rank) continue
     const rule = urgency === interactive ? 'run-interactive' : urgency === 0 ? 'run-best' : 'run-overdue'
     const interactiveFrom = urgency > interactive ? noPriority : state.policy.interactiveFrom
     best = {
       instance,
       maxCount,
-      order: { interactiveFrom, overdueBeforeMs: nowMs - state.policy.maxWait },
+      order: { interactiveFrom, overdueBeforeMs: nowMs - waitBoundMs },
       rule,
       worth,
       rank,
@@ -60,9 +59,18 @@ export function chooseBatch(state: State, device: DeviceState, nowMs: number): B
   return best
 }
 
-function batchBill(state: State, { model }: InstanceState, maxCount: number, nowMs: number): number {
+/** The bill of the batch over its run time. While nobody has to be loaded, what its items' jobs still have below them
+ *  counts as run time too: jobs that are nearly done go first, and end (the shortest remaining work, Smith's rule). */
+function batchBill(view: View, { model }: InstanceState, maxCount: number): number {
   const count = Math.min(maxCount, model.readyCount)
-  return (bill(state, model, nowMs) * (count / model.readyCount)) / Math.max(1, runMs(model.model, count))
+  const restMs = view.someoneIsOut ? 0 : view.state.policy.restWeight * count * model.restMs
+  return (bill(view, model) * (count / model.readyCount)) / Math.max(1, runMs(model.model, count) + restMs)
+}
+
+/** GB that a visit gives back for each millisecond it still needs: the room comes soonest where this is large. */
+function returnRate({ model, quotaCount, bytes }: InstanceState): number {
+  const leftCount = Math.max(1, Math.min(model.readyCount, quotaCount))
+  return bytes / 1e9 / Math.max(1, clearMs(model.model, leftCount))
 }
 
 /** Most items the instance can take now: by its profile, its own word, the headroom and what is ready. 0: none. */

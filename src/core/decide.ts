@@ -18,6 +18,7 @@ import type { ModelId } from './model.ts'
 import { chooseLoad, type LoadPlan } from './placement.ts'
 import type { Command, Decision, Reason, RuleId } from './protocol.ts'
 import type { DeviceState, InstanceState, State } from './state.ts'
+import { View } from './view.ts'
 
 export function decide(state: State, nowMs: number): Decision {
   const command =
@@ -51,10 +52,11 @@ function hopelessQueue(state: State): Command | null {
 
 /** (4), (5), (6) */
 function nextWork(state: State, nowMs: number): Command | null {
+  const view = new View(state, nowMs)
   for (const device of state.devices) {
-    const load = chooseLoad(state, device, nowMs)
+    const load = chooseLoad(view, device)
     if (load && !load.mustWait) return loadCommand(state, device, load)
-    const batch = chooseBatch(state, device, nowMs)
+    const batch = chooseBatch(view, device)
     if (batch) return batchCommand(state, batch)
   }
   return null

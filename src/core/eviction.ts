@@ -1,16 +1,10 @@
 // Whom to stop so that a model fits: of the instances that may go, those least worth keeping (load time saved per byte
 // and per second until needed), and none more than necessary. Only ready instances that run nothing are ever victims.
 import { keepWorth, visitIsOver } from './estimates.ts'
-import { classOf, interactive, overdue, score, type UrgencyClass, waitedMs } from './ordering.ts'
-import type { DeviceState, InstanceState, ModelState, State } from './state.ts'
-
-/** The claim of the model that wants the room. */
-export interface Claimant {
-  model: ModelState
-  urgency: UrgencyClass
-  /** Its score, or for an overdue one the wait of its oldest item, ms. */
-  worth: number
-}
+import { classOf, interactive, overdue, score, waitedMs } from './ordering.ts'
+import { latency } from './policy.ts'
+import type { DeviceState, InstanceState } from './state.ts'
+import type { Claimant, View } from './view.ts'
 
 /** Instances on the device that may give way to the claimant.
  *  (1) Nothing that runs. When the device would stand idle otherwise: everything else.
@@ -20,39 +14,42 @@ export interface Claimant {
  *  (5) an overdue claimant goes before ordinary work and before what has waited less; an ordinary one must deserve the
  *      place `hysteresis` times more. */
 export function releasable(
-  state: State,
+  view: View,
   device: DeviceState,
   claimant: Claimant,
   isIdle: boolean,
-  nowMs: number,
 ): InstanceState[] {
   return device.instances.filter((instance) => {
     if (instance.phase !== 'ready' || instance.runningCount > 0) return false
-    return isIdle || mayGo(state, instance, claimant, nowMs)
+    return isIdle || mayGo(view, instance, claimant)
   })
 }
 
-function mayGo(state: State, instance: InstanceState, { urgency, worth }: Claimant, nowMs: number): boolean {
+function mayGo(view: View, instance: InstanceState, { urgency, worth }: Claimant): boolean {
   const { model } = instance
   if (model.readyCount === 0) return true
   if (instance.batchCount === 0) return false
-  const own = classOf(state, model, nowMs)
-  const isOver = visitIsOver(state, instance)
+  const own = classOf(view, model)
+  const isOver = visitIsOver(view.state, instance)
   if (urgency === interactive && own < interactive)
-    return isOver || instance.workMs >= state.policy.guard * model.loadMs
+    return isOver || instance.workMs >= view.state.policy.guard * model.loadMs
   if (own > urgency || !isOver) return false
-  if (urgency === overdue) return own < overdue || worth > waitedMs(model, nowMs)
-  return worth > state.policy.hysteresis * score(state, model, 0, nowMs)
+  if (urgency === overdue) return own < overdue || worth > waitedMs(model, view.nowMs)
+  return worth > hysteresisOf(view) * score(view, model, 0)
+}
+
+/** The price of a load: how many times more the claimant must deserve the place. */
+function hysteresisOf({ state: { policy } }: View): number {
+  return policy.goal === latency ? 1 + (policy.hysteresis - 1) / 2 : policy.hysteresis
 }
 
 /** The cheapest sufficient victims among `candidates` for `neededBytes`; null: all of them would not be enough. */
 export function chooseVictims(
-  state: State,
-  candidates: InstanceState[],
+  view: View,
+  candidates: readonly InstanceState[],
   neededBytes: number,
-  nowMs: number,
 ): InstanceState[] | null {
-  const worths = new Map(candidates.map((each) => [each, keepWorth(state, each.model, nowMs)]))
+  const worths = new Map(candidates.map((each) => [each, keepWorth(view, each.model)]))
   const byWorth = candidates
     .filter(({ bytes }) => bytes > 0)
     .sort((a, b) => worths.get(a)! - worths.get(b)! || (a.id < b.id ? -1 : 1))

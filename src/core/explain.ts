@@ -8,6 +8,7 @@ import { chooseLoad } from './placement.ts'
 import type { Reason, RuleId } from './protocol.ts'
 import { type DeviceState, type InstanceState, type ModelState, modelOf, type State } from './state.ts'
 import { formatBytes, formatMs } from './units.ts'
+import { View } from './view.ts'
 import { hasEnded, type ItemId, type ItemState } from './work-item.ts'
 
 const sentences: Record<RuleId, string> = {
@@ -109,7 +110,7 @@ function loadSentence(state: State, device: DeviceState, { model }: ModelState, 
   const missingBytes = neededBytes - headroomBytes(device)
   const begin = `${model.id} is not resident and needs ${formatBytes(neededBytes)} on ${device.id}`
   if (device.loading) return `${begin}, which loads ${device.loading.model.model.id} now: one load at a time.`
-  const best = chooseLoad(state, device, nowMs)
+  const best = chooseLoad(new View(state, nowMs), device)
   if (best && best.model.model.id !== model.id)
     return `${begin}; ${best.model.model.id} is loaded before it: ${formatReason({ rule: best.rule, figures: {} })}.`
   if (missingBytes <= 0) return `${begin}; its load is next.`
@@ -128,7 +129,7 @@ function holding(state: State, instance: InstanceState): string {
 
 function waitBound(state: State, { readyAtMs }: WaitingItem, nowMs: number): string[] {
   if (readyAtMs === null) return []
-  const leftMs = readyAtMs + state.policy.maxWait - nowMs
+  const leftMs = readyAtMs + new View(state, nowMs).waitBoundMs - nowMs
   const waited = `It has waited ${formatMs(Math.max(0, nowMs - readyAtMs))}`
   return [
     leftMs > 0

@@ -5,8 +5,9 @@ import { SchedulerError } from './errors.ts'
 import { parseDuration } from './units.ts'
 
 interface Option {
-  /** duration: "300s" or ms; number: a plain number; count: a whole number. */
-  kind: 'duration' | 'number' | 'count'
+  /** duration: "300s" or ms; number: a plain number; count: a whole number; choice: one of `choices`, kept as its place. */
+  kind: 'duration' | 'number' | 'count' | 'choice'
+  choices?: readonly string[]
   default: number
   min: number
   max: number
@@ -14,13 +15,32 @@ interface Option {
   text: string
 }
 
+/** Places in the choices of `goal`. */
+export const latency = 0
+export const throughput = 2
+
 export const policyOptions = {
+  goal: {
+    kind: 'choice',
+    choices: ['latency', 'balanced', 'throughput'],
+    default: 1,
+    min: 0,
+    max: 2,
+    text: 'What is made small. latency: the mean time of a job. throughput: the time until a large graph of items is done, and its loads; items may wait long. balanced: as latency, but a queue takes the place of another only if it deserves it `hysteresis` times more, not half of that (1.5 for 2). Study: on wf-nextflow throughput loads 361 models, balanced 513 (docs/policy.md).',
+  },
   maxWait: {
     kind: 'duration',
     default: 300_000,
     min: 1000,
     max: 86_400_000,
-    text: 'Longest wait of a ready item before it is overdue and goes before everything that is not interactive. Below the time to load every model with work, loads compete. Lab: 300 s; 120 s costs 3 % in the mean.',
+    text: 'Longest wait of a ready item before it is overdue and goes before everything that is not interactive. In an overload it is stretched, see backlogFactor. Lab: 300 s; 120 s costs 3 % in the mean.',
+  },
+  backlogFactor: {
+    kind: 'number',
+    default: 1,
+    min: 0,
+    max: 100,
+    text: 'In an overload an item is overdue only after this share of the time to clear all that waited at its worst, if that is longer than maxWait: a bound that cannot be kept makes loads compete. 0: maxWait always. Study: 1 takes 25 % off the mean time of 500 videos at once.',
   },
   interactiveFrom: {
     kind: 'count',
@@ -72,6 +92,20 @@ export const policyOptions = {
     text: 'A visit ends after this many times (load time + visitBase) of compute, or after the items found at its start. Lab: 4.',
   },
   visitBase: { kind: 'duration', default: 3000, min: 0, max: 600_000, text: 'See visitFactor. Lab: 3 s.' },
+  finishFactor: {
+    kind: 'number',
+    default: 4,
+    min: 0,
+    max: 1000,
+    text: 'A visit goes on while the rest of the items found at its start needs less than this many load times, since the model would be loaded again for them. Study: without it arena27 loads 30 times instead of 27; 2 to 6 make no difference elsewhere.',
+  },
+  restWeight: {
+    kind: 'number',
+    default: 1,
+    min: 0,
+    max: 100,
+    text: 'How much the compute that is left of its job counts against a batch while nothing has to be loaded: jobs that are nearly done end first. Study: 1 takes 4 % off where all models fit.',
+  },
   guard: {
     kind: 'number',
     default: 1,
@@ -98,7 +132,7 @@ export const policyOptions = {
     default: 1,
     min: 0,
     max: 1000,
-    text: 'An idle device copies a model when its queue per copy takes this many load times. Lab: 1.',
+    text: 'An idle device copies a model when each copy would still have this many load times of work. Lab: 1, counted without the new copy, which is 15 % worse on four devices.',
   },
   replicaFreeFactor: {
     kind: 'number',
@@ -157,10 +191,12 @@ function setOption(policy: Policy, name: string, value: unknown): string | null 
   const unit = option.kind === 'duration' ? ' ms' : ''
   let number: number
   try {
-    number = option.kind === 'duration' ? parseDuration(value as string) : Number(value)
+    number = readNumber(option, value)
   } catch (error) {
     return `policy.${name}: ${(error as Error).message}`
   }
+  if (option.choices && !Number.isInteger(number))
+    return `policy.${name} is ${JSON.stringify(value)}; it must be one of ${option.choices.join(', ')}.`
   const isKind = option.kind === 'count' ? Number.isInteger(number) : Number.isFinite(number)
   if (!isKind || number < option.min || number > option.max) {
     const kind = option.kind === 'count' ? 'a whole number' : 'a number'
@@ -168,4 +204,10 @@ function setOption(policy: Policy, name: string, value: unknown): string | null 
   }
   policy[name as PolicyOption] = number
   return null
+}
+
+function readNumber({ kind, choices }: Option, value: unknown): number {
+  if (kind === 'duration') return parseDuration(value as string)
+  const place = choices?.indexOf(String(value)) ?? -1
+  return place >= 0 ? place : Number(value)
 }

@@ -21,6 +21,10 @@ export interface State {
   readonly batchById: Map<BatchId, Batch>
   /** How long loads take. */
   readonly loads: ModelStateManager
+  /** What waits, ready or blocked: compute, and one load of each of its models, ms; the bytes of those models. */
+  readonly waiting: { workMs: number; loadMs: number; vramBytes: number }
+  /** Time to clear what waits on all devices, ms: the most since the last time that it was a tenth of that. */
+  readonly backlog: { peakMs: number }
   /** No new work is started. */
   isDraining: boolean
   /** Numbers of the next instance and batch. */
@@ -35,6 +39,11 @@ export interface ModelState {
   blockedCount: number
   levels: LevelHead[]
   waitsOn: readonly { modelId: ModelId; count: number }[]
+  /** Ready, being claimed and blocked, as `State.waiting` counts them. */
+  waitingCount: number
+  /** Compute below an item of this model, and the longest way down, ms (descendants.ts). */
+  restMs: number
+  rankMs: number
   /** Items that batches are being claimed for right now. */
   claimingCount: number
   /** Expected load, ms: what `State.loads` says. */
@@ -149,6 +158,8 @@ export function createState(
     instanceById: new Map(),
     batchById: new Map(),
     loads: new ModelStateManager(models),
+    waiting: { workMs: 0, loadMs: 0, vramBytes: 0 },
+    backlog: { peakMs: 0 },
     isDraining: false,
     nextInstance: 1,
     nextBatch: 1,
@@ -169,6 +180,9 @@ function createModelState(model: Model): ModelState {
     blockedCount: 0,
     levels: [],
     waitsOn: [],
+    waitingCount: 0,
+    restMs: 0,
+    rankMs: 0,
     claimingCount: 0,
     loadMs: model.loadMs,
     instances: [],

@@ -49,9 +49,10 @@ export interface SimulationOptions {
   onEvent?: ((event: SchedulerEvent) => void) | null
 }
 
-/** All invariants are checked after each of the first events, then after each of so many; the line always. */
+/** All invariants are checked after each of the first events of a small world, else after each of so many; the line always. */
 const everyEventUpTo = 20_000
-const thenEvery = 97
+const smallWorld = 50
+const elseEvery = 97
 
 /** Throws NEVER_FITS, CYCLE. */
 export function simulate(options: SimulationOptions): SimulationResult {
@@ -252,7 +253,8 @@ class Simulation {
       if (booked > this.#measures.peakBytes) this.#measures.peakBytes = booked
       if (booked > budgetBytes) this.#violations++
     }
-    if (isLast || this.#eventCount < everyEventUpTo || this.#eventCount % thenEvery === 0)
+    const isSmall = this.#eventCount < everyEventUpTo && this.#state.models.length <= smallWorld
+    if (isLast || isSmall || this.#eventCount % elseEvery === 0)
       this.#violations += brokenInvariants(this.#state).length
   }
 }

@@ -69,13 +69,18 @@ function parseModels(text: string, faults: string[]): Model[] {
       faults.push(`models.json[${index}] ("${name}") has no vram; write "vram": "4.5GB".`)
     } else {
       try {
-        models.push(defineModel({ ...rest, unloadMs, id: name }))
+        models.push(withLanes(defineModel({ ...rest, unloadMs, id: name }), rest.concurrency))
       } catch (error) {
         faults.push(`models.json[${index}]: ${(error as Error).message}`)
       }
     }
   }
   return models
+}
+
+/** A model runs in as many of a device's compute lanes as there are: that is the physics of a workload. */
+function withLanes(model: Model, concurrency: number | undefined): Model {
+  return model.vramBytes > 0 && concurrency === undefined ? { ...model, concurrency: 1024 } : model
 }
 
 function parseItems(lines: Iterable<string>, known: ReadonlySet<string>, faults: string[]): WorkloadItem[] {

@@ -1,0 +1,130 @@
+// One example for each rule that decides between queues; decide.test.ts has those about memory.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { throughput } from './policy.ts'
+import { arrive, block, createWorld, finish, settle, step, type World, words } from './test-world.ts'
+import { View } from './view.ts'
+
+const gb4 = (id: string, loadMs = 4000) => ({ id, vram: '4GB', loadMs, batch: { max: 4 } })
+
+function resident(world: World, ...modelIds: string[]): void {
+  for (const modelId of modelIds) {
+    arrive(world, modelId, 1)
+    settle(world)
+  }
+}
+
+test('stretches the wait bound to the backlog of an overload, until a tenth of it is left', () => {
+  const models = [{ ...gb4('a', 100), batch: { perItemMs: 1000, overheadMs: 0, max: 1 } }]
+  const world = createWorld(models, [{ id: 'gpu', gb: 8 }], { maxWait: 1000, backlogFactor: 1 })
+  const boundMs = () => new View(world.state, world.nowMs).waitBoundMs
+  assert.equal(boundMs(), 1000)
+  arrive(world, 'a', 20)
+  assert.equal(boundMs(), 20_000)
+  for (const leftCount of [10, 2, 1]) {
+    show(world, 'a', leftCount)
+    assert.equal(boundMs(), leftCount > 1 ? 20_000 : 1000)
+  }
+})
+
+/** The queue has so many items left. */
+function show(world: World, modelId: string, count: number): void {
+  world.queues.set(modelId, world.queues.get(modelId)!.slice(0, count))
+  arrive(world, modelId, 0)
+}
+
+test('an interactive item that has waited longer goes first, whatever ordinary work its model has', () => {
+  const world = createWorld([gb4('a'), gb4('b')], [{ id: 'gpu', gb: 4 }])
+  arrive(world, 'a', 1, 9)
+  world.nowMs += 100
+  arrive(world, 'b', 50)
+  arrive(world, 'b', 1, 10)
+  assert.deepEqual(words(step(world)), ['load a'])
+})
+
+test('begins on a cold device with the largest model where they do not fit together', () => {
+  const models = [
+    { id: 'long', vram: '4GB', loadMs: 5000, batch: { perItemMs: 1000 } },
+    { id: 'large', vram: '5GB', loadMs: 8000, batch: { perItemMs: 100 } },
+    { id: 'small', vram: '1GB', loadMs: 6000, batch: { perItemMs: 100 } },
+  ]
+  const first = (gb: number) => {
+    const world = createWorld(models, [{ id: 'gpu', gb }])
+    for (const { id } of models) block(world, id, [{ modelId: 'none', count: 0 }])
+    for (const { id } of models) arrive(world, id, 4)
+    return words(step(world))
+  }
+  assert.deepEqual(first(7), ['load large'])
+  assert.deepEqual(first(12), ['load long'])
+})
+
+test('copies a model only where each copy would still have loads of work', () => {
+  const loads = (count: number) => {
+    const world = createWorld(
+      [gb4('a')],
+      [0, 1].map((index) => ({ id: `gpu${index}`, gb: 4 })),
+      {
+        replicaFreeFactor: 1,
+      },
+    )
+    arrive(world, 'a', count)
+    return words(step(world)).filter((each) => each === 'load a').length
+  }
+  assert.equal(loads(36), 1) // 36 items: 9 batches of 0.85 s; 3.8 s a copy, a load takes 4 s
+  assert.equal(loads(44), 2)
+})
+
+test('while another model waits, the visit that gives its room back soonest is finished first', () => {
+  const models = [
+    { id: 'a', vram: '2GB', loadMs: 4000, batch: { perItemMs: 1000, max: 1 } },
+    { id: 'b', vram: '6GB', loadMs: 4000, batch: { perItemMs: 1000, max: 1 } },
+    { id: 'c', vram: '6GB', loadMs: 4000, batch: { max: 1 } },
+  ]
+  const world = createWorld(models, [{ id: 'gpu', gb: 8 }])
+  resident(world, 'a', 'b')
+  for (const { id } of models) arrive(world, id, 3)
+  for (const instance of world.state.instanceById.values()) instance.quotaCount = 3
+  assert.deepEqual(words(step(world)), ['run b'])
+})
+
+test('with nothing to load, jobs that are nearly done end first', () => {
+  const both = (waitsOn: { modelId: string; count: number }[]) => {
+    const world = createWorld([gb4('first'), gb4('last')], [{ id: 'gpu', gb: 8 }])
+    resident(world, 'first', 'last')
+    block(world, 'last', waitsOn)
+    arrive(world, 'first', 4)
+    arrive(world, 'last', 4)
+    return words(step(world))
+  }
+  assert.deepEqual(both([{ modelId: 'first', count: 4 }]), ['run last'])
+  assert.deepEqual(both([]), ['run first'])
+})
+
+test('goal throughput loads the queue that is complete before one that will grow, and the one with more below it', () => {
+  const world = createWorld([gb4('a'), gb4('b'), gb4('c')], [{ id: 'gpu', gb: 4 }], { goal: throughput })
+  resident(world, 'c')
+  block(world, 'a', [{ modelId: 'b', count: 20 }])
+  arrive(world, 'a', 8)
+  arrive(world, 'b', 4)
+  const [stop] = step(world)
+  assert.deepEqual(words([stop!]), ['stop c for b'])
+  finish(world, stop!)
+  assert.deepEqual(words(step(world)), ['load b'])
+})
+
+test('a load ahead takes the place of an idle model only if that can be back in time, or for more', () => {
+  const decision = (neededInMs: number, heldNeededInMs: number) => {
+    const world = createWorld([gb4('held'), gb4('needed')], [{ id: 'gpu', gb: 4 }], { prefetchGain: 2 })
+    resident(world, 'needed', 'held')
+    const expect = (id: string, gapMs: number) =>
+      Object.assign(world.state.modelById.get(id)!, { lastArrivalAtMs: world.nowMs, arrivalGapMs: gapMs })
+    expect('needed', neededInMs)
+    expect('held', heldNeededInMs)
+    return words(step(world))
+  }
+  const swap = ['stop held for needed']
+  assert.deepEqual(decision(900, 2250), swap) // 2.5 times as late, and two loads of 1 s fit in between
+  assert.deepEqual(decision(1500, 2250), []) // 1.5 times
+  assert.deepEqual(decision(760, 1900), []) // 2.5 times, but it would be late
+  assert.deepEqual(decision(500, 1900), swap) // 3.8 times
+})

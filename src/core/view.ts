@@ -1,0 +1,83 @@
+// What one decision looks at, read from the state once and used for every device: who has work and how urgent it is, what
+// is needed next, and how long an item may wait. Everything is worked out when it is first asked for, and nothing outlives
+// the decision. It is what keeps a decision at O(models log models + devices), not their product.
+import { keepWorth, nextUseMs } from './estimates.ts'
+import { classOf, type UrgencyClass, worthOf } from './ordering.ts'
+import type { ModelState, State } from './state.ts'
+
+/** A model with ready items, and what it claims. */
+export interface Claimant {
+  readonly model: ModelState
+  readonly urgency: UrgencyClass
+  /** Of an overdue one the wait of its oldest item, of an interactive one that of its oldest interactive item, ms; of
+   *  others the score. */
+  readonly worth: number
+}
+
+export class View {
+  readonly state: State
+  readonly nowMs: number
+  /** Wait from which an item is overdue, ms: maxWait, or longer in an overload (docs/policy.md#wait-bound). */
+  readonly waitBoundMs: number
+  #claimants: Claimant[] | null = null
+  #missing: readonly Claimant[] | null = null
+  #expected: ModelState[] | null = null
+  #someoneIsOut: boolean | null = null
+  readonly #nextUses = new Map<ModelState, number>()
+
+  constructor(state: State, nowMs: number) {
+    this.state = state
+    this.nowMs = nowMs
+    this.waitBoundMs = Math.max(state.policy.maxWait, state.policy.backlogFactor * state.backlog.peakMs)
+  }
+
+  /** Models with ready items that need device memory, the one that deserves a load most first; ties end at the id. */
+  get claimants(): readonly Claimant[] {
+    if (this.#claimants) return this.#claimants
+    const claimants: Claimant[] = []
+    for (const model of this.state.models) {
+      if (model.readyCount === 0 || model.model.vramBytes === 0) continue
+      const urgency = classOf(this, model)
+      claimants.push({ model, urgency, worth: worthOf(this, model, urgency) })
+    }
+    if (claimants.length > 1) claimants.sort((a, b) => b.urgency - a.urgency || b.worth - a.worth)
+    this.#claimants = claimants
+    return claimants
+  }
+
+  /** Those of the claimants that are on no device: a device that has work looks at no others. */
+  get missing(): readonly Claimant[] {
+    this.#missing ??= this.claimants.filter(({ model }) => model.instances.length === 0)
+    return this.#missing
+  }
+
+  /** Models that are nowhere, have nothing ready and will be needed; the one most worth having first. */
+  get expected(): readonly ModelState[] {
+    if (this.#expected) return this.#expected
+    const worths: [ModelState, number][] = []
+    for (const model of this.state.models) {
+      if (model.readyCount > 0 || model.instances.length > 0 || model.model.vramBytes === 0) continue
+      if (this.nextUseMs(model) < 1e9) worths.push([model, keepWorth(this, model)])
+    }
+    this.#expected = worths.sort((a, b) => b[1] - a[1]).map(([model]) => model)
+    return this.#expected
+  }
+
+  /** A model with ready items is on no device. */
+  get someoneIsOut(): boolean {
+    this.#someoneIsOut ??= this.state.models.some(
+      ({ readyCount, instances, model }) => readyCount > 0 && instances.length === 0 && model.vramBytes > 0,
+    )
+    return this.#someoneIsOut
+  }
+
+  nextUseMs(model: ModelState): number {
+    if (model.readyCount > 0) return 10
+    let ms = this.#nextUses.get(model)
+    if (ms === undefined) {
+      ms = nextUseMs(this.state, model, this.nowMs)
+      this.#nextUses.set(model, ms)
+    }
+    return ms
+  }
+}
