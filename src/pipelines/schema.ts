@@ -182,12 +182,19 @@ const table = z.strictObject({
 })
 
 const policyShape = Object.fromEntries(
-  Object.entries(policyOptions).map(([key, { text, kind, default: value, min, max }]) => {
-    const unit = kind === 'duration' ? ' ms' : ''
-    const type = kind === 'duration' ? z.union([z.string(), z.number()]) : z.number()
-    return [key, type.optional().describe(`${text} Range ${min} to ${max}${unit}, default ${value}${unit}.`)]
-  }),
+  Object.entries(policyOptions).map(([key, option]) => [key, optionType(option)]),
 )
+
+function optionType(option: (typeof policyOptions)[keyof typeof policyOptions]) {
+  const { text, kind, default: value, min, max } = option
+  if (kind === 'choice') {
+    const { choices } = option
+    return z.enum(choices).optional().describe(`${text} Default ${choices[value]}.`)
+  }
+  const unit = kind === 'duration' ? ' ms' : ''
+  const type = kind === 'duration' ? z.union([z.string(), z.number()]) : z.number()
+  return type.optional().describe(`${text} Range ${min} to ${max}${unit}, default ${value}${unit}.`)
+}
 
 export const pipelineSchema = z
   .strictObject({
