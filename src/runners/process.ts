@@ -61,6 +61,11 @@ export class WorkerProcess {
     return exit
   }
 
+  /** The leader has ended by itself or was killed. */
+  get hasExited(): boolean {
+    return this.child.exitCode !== null || this.child.signalCode !== null
+  }
+
   /** TERM → grace → KILL; resolves with proof. */
   stop(): Promise<Exit> {
     this.#stopping ??= (async () => {

@@ -31,6 +31,9 @@ export interface StdioOptions {
 
 const defaultMaxLineBytes = 64 * 2 ** 20
 
+/** How long answers are still read after the end of the process group, ms. */
+const lastAnswersMs = 1000
+
 /** What the instance waits for, and who is told. `null` as an answer: the time is over, or the instance is. */
 interface Expectation {
   take: (message: FromWorker) => boolean
@@ -59,10 +62,7 @@ export class StdioInstance implements Instance {
     const { pid } = this.#process
     this.pid = pid ?? null
     if (pid !== undefined) options.ledger.started(pid, options.instanceId)
-    this.exited = this.#process.exited.then((exit) => {
-      if (pid !== undefined) options.ledger.gone(pid)
-      return exit
-    })
+    this.exited = this.#end()
     this.#listen()
   }
 
@@ -73,8 +73,6 @@ export class StdioInstance implements Instance {
     const reader = new LineReader(maxLineBytes, (line) => this.#hear(line), tooLong)
     answers?.on('data', (chunk: Buffer) => reader.push(chunk))
     answers?.on('error', () => {}) // the pipe broke with the process; `exited` tells
-    this.#process.child.on('close', () => this.#ended())
-    this.#process.child.on('error', () => this.#ended())
   }
 
   async load(): Promise<LoadAnswer> {
@@ -159,7 +157,7 @@ export class StdioInstance implements Instance {
   async #unloadAndStop(): Promise<Exit> {
     const wasBusy = this.#expectation !== null
     this.#isStopping = true
-    if (!wasBusy && this.#failure === null) {
+    if (!wasBusy && this.#failure === null && !this.#process.hasExited) {
       const id = this.#nextId('unload')
       const isUnloaded = (message: FromWorker, done: (error: ItemError | null) => void) => {
         if (message.type !== 'unloaded' || message.id !== id) return false
@@ -174,7 +172,7 @@ export class StdioInstance implements Instance {
         isUnloaded,
       )
     }
-    this.#break({ code: 'RUNNER_EXITED', message: 'the instance was stopped' })
+    if (!this.#process.hasExited) this.#break({ code: 'RUNNER_EXITED', message: 'the instance was stopped' })
     await this.#process.stop()
     return this.exited
   }
@@ -231,15 +229,26 @@ export class StdioInstance implements Instance {
     this.#expectation?.fail(this.#failure)
   }
 
-  /** The process ended, and all that it had said has been read. */
-  #ended(): void {
-    if (this.#failure) return
-    this.#process.exited.then(({ cause }) => {
-      this.#break({
-        code: 'RUNNER_EXITED',
-        message: `the worker ${cause}${lastWords(this.#options.logFile)}`,
-      })
+  /** Resolves when no process of the group is left and all that it had said has been read; then whoever still waits is
+   * told how it ended. A process that left the group may hold the pipe open: it is not listened to for long. */
+  async #end(): Promise<Exit> {
+    const { child, exited } = this.#process
+    const closed = new Promise((resolve) => {
+      child.on('close', resolve)
+      child.on('error', resolve)
     })
+    const exit = await exited
+    const timer = setTimeout(() => {
+      for (const stream of child.stdio) stream?.destroy()
+    }, lastAnswersMs)
+    await closed
+    clearTimeout(timer)
+    if (this.pid !== null) this.#options.ledger.gone(this.pid)
+    this.#break({
+      code: 'RUNNER_EXITED',
+      message: `the worker ${exit.cause}${lastWords(this.#options.logFile)}`,
+    })
+    return exit
   }
 
   #log(line: string): void {
