@@ -6,13 +6,16 @@
 //  (3) While draining, nothing new starts.
 //  Then for each device, the loader before the slots, so that loads run beside compute:
 //  (4) Load the missing model that deserves the device most: interactive before overdue before ordinary, then by wait
-//      or by score (placement.ts, ordering.ts). Where bytes are missing, stop the cheapest sufficient victims that may
-//      go (eviction.ts), one command each; if none may, nothing is loaded and the room is kept for it.
+//      or by score; an idle device may take a copy (placement.ts, ordering.ts). Where bytes are missing, stop the
+//      cheapest sufficient victims that may go (eviction.ts), one command each; if none may, nothing is loaded and the
+//      room is kept for it.
 //  (5) Nothing ready is missing: load ahead what will be needed soonest, over idle models worth less.
-//  (6) A free slot runs the resident model with the largest bill per millisecond, by class; visits are finished first
-//      while another model waits for the device (batching.ts).
+//  (6) A free slot runs the resident model with the largest bill per millisecond, by class. While another model waits
+//      for the device, visits that give their room back soonest are finished first; while none does, jobs that are
+//      nearly done (batching.ts).
 //
-// Cost: O(devices × (models + instances)); the number of items does not matter. Figures: docs/policy.md.
+// What all devices share is read once (view.ts). Cost: O(models log models + devices + instances); the number of items
+// does not matter. Figures, sources and limits: docs/policy.md.
 import { type BatchPlan, chooseBatch } from './batching.ts'
 import type { ModelId } from './model.ts'
 import { chooseLoad, type LoadPlan } from './placement.ts'

@@ -4,7 +4,9 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
+import fc from 'fast-check'
 import { definePipeline, readPipeline } from './pipeline.ts'
+import type { PipelineFile } from './schema.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'plimsoll-faults-'))
 after(() => rmSync(folder, { recursive: true, force: true }))
@@ -194,4 +196,55 @@ test('a definition in TypeScript gets the same faults, without lines', () => {
       'the pipeline models.m.vram: "1 lot" is not a size such as 4.5GB, 512MiB or a number of bytes.\n' +
       'the pipeline steps.a.model: there is no model "n"',
   })
+})
+
+/** Every place in a value, as the object that holds it and its key there. */
+function placesOf(value: unknown): [Record<string, unknown>, string][] {
+  if (value === null || typeof value !== 'object') return []
+  const holder = value as Record<string, unknown>
+  return Object.keys(holder).flatMap((key) => [
+    [holder, key] as [typeof holder, string],
+    ...placesOf(holder[key]),
+  ])
+}
+
+test('whatever stands in whatever place, the answer is a pipeline or its faults', () => {
+  const whole: PipelineFile = {
+    name: 'p',
+    gpus: [{ name: 'g', kind: 'host', memory: '1GB', safety: 0.9 }],
+    models: {
+      m: { module: 'm.js', vram: 5, batch: { max: 1, activation: 0 }, timeouts: { load: '1s' } },
+      e: { exec: ['wc'] },
+    },
+    policy: { maxWait: '5s', guard: 1 },
+    sources: { s: { list: [1] }, t: { jsonl: 'm.js' }, u: { files: ['*'] } },
+    steps: {
+      a: { source: 's', model: 'm', when: '${source > 1}', retries: 1, timeout: 5 },
+      b: { source: 's', model: 'e', forEach: '${a}', input: { x: ['${each}'] }, needs: { a: 'skip' } },
+      c: { gather: true, model: 'e', input: '${b}', needs: ['a'] },
+    },
+    report: [
+      { title: 'T', each: 's', columns: { x: '${a}' } },
+      { title: 'U', rows: '${c}', columns: { y: '${row}' } },
+    ],
+  }
+  definePipeline(whole, { folder })
+  const other = fc.oneof(
+    fc.jsonValue({ maxDepth: 2 }),
+    fc.constantFrom('a', 'c', 's', '${a', '${b}', 'toString'),
+  )
+  fc.assert(
+    fc.property(fc.nat(), other, (index, value) => {
+      const changed = structuredClone(whole)
+      const places = placesOf(changed)
+      const [holder, key] = places[index % places.length]!
+      holder[key] = value
+      try {
+        definePipeline(changed, { folder })
+      } catch (error) {
+        assert.equal((error as { code?: string }).code, 'BAD_PIPELINE', `${key}: ${(error as Error).stack}`)
+      }
+    }),
+    { numRuns: 500 },
+  )
 })

@@ -256,7 +256,8 @@ function checkNames(
     }
     if (key !== 'input') checkIsExpression(step[key], [...path, key], report)
   }
-  const written = Array.isArray(step.needs) ? step.needs : isRecord(step.needs) ? Object.keys(step.needs) : []
+  const listed = Array.isArray(step.needs) ? step.needs : isRecord(step.needs) ? Object.keys(step.needs) : []
+  const written = listed.filter((each) => typeof each === 'string')
   for (const used of written) {
     if (used !== name) waits.add(used)
     if (!inScope.includes(used)) report([...path, 'needs'], whyNotInScope(used, name, step, steps, inScope))
