@@ -312,6 +312,33 @@ export function testStore({ test, name, open }: StoreUnderTest): void {
     assert.equal((await store.get('after'))!.state, 'ready')
   }, resolver) // biome-ignore format: the resolver belongs to the title
 
+  check('does not revive a part that ended with another part of its fan-out', async (store) => {
+    await store.submit([step('split', 'list', [], ['x', 'y'])], 1)
+    await claim(store, 2, 10)
+    for (const nowMs of [200, 400, 600]) {
+      await store.sweep(nowMs)
+      await claim(store, 2, nowMs + 1)
+    }
+    await store.sweep(1000)
+    const ended = Object.values(await states(store))
+    assert.ok(ended.every((state) => state === 'failed' || state === 'cancelled'), ended.join(', '))
+  }, resolver) // biome-ignore format: the resolver belongs to the title
+
+  check('a chain of thousands of skipped items ends in one call', async (store) => {
+    const chain = Array.from({ length: 5000 }, (_, index) => step('never', `c${index}`, index === 0 ? ['gate'] : [`c${index - 1}`]))
+    await store.submit([item('gate'), ...chain], 1)
+    await end(store, 'done')
+    assert.equal((await store.get('c4999'))!.state, 'skipped')
+  }, resolver) // biome-ignore format: the resolver belongs to the title
+
+  check('tells the holder of a claim that an item of it was cancelled', async (store) => {
+    await store.submit([item('a'), item('b')], 1)
+    const { token } = await claim(store, 2)
+    assert.equal(await store.heartbeat(token, 100, 20), true)
+    await store.cancel(['a'], 30)
+    assert.equal(await store.heartbeat(token, 100, 40), false)
+  })
+
   check('tells every change once, in order, by cursor', async (store) => {
     await store.submit([item('a'), item('b', ['a'])], 1)
     await end(store, 'done')

@@ -32,6 +32,8 @@ export type Resolution =
    * and is then asked again with the children after its parents, in their order. No children: done, with []. */
   | { type: 'expand'; items: NewItem[]; policy: EdgePolicy }
 
+export type Expansion = Extract<Resolution, { type: 'expand' }>
+
 /** The resolver's answer for an item; null: it is not asked, and the item runs as it is. */
 export function askResolver(
   resolver: Resolver | null,

@@ -7,11 +7,11 @@
 //
 // Submission and release cost O(edges) of the item, whatever the size of the graph. Ends spread through a work list, not
 // by recursion, so a chain may be a million long. Ended items stay until the graph goes.
-import type { ItemError } from './errors.ts'
+import type { ItemError, SchedulerError } from './errors.ts'
 import { type Claim, type ClaimRequest, leaseExpired, type Outcome } from './lease.ts'
 import { ModelQueues, outside } from './model-queues.ts'
 import type { QueueHead } from './queue-head.ts'
-import { askResolver, type Resolver } from './resolver.ts'
+import { askResolver, type Expansion, type Resolver } from './resolver.ts'
 import { checkGraph } from './submission.ts'
 import {
   dependencyError,
@@ -138,13 +138,14 @@ export class WorkGraph {
   #spread(ends: End[], nowMs: number): void {
     for (let index = 0; index < ends.length; index++) {
       const end = ends[index]!
-      if (!hasEnded(end.node.state)) this.#end(end, null, nowMs, ends)
+      if (!hasEnded(end.node.state)) this.#end(end, nowMs, ends)
     }
     ends.length = 0
   }
 
   /** (1) */
-  #end({ node, state, error }: End, output: unknown, nowMs: number, ends: End[]): void {
+  #end({ node, state, error, output = null }: End, nowMs: number, ends: End[]): void {
+    if (node.claim && state === 'cancelled') node.claim.isBroken = true
     this.#leave(node)
     node.output = output
     node.error = error
@@ -172,23 +173,28 @@ export class WorkGraph {
       if (resolution) node.input = resolution.input
       this.#makeReady(node, nowMs)
     } else if (resolution.type === 'skip') {
-      this.#end(
-        { node, state: 'skipped', error: { code: 'SKIPPED', message: resolution.reason } },
-        null,
-        nowMs,
-        ends,
-      )
-    } else if (resolution.type === 'fail') {
-      this.#end({ node, state: 'failed', error: resolution.error }, null, nowMs, ends)
-    } else if (resolution.type === 'finish' || resolution.items.length === 0) {
+      ends.push({ node, state: 'skipped', error: { code: 'SKIPPED', message: resolution.reason } })
+    } else if (resolution.type === 'fail') ends.push({ node, state: 'failed', error: resolution.error })
+    else if (resolution.type === 'finish' || resolution.items.length === 0) {
       const output = resolution.type === 'finish' ? resolution.output : []
-      this.#end({ node, state: 'done', error: null }, output, nowMs, ends)
-    } else {
-      // The children are parents of the item that made them: it waits for them, and is asked again.
-      const made = this.#add(resolution.items, node, nowMs)
-      for (const child of made) this.#connect(child, node, resolution.policy)
-      this.#settle(made, nowMs)
+      ends.push({ node, state: 'done', error: null, output })
+    } else this.#expand(node, resolution, nowMs, ends)
+  }
+
+  /** The children are parents of the item that made them: it waits for them, and is asked again. They may be items that
+   * are known, and may even have ended. A wrong graph fails this item alone. */
+  #expand(node: WorkNode, { items, policy }: Expansion, nowMs: number, ends: End[]): void {
+    let made: WorkNode[]
+    try {
+      made = this.#add(items, node, nowMs)
+    } catch (error) {
+      const { code, message } = error as SchedulerError
+      ends.push({ node, state: 'failed', error: { code, message } })
+      return
     }
+    for (const { id } of items) this.#connect(this.#nodes.get(id)!, node, policy)
+    this.#settle(made, nowMs)
+    if (node.state === 'blocked' && node.openCount === 0) this.#settle([node], nowMs)
   }
 
   #makeReady(node: WorkNode, nowMs: number): void {
@@ -248,6 +254,7 @@ export class WorkGraph {
       nodes: [],
       heldCount: 0,
       cursor: 0,
+      isBroken: false,
       untilMs: nowMs + leaseMs,
     }
     const queue = this.#queues.of(modelId)
@@ -269,7 +276,7 @@ export class WorkGraph {
   heartbeat(token: string, leaseMs: number, nowMs: number): boolean {
     const claim = this.#claims.get(token)
     if (claim) claim.untilMs = nowMs + leaseMs
-    return claim !== undefined
+    return claim !== undefined && !claim.isBroken
   }
 
   finish(
@@ -319,7 +326,7 @@ export class WorkGraph {
     nowMs: number,
   ): void {
     const ends: End[] = []
-    this.#end({ node, state, error }, output, nowMs, ends)
+    this.#end({ node, state, error, output }, nowMs, ends)
     this.#spread(ends, nowMs)
   }
 
@@ -337,7 +344,7 @@ export class WorkGraph {
       const end = ends[index]!
       if (hasEnded(end.node.state)) continue
       if (end.state === 'cancelled') cancelledCount++
-      this.#end(end, null, nowMs, ends)
+      this.#end(end, nowMs, ends)
     }
     return cancelledCount
   }
@@ -389,6 +396,7 @@ export class WorkGraph {
   #expire(claim: LiveClaim, nowMs: number): number {
     const expired = held(claim).sort((a, b) => a.turn - b.turn)
     for (const node of expired) {
+      if (node.claim !== claim) continue // it went with another part of its fan-out
       if (node.attempt < node.item.maxAttempts) this.#giveBack(node, node.attempt, nowMs)
       else this.#finishNode(node, 'failed', null, leaseExpired, nowMs)
     }

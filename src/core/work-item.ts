@@ -155,9 +155,20 @@ export function itemId(sourceId: string, modelId: ModelId, uuid: string): ItemId
   return `${sourceId}_${modelId}_${uuid}`
 }
 
+/** Characters of a cause that are kept. Each dependent names its parent and the parent's cause: without a bound a failed
+ * chain of n items would be n² long (6,000 items: 800 MB). Chosen, not measured. */
+const maxCauseLength = 4000
+
+/** Keeps the nearest causes and the first one. */
+function shorten(message: string): string {
+  if (message.length <= maxCauseLength) return message
+  const half = maxCauseLength / 2
+  return `${message.slice(0, half)} … ${message.slice(-half)}`
+}
+
 /** The cause that a dependent inherits. */
 export function dependencyError(parentId: ItemId, error: ItemError | null): ItemError {
-  const cause = error ? `: ${error.message}` : ''
+  const cause = error ? `: ${shorten(error.message)}` : ''
   return {
     code: 'DEPENDENCY_FAILED',
     message: `"${parentId}", which this item needs, did not finish${cause}`,

@@ -69,6 +69,8 @@ export interface LiveClaim {
   heldCount: number
   /** Where the next answer is looked for first: answers mostly come in order. */
   cursor: number
+  /** An item was taken from it: cancelled while it ran. */
+  isBroken: boolean
   untilMs: number
 }
 
@@ -81,6 +83,8 @@ export interface End {
   node: WorkNode
   state: ItemState
   error: ItemError | null
+  /** Default null. */
+  output?: unknown
 }
 
 export function createNode(

@@ -23,18 +23,7 @@ export function inherited(
 ): End {
   const kept = itemStates[parent.state] === 'cancelled' ? 'cancelled' : 'failed'
   const state = policies[policy] === 'skip' ? 'skipped' : kept
-  return { row, state, output: null, error: dependencyError(parent.id, error && shorten(error)) }
-}
-
-/** Characters of a cause that are kept. Each dependent names its parent and the parent's cause: without a bound a failed
- * chain of n items would be n² long (6,000 items: 800 MB). Chosen, not measured. */
-const maxCauseLength = 4000
-
-/** Keeps the nearest causes and the first one. */
-function shorten({ code, message }: ItemError): ItemError {
-  if (message.length <= maxCauseLength) return { code, message }
-  const half = maxCauseLength / 2
-  return { code, message: `${message.slice(0, half)} … ${message.slice(-half)}` }
+  return { row, state, output: null, error: dependencyError(parent.id, error) }
 }
 
 export function toParent(row: FullRow): ResolvedParent {
