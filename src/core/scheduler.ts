@@ -208,7 +208,7 @@ export class GpuScheduler {
   /** What changed since the last decision, and retries that are due. */
   #showQueues(nowMs: number): void {
     this.#graph.sweep(nowMs)
-    const heads = this.#graph.changedHeads()
+    const heads = this.#graph.queues.changedHeads()
     if (heads.length > 0) this.#tell({ type: 'queue-changed', atMs: nowMs, heads })
   }
 

@@ -10,7 +10,6 @@
 import type { ItemError, SchedulerError } from './errors.ts'
 import { type Claim, type ClaimRequest, leaseExpired, type Outcome } from './lease.ts'
 import { ModelQueues, outside } from './model-queues.ts'
-import type { QueueHead } from './queue-head.ts'
 import { askResolver, type Expansion, type Resolver } from './resolver.ts'
 import { checkGraph } from './submission.ts'
 import {
@@ -51,7 +50,8 @@ export class WorkGraph {
   readonly #resolver: Resolver | null
   readonly #onChange: WorkGraphOptions['onChange']
   readonly #nodes = new Map<ItemId, WorkNode>()
-  readonly #queues = new ModelQueues()
+  /** Whose heads are read; only the graph writes them. */
+  readonly queues = new ModelQueues()
   readonly #claims = new Map<string, LiveClaim>()
   readonly #scheduled = new Set<WorkNode>()
   #sequence = 0
@@ -105,7 +105,7 @@ export class WorkGraph {
   }
 
   #createNode(item: NewItem, maker: WorkNode | null, nowMs: number): WorkNode {
-    const node = createNode(item, this.#queues.of(item.modelId), ++this.#sequence, maker, nowMs)
+    const node = createNode(item, this.queues.of(item.modelId), ++this.#sequence, maker, nowMs)
     this.#nodes.set(item.id, node)
     if (maker) maker.made = append(maker.made, node)
     return node
@@ -120,7 +120,7 @@ export class WorkGraph {
 
   #openEdge(child: WorkNode, parent: WorkNode, count: 1 | -1): void {
     child.openCount += count
-    this.#queues.countEdge(child.queue, parent.queue, count)
+    this.queues.countEdge(child.queue, parent.queue, count)
   }
 
   /** Blocked items that are new: those whose parents ended badly end too, those that wait for nothing are released. */
@@ -224,9 +224,9 @@ export class WorkGraph {
       queue.blockedCount--
       // It ends although edges are open: they count no more.
       for (const { parent } of node.parents)
-        if (!hasEnded(parent.state)) this.#queues.countEdge(queue, parent.queue, -1)
+        if (!hasEnded(parent.state)) this.queues.countEdge(queue, parent.queue, -1)
     } else this.#endedCount--
-    this.#queues.touch(queue)
+    this.queues.touch(queue)
   }
 
   #enter(node: WorkNode, state: ItemState, nowMs: number): void {
@@ -234,18 +234,8 @@ export class WorkGraph {
     if (state === 'ready') node.queue.ready.push(node)
     else if (state === 'blocked' || state === 'scheduled') node.queue.blockedCount++
     else if (state !== 'leased') this.#endedCount++
-    this.#queues.touch(node.queue)
+    this.queues.touch(node.queue)
     this.#onChange?.(node, nowMs)
-  }
-
-  /** Heads of the queues that changed since the last call, by model id. */
-  changedHeads(): QueueHead[] {
-    return this.#queues.changedHeads()
-  }
-
-  /** Heads of all queues that have items ready or waiting, by model id. */
-  heads(): QueueHead[] {
-    return this.#queues.heads()
   }
 
   claim({ modelId, maxCount, order, leaseMs }: ClaimRequest, nowMs: number): Claim {
@@ -257,7 +247,7 @@ export class WorkGraph {
       isBroken: false,
       untilMs: nowMs + leaseMs,
     }
-    const queue = this.#queues.of(modelId)
+    const queue = this.queues.of(modelId)
     const taken = queue.ready.take(maxCount, order)
     if (taken.length > 0) this.#claims.set(claim.token, claim)
     const items = taken.map((node) => {

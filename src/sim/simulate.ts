@@ -172,7 +172,7 @@ class Simulation {
   }
 
   #showHeads(nowMs: number): void {
-    const heads = this.#graph.changedHeads()
+    const heads = this.#graph.queues.changedHeads()
     if (heads.length > 0) this.#apply({ type: 'queue-changed', atMs: nowMs, heads })
   }
 

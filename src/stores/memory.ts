@@ -17,7 +17,7 @@ export function openMemoryStore({ resolver = null }: { resolver?: Resolver | nul
   return {
     supports: { durable: false, shared: false },
     submit: async (items, nowMs) => graph.submit(items, nowMs),
-    queueHeads: async () => graph.heads(),
+    queueHeads: async () => graph.queues.heads(),
     claim: async (request, nowMs) => graph.claim(request, nowMs),
     heartbeat: async (token, leaseMs, nowMs) => graph.heartbeat(token, leaseMs, nowMs),
     finish: async (token, outcomes, nowMs) => graph.finish(token, outcomes, nowMs),
