@@ -182,9 +182,8 @@ async function report(
 ): Promise<void> {
   const items = await currentItems(current)
   writeResults(results, pipeline, items)
-  const lines = [...readRecord(files.record)]
-  writeFileSync(files.timeline, drawTimeline(lines))
-  const summary = summarizeRun(lines)
+  writeFileSync(files.timeline, drawTimeline(readRecord(files.record)))
+  const summary = summarizeRun(readRecord(files.record))
   const failed = items.filter(({ state }) => state === 'failed')
   const openCount = items.filter(({ state }) =>
     ['blocked', 'scheduled', 'ready', 'leased'].includes(state),

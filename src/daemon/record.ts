@@ -1,7 +1,7 @@
 // The record of a run: a line for the run's facts (devices, models, policy), then one for each event and command, as
 // JSON. It is what the timeline is drawn from and what a replay reads. Lines are written in groups; kill -9 may lose the
 // last fraction of a second of it, never a result: results are in the store.
-import { appendFileSync, existsSync, readFileSync } from 'node:fs'
+import { appendFileSync, closeSync, existsSync, openSync, readSync } from 'node:fs'
 import type { Model } from '../core/model.ts'
 import type { Policy } from '../core/policy.ts'
 import type { SchedulerEvent } from '../core/protocol.ts'
@@ -62,14 +62,32 @@ export class RunRecord {
   }
 }
 
-/** The lines of a record; a last line that a kill cut off is left out. */
+/** Read at once from a record, which may be larger than a text can be. */
+const chunkBytes = 1 << 20
+
+/** The lines of a record, read as they are asked for; one that a kill tore is left out. */
 export function* readRecord(file: string): Generator<RecordLine> {
-  for (const line of readFileSync(file, 'utf8').split('\n')) {
-    if (!line.endsWith('}')) continue
-    try {
-      yield JSON.parse(line) as RecordLine
-    } catch {
-      // A torn line in the middle: a run that was killed, and another that went on behind it.
+  const descriptor = openSync(file, 'r')
+  try {
+    const chunk = Buffer.alloc(chunkBytes)
+    let rest = Buffer.alloc(0)
+    for (let count = readSync(descriptor, chunk); count > 0; count = readSync(descriptor, chunk)) {
+      const held = Buffer.concat([rest, chunk.subarray(0, count)])
+      const end = held.lastIndexOf(10) + 1
+      for (const line of held.subarray(0, end).toString('utf8').split('\n')) yield* parseLine(line)
+      rest = held.subarray(end)
     }
+    yield* parseLine(rest.toString('utf8'))
+  } finally {
+    closeSync(descriptor)
+  }
+}
+
+function* parseLine(line: string): Generator<RecordLine> {
+  if (!line.endsWith('}')) return
+  try {
+    yield JSON.parse(line) as RecordLine
+  } catch {
+    // A torn line in the middle: a run that was killed, and another that went on behind it.
   }
 }
