@@ -1,5 +1,5 @@
 // How items change state inside a transaction: submitted, released, ended, made new. Each change updates the row (in
-// memory, see sqlite-items.ts), the counts and the events together. Ends spread over a stack and a list, not by recursion,
+// memory, see sqlite-items.ts), the counts and the events together. Ends spread over a list, not by recursion,
 // so that a chain may be a million long.
 //
 //   (1) An ended item tells each dependent that still waits: a good end, or a bad one on an edge `continue`, closes the
@@ -127,27 +127,21 @@ export class SqliteGraph {
     }
   }
 
-  /** (1) Depth first through what ends at its release; bad ends are put off. */
+  /** (1) What ends because of it, badly or at its release, ends in its turn. */
   #endTree(root: End, ends: End[], nowMs: number): void {
-    const stack = [this.#endOne(root, nowMs)]
-    for (let top = stack.at(-1); top; top = stack.at(-1)) {
-      const edge = top.children[top.next++]
-      if (!edge) {
-        stack.pop()
-        if (top.state === 'failed' || top.state === 'cancelled') this.#endMade(top.row, ends)
-        continue
-      }
-      const { row: child, policy } = edge
+    const { state, error, row, children } = this.#endOne(root, nowMs)
+    for (const { row: child, policy } of children) {
       if (child.state !== stateNumber.blocked) continue
       this.#items.changeOpen(child, -1)
-      this.#counts.addEdges(child.model, top.row.model, -1)
-      if (!satisfies(top.state) && policies[policy] !== 'continue')
-        ends.push(inherited(child, top.row, top.error, policy))
+      this.#counts.addEdges(child.model, row.model, -1)
+      if (!satisfies(state) && policies[policy] !== 'continue')
+        ends.push(inherited(child, row, error, policy))
       else if (child.open === 0) {
         const next = this.#release(child, nowMs, true)
-        if (next) stack.push(this.#endOne(next, nowMs))
+        if (next) ends.push(next)
       }
     }
+    if (state === 'failed' || state === 'cancelled') this.#endMade(row, ends)
   }
 
   #endOne({ row, state, output, error }: End, nowMs: number) {
@@ -156,7 +150,7 @@ export class SqliteGraph {
     row.until = null
     this.#items.setResult(row, output, error)
     this.#enter(row, state)
-    return { row, state, error, children: this.#items.children(row.seq), next: 0 }
+    return { row, state, error, children: this.#items.children(row.seq) }
   }
 
   /** What a fan-out item made goes with it. */
