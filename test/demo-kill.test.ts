@@ -113,7 +113,7 @@ function workersLeft(): string[] {
     if (!/^\d+$/.test(pid) || Number(pid) === process.pid) return []
     try {
       const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ')
-      return command.includes('examples/archive/workers') || command.includes(folder)
+      return command.includes(join(root, 'examples/archive/workers')) || command.includes(folder)
         ? [`${pid} ${command}`]
         : []
     } catch {
