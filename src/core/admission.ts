@@ -6,7 +6,11 @@ import { neverFits } from './vram.ts'
 
 /** Throws UNKNOWN_MODEL, or NEVER_FITS with the numbers. */
 export function admit(state: State, modelIds: Iterable<ModelId>): void {
-  for (const modelId of new Set(modelIds)) assertFits(state, modelOf(state, modelId))
+  let known: ModelId | null = null
+  for (const modelId of modelIds) {
+    if (modelId !== known) assertFits(state, modelOf(state, modelId))
+    known = modelId
+  }
 }
 
 function assertFits(state: State, { model }: ModelState): void {

@@ -16,28 +16,29 @@ const maxSteps = 12
 export function updateDescendants({ models, modelById }: State): void {
   for (const model of models) model.restMs = model.rankMs = 0
   const parents = models.filter(({ blockedCount, waitsOn }) => blockedCount > 0 && waitsOn.length > 0)
+  const restMs = new Float64Array(models.length)
+  const rankMs = new Float64Array(models.length)
   for (let step = 0; step < maxSteps; step++) {
-    const rests = new Map<string, number>()
-    const ranks = new Map<string, number>()
-    for (const { model, blockedCount, loadMs, waitsOn, restMs, rankMs } of parents) {
+    restMs.fill(0)
+    rankMs.fill(0)
+    for (const { model, blockedCount, loadMs, waitsOn, restMs: belowMs, rankMs: wayBelowMs } of parents) {
       const { max } = model.batch
-      const eachMs = runMs(model, max) / max + restMs
-      const wayMs = clearMs(model, Math.min(max, blockedCount)) + loadMs / 2 + rankMs
+      const eachMs = runMs(model, max) / max + belowMs
+      const wayMs = clearMs(model, Math.min(max, blockedCount)) + loadMs / 2 + wayBelowMs
       for (const { modelId, count } of waitsOn) {
         const above = modelById.get(modelId)
         if (!above || modelId === model.id) continue
         const share = Math.min(1, count / Math.max(1, above.readyCount + above.blockedCount))
-        rests.set(modelId, (rests.get(modelId) ?? 0) + eachMs * share)
-        ranks.set(modelId, Math.max(ranks.get(modelId) ?? 0, wayMs))
+        restMs[above.index]! += eachMs * share
+        rankMs[above.index] = Math.max(rankMs[above.index]!, wayMs)
       }
     }
     let isSettled = true
-    for (const [modelId, restMs] of rests) {
-      const above = modelById.get(modelId)!
-      const rankMs = ranks.get(modelId)!
-      if (above.restMs !== restMs || above.rankMs !== rankMs) isSettled = false
-      above.restMs = restMs
-      above.rankMs = rankMs
+    for (const model of models) {
+      if (model.restMs === restMs[model.index] && model.rankMs === rankMs[model.index]) continue
+      isSettled = false
+      model.restMs = restMs[model.index]!
+      model.rankMs = rankMs[model.index]!
     }
     if (isSettled) return
   }

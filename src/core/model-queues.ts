@@ -8,8 +8,8 @@ export interface ModelQueue {
   readonly modelId: string
   readonly ready: WorkQueue<WorkNode>
   blockedCount: number
-  /** Open dependencies on items of another model. */
-  readonly waitsOn: Map<ModelQueue, number>
+  /** Open dependencies on items of another model, by model id. */
+  readonly waitsOn: { readonly queue: ModelQueue; count: number }[]
   isChanged: boolean
 }
 
@@ -17,64 +17,60 @@ export interface ModelQueue {
 export const outside = ''
 
 export class ModelQueues {
-  readonly #queues = new Map<string, ModelQueue>()
-  #changed: ModelQueue[] = []
+  readonly #queueById = new Map<string, ModelQueue>()
+  /** By model id. */
+  readonly #queues: ModelQueue[] = []
 
   of(modelId: string): ModelQueue {
-    let queue = this.#queues.get(modelId)
+    let queue = this.#queueById.get(modelId)
     if (!queue) {
-      queue = { modelId, ready: new WorkQueue(), blockedCount: 0, waitsOn: new Map(), isChanged: false }
-      this.#queues.set(modelId, queue)
+      queue = { modelId, ready: new WorkQueue(), blockedCount: 0, waitsOn: [], isChanged: false }
+      this.#queueById.set(modelId, queue)
+      insertByModel(this.#queues, queue, (each) => each)
     }
     return queue
   }
 
   touch(queue: ModelQueue): void {
-    if (queue.isChanged) return
     queue.isChanged = true
-    this.#changed.push(queue)
   }
 
   /** One more open dependency, or one less, of an item of one model on an item of another. */
   countEdge(child: ModelQueue, parent: ModelQueue, count: 1 | -1): void {
-    child.waitsOn.set(parent, (child.waitsOn.get(parent) ?? 0) + count)
-    this.touch(child)
+    child.isChanged = true
+    for (const edge of child.waitsOn) {
+      if (edge.queue !== parent) continue
+      edge.count += count
+      return
+    }
+    insertByModel(child.waitsOn, { queue: parent, count }, (each) => each.queue)
   }
 
-  /** Heads of the queues that changed since the last call, by model id. */
+  /** Heads of the queues that changed since the last call, by model id. Cost: O(models). */
   changedHeads(): QueueHead[] {
-    if (this.#changed.length === 0) return []
-    const changed = this.#changed
-    this.#changed = []
-    for (const queue of changed) queue.isChanged = false
-    return changed
-      .filter(({ modelId }) => modelId !== outside)
-      .map(headOf)
-      .sort(byModel)
+    const heads: QueueHead[] = []
+    for (const queue of this.#queues) {
+      if (!queue.isChanged) continue
+      queue.isChanged = false
+      if (queue.modelId !== outside) heads.push(headOf(queue))
+    }
+    return heads
   }
 
   /** Heads of all queues that have items ready or waiting, by model id. */
   heads(): QueueHead[] {
-    const busy = [...this.#queues.values()].filter(
-      ({ blockedCount, ready }) => blockedCount > 0 || ready.count > 0,
-    )
-    return busy.map(headOf).sort(byModel)
+    return this.#queues.filter(({ blockedCount, ready }) => blockedCount > 0 || ready.count > 0).map(headOf)
   }
 }
 
 function headOf({ modelId, ready, blockedCount, waitsOn }: ModelQueue): QueueHead {
-  const open = [...waitsOn].flatMap(([queue, count]) =>
-    count > 0 ? [{ modelId: queue.modelId, count }] : [],
-  )
-  return {
-    modelId,
-    readyCount: ready.count,
-    blockedCount,
-    levels: ready.levels(),
-    waitsOn: open.sort(byModel),
-  }
+  const open: QueueHead['waitsOn'] = []
+  for (const { queue, count } of waitsOn) if (count > 0) open.push({ modelId: queue.modelId, count })
+  return { modelId, readyCount: ready.count, blockedCount, levels: ready.levels(), waitsOn: open }
 }
 
-function byModel(a: { modelId: string }, b: { modelId: string }): number {
-  return a.modelId < b.modelId ? -1 : 1
+function insertByModel<T>(list: T[], value: T, queueOf: (value: T) => ModelQueue): void {
+  const { modelId } = queueOf(value)
+  const index = list.findIndex((each) => queueOf(each).modelId > modelId)
+  list.splice(index < 0 ? list.length : index, 0, value)
 }

@@ -121,7 +121,7 @@ export class GpuScheduler {
   /** Ends an item well. Its dependents become ready. Throws STALE_TOKEN for an item that is not running. */
   complete(id: ItemId, output: unknown = null): void {
     const batch = this.#runningBatch(id)
-    this.#graph.finish(batch.token, [{ type: 'done', id, output }], this.#clock())
+    this.#graph.finishItem(batch.token, { type: 'done', id, output }, this.#clock())
     this.#answered(batch)
   }
 
@@ -132,11 +132,8 @@ export class GpuScheduler {
     const message = typeof error === 'string' ? error : error.message
     const nowMs = this.#clock()
     const failure = { code: 'RUN_FAILED', message }
-    this.#graph.finish(
-      batch.token,
-      [{ type: 'fail', id, error: failure, retryable, retryAtMs: nowMs + retryInMs }],
-      nowMs,
-    )
+    const retryAtMs = nowMs + retryInMs
+    this.#graph.finishItem(batch.token, { type: 'fail', id, error: failure, retryable, retryAtMs }, nowMs)
     batch.failedCount++
     this.#answered(batch)
   }

@@ -34,6 +34,8 @@ export interface State {
 
 export interface ModelState {
   readonly model: Model
+  /** Its place in `State.models`. */
+  readonly index: number
   /** Ready items, less those that a batch is being claimed for. */
   readyCount: number
   blockedCount: number
@@ -173,9 +175,10 @@ export function createState(
   return state
 }
 
-function createModelState(model: Model): ModelState {
+function createModelState(model: Model, index: number): ModelState {
   return {
     model,
+    index,
     readyCount: 0,
     blockedCount: 0,
     levels: [],

@@ -23,7 +23,7 @@ export class View {
   #missing: readonly Claimant[] | null = null
   #expected: ModelState[] | null = null
   #someoneIsOut: boolean | null = null
-  readonly #nextUses = new Map<ModelState, number>()
+  #nextUses: Map<ModelState, number> | null = null
 
   constructor(state: State, nowMs: number) {
     this.state = state
@@ -73,6 +73,7 @@ export class View {
 
   nextUseMs(model: ModelState): number {
     if (model.readyCount > 0) return 10
+    this.#nextUses ??= new Map()
     let ms = this.#nextUses.get(model)
     if (ms === undefined) {
       ms = nextUseMs(this.state, model, this.nowMs)

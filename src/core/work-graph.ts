@@ -27,12 +27,13 @@ import {
   badEdge,
   claimedItem,
   createNode,
+  type Edge,
   type End,
   held,
   inherited,
   type LiveClaim,
+  look,
   nodesOf,
-  toParent,
   type WorkNode,
   withDependents,
 } from './work-node.ts'
@@ -95,27 +96,59 @@ export class WorkGraph {
   }
 
   #add(items: readonly NewItem[], maker: WorkNode | null, nowMs: number): WorkNode[] {
-    const fresh = checkGraph(items, (id) => this.#nodes.has(id))
-    const added = fresh.map((item) => this.#createNode(item, maker, nowMs))
+    const added: WorkNode[] = []
+    for (const item of items) {
+      if (!this.#nodes.has(item.id)) added.push(this.#createNode(item, maker, nowMs))
+    }
+    const parents = this.#parentsOf(added)
+    let next = 0
     for (const node of added) {
-      for (const { id, policy } of node.item.dependencies) this.#connect(this.#nodes.get(id)!, node, policy)
+      const { dependencies } = node.item
+      if (dependencies.length > 0)
+        node.parents = dependencies.map(({ policy }) => this.#connect(parents[next++]!, node, policy))
+      if (maker) maker.made = append(maker.made, node)
       this.#enter(node, 'blocked', nowMs)
     }
     return added
   }
 
+  /** What the new items wait for, one after another. Throws UNKNOWN_DEPENDENCY, CYCLE; then they are gone again. */
+  #parentsOf(added: readonly WorkNode[]): readonly WorkNode[] {
+    const parents: WorkNode[] = []
+    // Where each item comes after those it waits for nothing is unknown and there is no cycle: the common case.
+    let isInOrder = true
+    for (const { item, sequence } of added) {
+      for (const { id } of item.dependencies) {
+        const parent = this.#nodes.get(id)
+        if (!parent || parent.sequence >= sequence) isInOrder = false
+        parents.push(parent!)
+      }
+    }
+    if (!isInOrder) this.#checkGraph(added)
+    return parents
+  }
+
+  #checkGraph(added: readonly WorkNode[]): void {
+    for (const { item } of added) this.#nodes.delete(item.id)
+    checkGraph(
+      added.map(({ item }) => item),
+      (id) => this.#nodes.has(id),
+    )
+    for (const node of added) this.#nodes.set(node.item.id, node)
+  }
+
   #createNode(item: NewItem, maker: WorkNode | null, nowMs: number): WorkNode {
     const node = createNode(item, this.queues.of(item.modelId), ++this.#sequence, maker, nowMs)
     this.#nodes.set(item.id, node)
-    if (maker) maker.made = append(maker.made, node)
     return node
   }
 
-  #connect(parent: WorkNode, child: WorkNode, policy: EdgePolicy): void {
+  /** The child has to take the edge into its list of parents. */
+  #connect(parent: WorkNode, child: WorkNode, policy: EdgePolicy): Edge {
     const edge = { parent, child, policy }
     parent.children = append(parent.children, edge)
-    child.parents = append(child.parents, edge)
     if (!hasEnded(parent.state)) this.#openEdge(child, parent, 1)
+    return edge
   }
 
   #openEdge(child: WorkNode, parent: WorkNode, count: 1 | -1): void {
@@ -128,7 +161,7 @@ export class WorkGraph {
     const ends: End[] = []
     for (const node of nodes) {
       if (node.state !== 'blocked') continue
-      const bad = badEdge(node)
+      const bad = node.openCount < node.parents.length ? badEdge(node) : undefined
       if (bad) ends.push(inherited(bad))
       else if (node.openCount === 0) this.#release(node, nowMs, ends)
       this.#spread(ends, nowMs)
@@ -165,10 +198,7 @@ export class WorkGraph {
 
   /** (2) */
   #release(node: WorkNode, nowMs: number, ends: End[]): void {
-    const resolution = askResolver(this.#resolver, node.item, () => ({
-      item: node.item,
-      parents: node.parents.map((edge) => toParent(edge.parent)),
-    }))
+    const resolution = askResolver(this.#resolver, node.item, () => look(node))
     if (resolution === null || resolution.type === 'run') {
       if (resolution) node.input = resolution.input
       this.#makeReady(node, nowMs)
@@ -192,7 +222,10 @@ export class WorkGraph {
       ends.push({ node, state: 'failed', error: { code, message } })
       return
     }
-    for (const { id } of items) this.#connect(this.#nodes.get(id)!, node, policy)
+    node.parents = [
+      ...node.parents,
+      ...items.map(({ id }) => this.#connect(this.#nodes.get(id)!, node, policy)),
+    ]
     this.#settle(made, nowMs)
     if (node.state === 'blocked' && node.openCount === 0) this.#settle([node], nowMs)
   }
@@ -223,8 +256,10 @@ export class WorkGraph {
     } else if (state === 'blocked') {
       queue.blockedCount--
       // It ends although edges are open: they count no more.
-      for (const { parent } of node.parents)
-        if (!hasEnded(parent.state)) this.queues.countEdge(queue, parent.queue, -1)
+      if (node.openCount > 0) {
+        for (const { parent } of node.parents)
+          if (!hasEnded(parent.state)) this.queues.countEdge(queue, parent.queue, -1)
+      }
     } else this.#endedCount--
     this.queues.touch(queue)
   }
@@ -276,14 +311,16 @@ export class WorkGraph {
   ): { accepted: ItemId[]; stale: ItemId[] } {
     const accepted: ItemId[] = []
     const stale: ItemId[] = []
-    for (const outcome of outcomes) {
-      const node = this.#held(token, outcome.id)
-      if (node) {
-        this.#record(node, outcome, nowMs)
-        accepted.push(outcome.id)
-      } else stale.push(outcome.id)
-    }
+    for (const outcome of outcomes)
+      (this.finishItem(token, outcome, nowMs) ? accepted : stale).push(outcome.id)
     return { accepted, stale }
+  }
+
+  /** False: the claim does not hold the item, and nothing has changed. */
+  finishItem(token: string, outcome: Outcome, nowMs: number): boolean {
+    const node = this.#held(token, outcome.id)
+    if (node) this.#record(node, outcome, nowMs)
+    return node !== null
   }
 
   /** The item, if the claim holds it. */

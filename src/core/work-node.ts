@@ -55,9 +55,10 @@ export interface Edge {
 /** Most items have no edges: they share one empty list. */
 const none: readonly never[] = []
 
-/** Appends; the first replaces the shared empty list. */
+/** Appends. A short list is copied: pushing to it would reserve room for sixteen more, on millions of items. */
 export function append<T>(list: readonly T[], value: T): readonly T[] {
   if (list.length === 0) return [value]
+  if (list.length < 4) return [...list, value]
   ;(list as T[]).push(value)
   return list
 }
@@ -135,7 +136,12 @@ export function inherited({ child: node, parent, policy }: Edge): End {
   return { node, state, error: dependencyError(parent.item.id, parent.error) }
 }
 
-export function toParent({ item, state, output }: WorkNode): ResolvedParent {
+/** What the resolver sees of an item. */
+export function look({ item, parents }: WorkNode): { item: NewItem; parents: ResolvedParent[] } {
+  return { item, parents: parents.map(({ parent }) => toParent(parent)) }
+}
+
+function toParent({ item, state, output }: WorkNode): ResolvedParent {
   const { id, modelId, step, sourceId, source } = item
   return { id, modelId, step, sourceId, source, state, output: state === 'done' ? output : null }
 }
