@@ -9,6 +9,7 @@ import { readWorkload } from '../src/cli/workload-folder.ts'
 import { type Model, runMs } from '../src/core/model.ts'
 import { type Policy, parsePolicy } from '../src/core/policy.ts'
 import { createRandom, type Random } from '../src/sim/random.ts'
+import type { SimulationResult } from '../src/sim/report.ts'
 import { simulate } from '../src/sim/simulate.ts'
 import { cards, rotation, videoModels, videosAtOnce, workItem } from '../src/sim/test-workloads.ts'
 import type { Workload, WorkloadItem } from '../src/sim/workload.ts'
@@ -167,6 +168,12 @@ function cases(): Case[] {
   return list.map(([name, gpusGb, make, slots = 1]) => ({ name, gpusGb, make, slots }))
 }
 
+/** Mean over the seeds of the p99 wait of items of priority 10, s. */
+function interactiveS(runs: readonly SimulationResult[]): string {
+  const p99s = runs.flatMap(({ waitByPriority }) => (waitByPriority['10'] ? [waitByPriority['10'].p99] : []))
+  return p99s.length === 0 ? '' : (p99s.reduce((sum, each) => sum + each, 0) / p99s.length / 1000).toFixed(1)
+}
+
 function settingsOf(words: string[]): Record<string, string> {
   return Object.fromEntries(words.map((word) => word.split('=') as [string, string]))
 }
@@ -196,12 +203,13 @@ function main(): void {
       ).toFixed(2),
       (each.reduce((sum, { loads }) => sum + loads, 0) / runs.length).toFixed(0),
       (Math.max(...each.map(({ waitMs }) => waitMs.max)) / 1000).toFixed(0),
+      interactiveS(each),
     ])
     return [name, ...cells, ...(policies.length > 1 ? [ratio.toFixed(3)] : [])]
   })
   const columns = [
     'workload',
-    ...policies.flatMap(() => ['turnaround s', 'loads', 'max wait s']),
+    ...policies.flatMap(() => ['turnaround s', 'loads', 'max wait s', 'interactive p99 s']),
     ...(policies.length > 1 ? ['ratio'] : []),
   ]
   console.log(renderTable({ columns, rows }, { width: 160 }))

@@ -5,7 +5,15 @@ import { clearMs, learned } from './estimates.ts'
 import * as ledger from './ledger.ts'
 import { runMs } from './model.ts'
 import type { Command, SchedulerEvent } from './protocol.ts'
-import { type Batch, type InstanceState, type ModelState, modelOf, type State } from './state.ts'
+import type { LevelHead } from './queue-head.ts'
+import {
+  type Arrivals,
+  type Batch,
+  type InstanceState,
+  type ModelState,
+  modelOf,
+  type State,
+} from './state.ts'
 
 type EventOf<Type extends SchedulerEvent['type']> = Extract<SchedulerEvent, { type: Type }>
 type CommandOf<Type extends Command['type']> = Extract<Command, { type: Type }>
@@ -39,7 +47,10 @@ function queueChanged(state: State, { heads, atMs }: EventOf<'queue-changed'>): 
   for (const head of heads) {
     const model = state.modelById.get(head.modelId)
     if (!model) continue
-    if (head.readyCount > model.readyCount + model.claimingCount) recordArrival(model, atMs)
+    if (head.readyCount > model.readyCount + model.claimingCount) recordArrival(model.arrivals, atMs)
+    const interactiveCount = countFrom(head.levels, state.policy.interactiveFrom)
+    if (interactiveCount > countFrom(model.levels, state.policy.interactiveFrom))
+      recordArrival(state.interactive, atMs)
     model.readyCount = Math.max(0, head.readyCount - model.claimingCount)
     model.blockedCount = head.blockedCount
     model.levels = head.levels
@@ -75,13 +86,21 @@ function recordBacklog({ waiting, backlog, devices }: State): void {
 }
 
 /** Moments closer than a millisecond are one arrival. */
-function recordArrival(model: ModelState, atMs: number): void {
-  const gapMs = model.lastArrivalAtMs === null ? 0 : atMs - model.lastArrivalAtMs
-  if (model.lastArrivalAtMs !== null && gapMs < 1) return
-  if (model.lastArrivalAtMs !== null) {
-    model.arrivalGapMs = model.arrivalGapMs === null ? gapMs : learned(model.arrivalGapMs, 1, gapMs)
+function recordArrival(arrivals: Arrivals, atMs: number): void {
+  const { lastAtMs, gapMs } = arrivals
+  if (lastAtMs !== null) {
+    const observedMs = atMs - lastAtMs
+    if (observedMs < 1) return
+    arrivals.gapMs = gapMs === null ? observedMs : learned(gapMs, 1, observedMs)
   }
-  model.lastArrivalAtMs = atMs
+  arrivals.lastAtMs = atMs
+}
+
+/** Ready items of at least a priority. */
+function countFrom(levels: readonly LevelHead[], leastPriority: number): number {
+  let sum = 0
+  for (const { priority, count } of levels) if (priority >= leastPriority) sum += count
+  return sum
 }
 
 function commandIssued(state: State, { command, atMs }: EventOf<'command-issued'>): void {

@@ -6,7 +6,7 @@ import { runMs } from './model.ts'
 import { bill, classOf, interactive, overdue, waitedMs } from './ordering.ts'
 import type { RuleId } from './protocol.ts'
 import type { ClaimOrder } from './queue-head.ts'
-import type { DeviceState, InstanceState } from './state.ts'
+import type { DeviceState, InstanceState, ModelState } from './state.ts'
 import type { View } from './view.ts'
 
 export interface BatchPlan {
@@ -21,6 +21,9 @@ export interface BatchPlan {
 /** A priority that no item has: with it nothing is interactive. */
 const noPriority = 101
 
+/** Interactive items are expected for so long after the last one, ms. Chosen, not measured. */
+const interactiveMemoryMs = 600_000
+
 /** Factor that puts unfinished visits before finished ones while another model waits to be loaded. */
 const unfinishedVisit = 1e6
 
@@ -32,10 +35,10 @@ export function chooseBatch(view: View, device: DeviceState): BatchPlan | null {
   const letOverdueIn = device.interactiveStreak >= state.policy.burst
   let best: (BatchPlan & { rank: number }) | null = null
   for (const instance of device.instances) {
-    const maxCount = largestBatch(instance)
-    if (maxCount === 0) continue
     const { model } = instance
     let urgency: number = classOf(view, model)
+    const maxCount = shortEnough(view, model, urgency, largestBatch(instance))
+    if (maxCount === 0) continue
     const isOverdue = waitedMs(model, nowMs) > waitBoundMs
     if (letOverdueIn && isOverdue) urgency = interactive + overdue
     const worth =
@@ -57,6 +60,22 @@ export function chooseBatch(view: View, device: DeviceState): BatchPlan | null {
     }
   }
   return best
+}
+
+/** While interactive items come, other batches are no longer than `interactiveWait`, but of one item at least. */
+function shortEnough(
+  { state, nowMs }: View,
+  { model }: ModelState,
+  urgency: number,
+  maxCount: number,
+): number {
+  const { interactiveWait } = state.policy
+  const { lastAtMs } = state.interactive
+  if (interactiveWait === 0 || urgency >= interactive || lastAtMs === null) return maxCount
+  if (nowMs - lastAtMs > interactiveMemoryMs) return maxCount
+  let count = maxCount
+  while (count > 1 && runMs(model, count) > interactiveWait) count--
+  return count
 }
 
 /** The bill of the batch over its run time. While nobody has to be loaded, what its items' jobs still have below them

@@ -1,7 +1,7 @@
 // Expectations that the rules compare: how long a queue takes, when a model is needed next, what it is worth to keep
 // it. All are rough on purpose: told the true load times, the policy gained at most 3 % (docs/policy.md, robustness).
 import { type Model, runMs } from './model.ts'
-import type { InstanceState, ModelState, State } from './state.ts'
+import type { Arrivals, InstanceState, ModelState, State } from './state.ts'
 import type { View } from './view.ts'
 
 /** Edges that a model's next use is followed up. Study: beyond 3 nothing changed. */
@@ -32,7 +32,7 @@ export function clearMs(model: Model, count: number): number {
 export function nextUseMs(state: State, model: ModelState, nowMs: number): number {
   if (model.readyCount > 0) return 10
   const byGraph = model.blockedCount > 0 ? dependencyMs(state, model, maxDepth) : Number.POSITIVE_INFINITY
-  return Math.max(50, Math.min(byGraph, arrivalMs(model, nowMs)))
+  return Math.max(50, Math.min(byGraph, arrivalMs(model.arrivals, nowMs)))
 }
 
 function dependencyMs(state: State, model: ModelState, depth: number): number {
@@ -49,10 +49,11 @@ function dependencyMs(state: State, model: ModelState, depth: number): number {
   return longestMs
 }
 
-function arrivalMs({ lastArrivalAtMs, arrivalGapMs }: ModelState, nowMs: number): number {
-  if (lastArrivalAtMs === null || arrivalGapMs === null) return Number.POSITIVE_INFINITY
-  const quietMs = nowMs - lastArrivalAtMs
-  return quietMs > 2 * arrivalGapMs ? quietMs : Math.max(0.2 * arrivalGapMs, arrivalGapMs - quietMs)
+/** Time until the next arrival by the mean gap; as long as it has been quiet where two were missed. */
+export function arrivalMs({ lastAtMs, gapMs }: Arrivals, nowMs: number): number {
+  if (lastAtMs === null || gapMs === null) return Number.POSITIVE_INFINITY
+  const quietMs = nowMs - lastAtMs
+  return quietMs > 2 * gapMs ? quietMs : Math.max(0.2 * gapMs, gapMs - quietMs)
 }
 
 /** What keeping a model saves: load milliseconds per byte and per millisecond until it is needed. */

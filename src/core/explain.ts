@@ -18,6 +18,7 @@ const sentences: Record<RuleId, string> = {
   'load-interactive': 'an interactive item waits for it',
   'load-overdue': 'an item has waited longer than policy.maxWait for it',
   'load-best': 'its queue deserves the device most',
+  'load-filler': 'it is there before the visits end that make room for another',
   'load-replica': 'its queue is long enough to pay for one more copy',
   prefetch: 'it will be needed soon and nothing that is ready is missing',
   'make-room': 'it is the cheapest to bring back of those that may go',

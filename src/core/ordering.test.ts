@@ -117,7 +117,7 @@ test('a load ahead takes the place of an idle model only if that can be back in 
     const world = createWorld([gb4('held'), gb4('needed')], [{ id: 'gpu', gb: 4 }], { prefetchGain: 2 })
     resident(world, 'needed', 'held')
     const expect = (id: string, gapMs: number) =>
-      Object.assign(world.state.modelById.get(id)!, { lastArrivalAtMs: world.nowMs, arrivalGapMs: gapMs })
+      Object.assign(world.state.modelById.get(id)!.arrivals, { lastAtMs: world.nowMs, gapMs })
     expect('needed', neededInMs)
     expect('held', heldNeededInMs)
     return words(step(world))

@@ -7,6 +7,7 @@ import { headroomBytes } from './ledger.ts'
 import { leastBytes } from './model.ts'
 import { interactive, ordinary, overdue, type UrgencyClass } from './ordering.ts'
 import type { RuleId } from './protocol.ts'
+import { firstAgainstStalls, fitsInto, waitForRoom } from './stalls.ts'
 import { cpuDeviceId, type DeviceState, type InstanceState, type ModelState, type State } from './state.ts'
 import type { Claimant, View } from './view.ts'
 
@@ -20,22 +21,33 @@ export interface LoadPlan {
   worth: number
 }
 
-/** The next load of a device, or null. Claims are looked at in order; the first that makes sense here decides, and if no
- *  room can be made for it the device stays free for it. Only interactive ones let the next one try: theirs may be a
- *  model that has to wait for a batch. Cost: O(models + instances), little of it for each device. */
+/** The next load of a device, or null. One claim decides; while no room can be made for it the memory lane stays free for
+ *  it, but for a load that is over before there can be room. Cost: O(models + instances), little of it for each device. */
 export function chooseLoad(view: View, device: DeviceState): LoadPlan | null {
   if (device.id === cpuDeviceId) return chooseCpuLoad(view, device)
   if (device.loading) return null
   const isIdle = device.runningCount < device.slots && !device.instances.some(hasReadyWork)
-  for (const claimant of claimantsFor(view, device, isIdle)) {
-    const { model, urgency, worth } = claimant
-    if (!wants(view, device, model, isIdle)) continue
-    const victims = releasable(view, device, claimant, isIdle)
-    const rule = model.instances.length > 0 ? 'load-replica' : loadRules[urgency]
-    const plan = planLoad(view, device, model, victims, rule, worth)
-    if (plan || urgency < interactive) return plan
+  const claimant = chooseClaim(view, device, isIdle)
+  if (!claimant) return choosePrefetch(view, device)
+  const { model, urgency, worth } = claimant
+  const victims = releasable(view, device, claimant, isIdle)
+  const rule = model.instances.length > 0 ? 'load-replica' : loadRules[urgency]
+  return planLoad(view, device, model, victims, rule, worth) ?? chooseFiller(view, device, claimant, isIdle)
+}
+
+/** The memory lane waits for visits to end that make room for `first`: a load that is over before that, in room that is
+ *  free anyway (stalls.ts). */
+function chooseFiller(view: View, device: DeviceState, first: Claimant, isIdle: boolean): LoadPlan | null {
+  const freeBytes = headroomBytes(device)
+  const wait = waitForRoom(view, device, first)
+  for (const { model, worth } of isIdle ? view.claimants : view.missing) {
+    if (model.model.vramBytes > freeBytes || model === first.model || !wants(view, device, model, isIdle))
+      continue
+    if (!fitsInto(wait, view, model)) continue
+    const plan = planLoad(view, device, model, [], 'load-filler', worth)
+    if (plan && !plan.mustWait) return plan
   }
-  return choosePrefetch(view, device)
+  return null
 }
 
 const loadRules: Record<UrgencyClass, RuleId> = {
@@ -53,43 +65,23 @@ function chooseCpuLoad({ state, nowMs }: View, device: DeviceState): LoadPlan | 
   return model ? { model, victims: [], mustWait: false, rule: 'load-best', worth: 0 } : null
 }
 
-/** The claims in the order in which this device should look at them.
+/** The claim that this device should follow, of those that make sense here, or null.
  *  (1) A model that room is being made for keeps its turn until a higher class comes.
- *  (2) On a cold device the one whose compute hides the other loads best.
+ *  (2) On a device that would stand still, the one whose compute hides the other loads best (stalls.ts).
  *  (3) By class, then by worth. */
-function claimantsFor(view: View, device: DeviceState, isIdle: boolean): readonly Claimant[] {
+function chooseClaim(view: View, device: DeviceState, isIdle: boolean): Claimant | null {
   const all = isIdle ? view.claimants : view.missing
+  const isWanted = ({ model }: Claimant) => wants(view, device, model, isIdle)
+  const first = all.find(isWanted)
+  if (!first) return null
   const promised = device.nextLoad && all.find(({ model }) => model.model.id === device.nextLoad)
-  if (promised) {
-    const higher = all.filter(({ urgency }) => urgency > promised.urgency)
-    return [...higher, promised, ...all.filter((each) => each !== promised && !higher.includes(each))]
-  }
-  return isIdle && device.instances.length === 0 ? coldFirst(view, device, all) : all
+  if (promised && first.urgency <= promised.urgency && isWanted(promised)) return promised
+  return firstAgainstStalls(view, device, first, wanted(all, isWanted)) ?? first
 }
 
-/** The claim that a device with nothing on it begins with, if all are ordinary:
- *  (1) the shortest load whose compute is as long as all the other loads;
- *  (2) else, where the models with work do not fit together, the largest: it keeps others out, and while it computes the
- *      small ones are loaded beside it;
- *  (3) else the one that computes longest for its load. */
-function coldFirst(view: View, device: DeviceState, all: readonly Claimant[]): readonly Claimant[] {
-  const wanted = all.filter(({ model }) => wants(view, device, model, true))
-  if (wanted.length < 2 || wanted[0]!.urgency !== ordinary) return wanted
-  const wantedMs = wanted.reduce((sum, { model }) => sum + model.loadMs, 0)
-  const fitsTogether = view.state.waiting.vramBytes <= totalBudgetBytes(view.state)
-  const rank = ({ model }: Claimant) => {
-    const othersMs = Math.max(1000, wantedMs - model.loadMs)
-    const workMs = clearMs(model.model, model.readyCount)
-    if (workMs >= othersMs) return 1e15 * (othersMs / Math.max(1, model.loadMs))
-    return fitsTogether ? workMs / Math.max(1, model.loadMs) : model.model.vramBytes
-  }
-  let best = wanted[0]!
-  for (const each of wanted) if (rank(each) > rank(best)) best = each
-  return [best]
-}
-
-function totalBudgetBytes({ devices }: State): number {
-  return devices.reduce((sum, { budgetBytes }) => sum + budgetBytes, 0)
+/** One after another, as they are asked for: there may be a thousand. */
+function* wanted(claims: readonly Claimant[], isWanted: (claim: Claimant) => boolean): Generator<Claimant> {
+  for (const each of claims) if (isWanted(each)) yield each
 }
 
 /** Whether a load of the model on the device would make sense at all; of one more copy, whether it would pay: each copy

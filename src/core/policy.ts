@@ -49,6 +49,13 @@ export const policyOptions = {
     max: 101,
     text: 'Priority from which an item is interactive: next, in a batch of its own, and its model is loaded at once. 101 turns it off. Lab: 8.',
   },
+  interactiveWait: {
+    kind: 'duration',
+    default: 0,
+    min: 0,
+    max: 3_600_000,
+    text: 'Longest time that a running batch should hold up an interactive item: while interactive items come (one in the last 10 min), other batches are kept shorter than this. 0: off. Study: 10 s takes the p99 wait of interactive items on 16 GB from 10.2 to 8.9 s and makes everything else 3 % slower, since smaller batches compute more.',
+  },
   priorityBase: {
     kind: 'number',
     default: 1.5,
@@ -65,10 +72,10 @@ export const policyOptions = {
   },
   loadWeight: {
     kind: 'number',
-    default: 2,
+    default: 2.5,
     min: 0,
     max: 100,
-    text: 'How much a millisecond of loading weighs against one of computing when the next load is chosen. Lab: 2.',
+    text: 'How much a millisecond of loading weighs against one of computing when the next load is chosen. Lab: 2. Study: 2.5 is 0.5 % better in the mean, 3 the same again.',
   },
   costExponent: {
     kind: 'number',

@@ -105,6 +105,7 @@ export type RuleId =
   | 'load-interactive'
   | 'load-overdue'
   | 'load-best'
+  | 'load-filler'
   | 'load-replica'
   | 'prefetch'
   | 'make-room'

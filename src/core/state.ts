@@ -25,6 +25,8 @@ export interface State {
   readonly waiting: { workMs: number; loadMs: number; vramBytes: number }
   /** Time to clear what waits on all devices, ms: the most since the last time that it was a tenth of that. */
   readonly backlog: { peakMs: number }
+  /** Arrivals of interactive items, of any model. */
+  readonly interactive: Arrivals
   /** No new work is started. */
   isDraining: boolean
   /** Numbers of the next instance and batch. */
@@ -59,9 +61,13 @@ export interface ModelState {
   /** No load is tried before this moment, ms. */
   coolUntilMs: number
   loadError: string | null
-  /** Last moment at which items became ready, and the mean gap between such moments, ms; null: not known. */
-  lastArrivalAtMs: number | null
-  arrivalGapMs: number | null
+  readonly arrivals: Arrivals
+}
+
+/** Last moment at which items became ready, and the mean gap between such moments, ms; null: not known. */
+export interface Arrivals {
+  lastAtMs: number | null
+  gapMs: number | null
 }
 
 export interface DeviceState {
@@ -162,6 +168,7 @@ export function createState(
     loads: new ModelStateManager(models),
     waiting: { workMs: 0, loadMs: 0, vramBytes: 0 },
     backlog: { peakMs: 0 },
+    interactive: { lastAtMs: null, gapMs: null },
     isDraining: false,
     nextInstance: 1,
     nextBatch: 1,
@@ -193,8 +200,7 @@ function createModelState(model: Model, index: number): ModelState {
     loadFailureCount: 0,
     coolUntilMs: 0,
     loadError: null,
-    lastArrivalAtMs: null,
-    arrivalGapMs: null,
+    arrivals: { lastAtMs: null, gapMs: null },
   }
 }
 
