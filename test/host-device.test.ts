@@ -9,6 +9,7 @@ import { after, test } from 'node:test'
 import { memoryLimit } from '../src/devices/cgroup.ts'
 import { hostDevice } from '../src/devices/host.ts'
 import { pageBytes } from '../src/devices/processes.ts'
+import { staticDevice } from '../src/devices/static.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'plimsoll-host-'))
 after(() => rmSync(folder, { recursive: true, force: true }))
@@ -159,4 +160,9 @@ test('a real process is measured to the page, on this machine', async () => {
   process.kill(-child.pid!, 'SIGKILL')
   await exit
   assert.equal((await device.read([child.pid!])).bytesByGroup!.size, 0)
+})
+
+test('a device that is only declared sees nothing', async () => {
+  const reading = await staticDevice('gpu', 16e9).read([process.pid])
+  assert.deepEqual([reading.capacityBytes, reading.foreignBytes, reading.bytesByGroup], [16e9, 0, null])
 })

@@ -116,7 +116,7 @@ describe('NVML', { skip: skipWithoutCompiler }, () => {
         [1, 'NVIDIA L4', 'GPU-1', { CUDA_VISIBLE_DEVICES: 'GPU-1' }],
       ],
     )
-    assert.match(driver.how, /^NVML 12\.stand-in, driver 550\.54\.14$/)
+    assert.match(driver.how, /^NVML 12\.stand-in, driver 550\.54\.14, koffi 3\./)
   })
 
   for (const [what, flags, foreignBytes] of [

@@ -1,10 +1,13 @@
 // From the devices that a pipeline names to those that are opened, and every way to be refused. Over the stand-in for NVML.
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
 import { after, describe, test } from 'node:test'
 import type { DeviceSpec } from '../src/devices/device.ts'
 import { type Openers, openDevices } from '../src/devices/open.ts'
-import { skipWithoutCompiler } from './stand-ins/card.ts'
-import { cleanUp, GB, gpu, open, standIn } from './stand-ins/nvidia.ts'
+import { compile, skipWithoutCompiler } from './stand-ins/card.ts'
+import { cleanUp, folder, GB, gpu, open, standIn } from './stand-ins/nvidia.ts'
 
 after(cleanUp)
 
@@ -86,6 +89,59 @@ describe('opening devices', { skip: skipWithoutCompiler }, () => {
       /^No device can be used: gpu0 \(NVIDIA GeForce RTX 4080\): .*lost.*; gpu1/,
       by,
     )
+  })
+})
+
+describe('a run', { skip: skipWithoutCompiler }, () => {
+  const libraries = join(folder, 'libraries')
+  const project = join(folder, 'project')
+
+  /** Its worker answers with the GPU that it sees. */
+  function plimsoll(gpus: string, ...args: string[]) {
+    mkdirSync(project, { recursive: true })
+    const worker =
+      'export async function load() {}\nexport const run = (inputs) => inputs.map(() => process.env.CUDA_VISIBLE_DEVICES)\n'
+    const rest =
+      'models: { m: { module: m.js, vram: 2GB, loadTime: 10ms } }\nsources: { s: { list: [1] } }\nsteps: { see: { source: s, model: m } }\n'
+    writeFileSync(join(project, 'm.js'), worker)
+    writeFileSync(join(project, 'p.yaml'), `name: p\ngpus: ${gpus}\n${rest}`)
+    rmSync(join(project, '.plimsoll'), { recursive: true, force: true })
+    return spawnSync(resolve(import.meta.dirname, '../bin/plimsoll'), ['run', 'p.yaml', ...args], {
+      cwd: project,
+      env: { ...process.env, LD_LIBRARY_PATH: libraries },
+      encoding: 'utf8',
+    })
+  }
+
+  test('takes every GPU that is found, books on what it has, and shows a worker its own', () => {
+    standIn({ total: 1.4 * GB }, { uuid: 'GPU-1' })
+    compile('nvml.c', join(libraries, 'libnvidia-ml.so.1'))
+    for (const [gpus, args] of [
+      ['auto', []],
+      ['[{ name: ram, kind: host, memory: 4GB }]', ['--gpu', 'auto']],
+    ] as const) {
+      const { status, stdout, stderr } = plimsoll(gpus, ...args)
+      assert.equal(status, 0, stdout + stderr)
+      assert.match(stdout, /gpu0 up to 900 MB, gpu1 up to 14 GB/)
+      const [line] = readFileSync(join(project, '.plimsoll/p.results.jsonl'), 'utf8').split('\n')
+      assert.match(line!, /"GPU-1"/, 'the model does not fit on the other')
+    }
+  })
+
+  test('is refused where a model fits on no GPU, a size is given beside auto, or nothing is found', () => {
+    standIn({ total: 1.4 * GB })
+    const refusals: [string, string[], RegExp][] = [
+      ['auto', [], /"m" needs 2 GB; the largest device offers 900 MB/],
+      ['auto', ['--gpu', 'auto', '--gpu', '1GB'], /--gpu auto takes every GPU/],
+      ['auto', ['--gpu', '1GB', '--gpu', '1GB'], /a GPU cannot be used twice/],
+      ['[{ name: g, kind: nvidia, index: 3 }]', [], /"g": no NVIDIA GPU has index 3/],
+      ['[{ name: g, kind: amd }]', [], /"g" is an AMD GPU; none is found/],
+    ]
+    for (const [gpus, args, message] of refusals) {
+      const { status, stderr } = plimsoll(gpus, ...args)
+      assert.equal(status, 2, stderr)
+      assert.match(stderr, message)
+    }
   })
 })
 

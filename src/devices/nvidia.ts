@@ -69,7 +69,7 @@ async function openNvml(options: NvidiaOptions): Promise<Source> {
   const nvml = new Nvml(options.nvml)
   try {
     const { versions, cards, left } = await nvml.open()
-    const how = `NVML ${versions.nvml}, driver ${versions.driver}`
+    const how = `NVML ${versions.nvml}, driver ${versions.driver}, koffi ${versions.koffi}`
     return { how, cards, left, read: (uuid) => nvml.read(uuid), close: () => nvml.close() }
   } catch (error) {
     nvml.close()

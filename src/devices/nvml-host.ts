@@ -27,7 +27,7 @@ const xidEvent = 8
 /** Events taken in one reading, so that a GPU that fails without end does not hold it up. */
 const maxEvents = 64
 
-const library = await open()
+const { library, koffiVersion } = await open()
 const { cards, left } = listCards(library)
 
 process.on('disconnect', () => process.exit(0))
@@ -45,6 +45,7 @@ say({
   versions: {
     nvml: library.text('nvmlSystemGetNVMLVersion'),
     driver: library.text('nvmlSystemGetDriverVersion'),
+    koffi: koffiVersion,
   },
   cards: cards.map(({ index, name, uuid }) => ({ index, name, uuid })),
   left,
@@ -54,12 +55,12 @@ function say(answer: NvmlAnswer): void {
   process.send!(answer)
 }
 
-async function open(): Promise<NvmlLibrary> {
+async function open(): Promise<{ library: NvmlLibrary; koffiVersion: string }> {
   const path = process.argv[2]!
   let message: string
   try {
     const koffi = await import('koffi').catch(() => null)
-    if (koffi) return new NvmlLibrary(koffi, path)
+    if (koffi) return { library: new NvmlLibrary(koffi, path), koffiVersion: koffi.version }
     message = 'the package koffi is not installed'
   } catch (error) {
     message = `${path}: ${(error as Error).message}`

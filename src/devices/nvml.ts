@@ -41,7 +41,12 @@ export interface NvmlQuestion {
 }
 
 export type NvmlAnswer =
-  | { type: 'opened'; versions: { nvml: string; driver: string }; cards: NvmlCard[]; left: string[] }
+  | {
+      type: 'opened'
+      versions: { nvml: string; driver: string; koffi: string }
+      cards: NvmlCard[]
+      left: string[]
+    }
   | { type: 'failed'; message: string }
   | { type: 'reading'; id: number; reading: NvmlReading }
   | { type: 'lost'; id: number; message: string }

@@ -21,7 +21,7 @@ type CardKind = Driver['kind']
 /** How to get to a vendor's cards; or what was tried. */
 export type Openers = Record<CardKind, () => Promise<Driver | string[]>>
 
-const systemOpeners: Openers = { nvidia: openNvidia, amd: openAmd }
+export const systemOpeners: Openers = { nvidia: openNvidia, amd: openAmd }
 
 const vendors: Record<CardKind, string> = { nvidia: 'NVIDIA', amd: 'AMD' }
 

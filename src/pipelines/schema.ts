@@ -219,7 +219,9 @@ export const pipelineSchema = z
       .regex(/^[A-Za-z0-9][\w.-]*$/, 'a name has letters, digits, _, . and -')
       .describe('Names the database and its files.'),
     gpus: z
-      .union([z.literal('auto'), z.array(gpu).min(1)], { error: 'must be auto or a list of devices' })
+      .union([z.literal('auto'), z.array(gpu).min(1, 'names no device')], {
+        error: 'must be auto or a list of devices',
+      })
       .describe('The devices; auto: every NVIDIA and AMD GPU that is found, as gpu0, gpu1 and so on.'),
     models: z.record(name, model).describe('The models by name.'),
     policy: z

@@ -1,6 +1,9 @@
 /* The part of the CUDA driver library that workers/python/plimsoll_gpu_check.py calls, over the folder of card.h: a process
  * that allocates is listed with its context and what it holds. With -DHIP, AMD's runtime. The card is the one that the
- * variables of the process show. */
+ * variables of the process show. Two more files of a card are read:
+ *
+ *   overhead    per cent that is taken beyond what was asked for
+ *   untold      while it is there, the driver does not tell what the process holds */
 #include "card.h"
 
 #ifdef HIP
@@ -18,11 +21,13 @@ static char card[64];
 static unsigned long long blocks[MAX_BLOCKS];
 
 static void tell(void) {
-  char name[64], text[64];
+  char name[64], text[64], folder[PATH_SIZE];
   unsigned long long sum = context_bytes;
+  mkdir(card_path(folder, card, "compute"), 0755);
   for (int i = 0; i < MAX_BLOCKS; i++) sum += blocks[i];
   snprintf(name, sizeof name, "compute/%d", (int)getpid());
-  snprintf(text, sizeof text, "%llu\n", sum);
+  sum += sum * read_number(card, "overhead") / 100;
+  snprintf(text, sizeof text, "%s%llu\n", has_file(card, "untold") ? "na " : "", sum);
   write_text(card, name, text);
 }
 
