@@ -63,7 +63,7 @@ describe('faults of NVIDIA', { skip: skipWithoutCompiler }, () => {
 
   test('a call that hangs is a fault in time, blocks nothing, and is over when the driver answers', async () => {
     const card = standIn({}, { uuid: 'GPU-1' })
-    const driver = await open({ askMs: 300, retryMs: 300 })
+    const driver = await open({ askMs: 1500, retryMs: 500 })
     const [first, second] = [deviceOf(driver, 0), deviceOf(driver, 1)]
     const before = await first.read([])
     card.set({ hang: 'nvmlDeviceGetMemoryInfo_v2' })
@@ -76,11 +76,11 @@ describe('faults of NVIDIA', { skip: skipWithoutCompiler }, () => {
     setImmediate(count)
     const reading = await first.read([])
     isReading = false
-    assert.deepEqual(reading, { ...before, fault: 'the NVIDIA driver has not answered for 300 ms' })
+    assert.deepEqual(reading, { ...before, fault: 'the NVIDIA driver has not answered for 1.5 s' })
     assert.ok(roundCount > 100, `${roundCount} rounds of the event loop meanwhile`)
     const startedAtMs = performance.now()
     assert.match((await first.read([])).fault!, /not answered/)
-    assert.ok(performance.now() - startedAtMs < 200, 'it is left alone for a while')
+    assert.ok(performance.now() - startedAtMs < 1000, 'it is left alone for a while')
     card.remove('hang')
     assert.equal((await second.read([])).fault, null, 'the other card is asked through a new process')
     while ((await first.read([])).fault !== null) await new Promise((wake) => setImmediate(wake))
@@ -88,7 +88,7 @@ describe('faults of NVIDIA', { skip: skipWithoutCompiler }, () => {
 
   test('one card that hangs costs the others no reading', async () => {
     const card = standIn({}, { uuid: 'GPU-1' })
-    const driver = await open({ askMs: 500, retryMs: 60_000 })
+    const driver = await open({ askMs: 1500, retryMs: 60_000 })
     const [first, second] = [deviceOf(driver, 0), deviceOf(driver, 1)]
     card.set({ hang: 'nvmlDeviceGetUtilizationRates' })
     const readings = [first.read([]), second.read([])]

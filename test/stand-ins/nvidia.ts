@@ -39,7 +39,7 @@ export async function open(options: NvmlOptions = {}, flags: string[] = [], proc
 }
 
 export function deviceOf(driver: Driver, index = 0): Device {
-  return cardDevice(driver, driver.cards[index]!, { id: `gpu${index}`, capBytes: null })
+  return cardDevice(driver, driver.cards[index]!, { id: `gpu${index}`, capBytes: null, limitMs: 30_000 })
 }
 
 /** A process in a group of its own; its pid is the group. */
