@@ -5,7 +5,7 @@ import { cpSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { after, describe, test } from 'node:test'
 import { openNvidia } from '../src/devices/nvidia.ts'
-import { listProcesses } from '../src/devices/processes.ts'
+import { listProcesses, readProcess } from '../src/devices/processes.ts'
 import { skipWithoutCompiler } from './stand-ins/card.ts'
 import { cleanUp, deviceOf, folder, GB, gpu, open, standIn } from './stand-ins/nvidia.ts'
 
@@ -84,6 +84,21 @@ describe('faults of NVIDIA', { skip: skipWithoutCompiler }, () => {
     card.remove('hang')
     assert.equal((await second.read([])).fault, null, 'the other card is asked through a new process')
     while ((await first.read([])).fault !== null) await new Promise((wake) => setImmediate(wake))
+  })
+
+  test('closing ends a question that is under way, and starts nothing again', async () => {
+    const card = standIn({})
+    const driver = await open()
+    const device = deviceOf(driver)
+    await device.read([])
+    const pid = findHost()
+    card.set({ hang: 'nvmlDeviceGetMemoryInfo_v2' })
+    const reading = device.read([])
+    await device.close()
+    assert.match((await reading).fault!, /was closed/)
+    assert.match((await device.read([])).fault!, /was closed/)
+    while (readProcess(pid) !== null) await new Promise((wake) => setImmediate(wake))
+    assert.throws(findHost)
   })
 
   test('one card that hangs costs the others no reading', async () => {

@@ -90,7 +90,7 @@ export class Nvml {
   #sequence = 0
   /** Cards whose questions were not answered, and until when they are left alone. */
   readonly #hung = new Map<string, { untilMs: number; message: string }>()
-  /** Why the last process failed, and until when there is no other. */
+  /** Why there is no process, and until when there is no other. */
   #failed: { untilMs: number; error: Error } | null = null
 
   constructor({
@@ -126,7 +126,9 @@ export class Nvml {
   }
 
   close(): void {
-    this.#end(this.#host, new Interrupted('closed'))
+    const error = new Error('the driver was closed')
+    this.#end(this.#host, error)
+    this.#failed = { untilMs: Number.POSITIVE_INFINITY, error }
   }
 
   #start(): Host {
