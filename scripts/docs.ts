@@ -41,12 +41,10 @@ function configuration(): string {
 function rows({ properties = {}, required = [] }: Schema, prefix: string): string[] {
   return Object.entries(properties).flatMap(([key, value]) => {
     const path = `${prefix}${key}`
-    const inner = value.items?.properties
-      ? value.items
-      : typeof value.additionalProperties === 'object'
-        ? value.additionalProperties
-        : value
-    const nested = value.items?.properties ? `${path}[].` : inner === value ? `${path}.` : `${path}.NAME.`
+    const list = [value, ...(value.anyOf ?? [])].find(({ items }) => items?.properties)
+    const inner =
+      list?.items ?? (typeof value.additionalProperties === 'object' ? value.additionalProperties : value)
+    const nested = list ? `${path}[].` : inner === value ? `${path}.` : `${path}.NAME.`
     const text = `${required.includes(key) ? '' : 'Optional. '}${value.description ?? ''}`.trim()
     return [
       `| \`${path}\` | ${valuesOf(value)} | ${text} |`,
@@ -55,7 +53,8 @@ function rows({ properties = {}, required = [] }: Schema, prefix: string): strin
   })
 }
 
-function valuesOf({ type, enum: values, anyOf, items }: Schema): string {
+function valuesOf({ type, enum: values, const: value, anyOf, items }: Schema): string {
+  if (value !== undefined) return `\`${value}\``
   if (values) return values.map((each) => `\`${each}\``).join(', ')
   if (anyOf) return [...new Set(anyOf.map(valuesOf))].join(' or ')
   if (type === 'array') return `list${items?.type && !items.properties ? ` of ${items.type}s` : ''}`

@@ -17,8 +17,8 @@ const mayImport: Record<string, string[]> = {
   stores: ['core'],
   runners: ['core'],
   devices: ['core'],
-  // They speak the contracts of stores and runners, not of one.
-  pipelines: ['core', 'stores/store.ts', 'runners/runner.ts'],
+  // They speak the contracts of stores, runners and devices, not of one.
+  pipelines: ['core', 'stores/store.ts', 'runners/runner.ts', 'devices/device.ts'],
   sim: ['core', 'stores/store.ts', 'stores/memory.ts'],
   daemon: ['core', 'stores', 'runners', 'devices', 'pipelines'],
   http: ['core', 'stores', 'runners', 'devices', 'pipelines', 'daemon'],

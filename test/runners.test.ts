@@ -6,8 +6,6 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { after, test } from 'node:test'
-import { hostDevice } from '../src/devices/host.ts'
-import { staticDevice } from '../src/devices/static.ts'
 import { createRunner } from '../src/runners/create.ts'
 import { RunnerLedger, reapLeftovers } from '../src/runners/ledger.ts'
 import { isGroupAlive } from '../src/runners/process.ts'
@@ -240,19 +238,28 @@ test('a process that only has the number of one of ours is left alone', async ()
   other.kill()
 })
 
-test('the host device sees what a process group holds, and static devices see nothing', async () => {
-  const script =
-    'const held = Buffer.alloc(200e6, 1); console.log(held.length); setInterval(() => held, 1000)'
-  const child = spawn(process.execPath, ['-e', script], {
-    detached: true,
-    stdio: ['ignore', 'pipe', 'ignore'],
-  })
-  await once(child.stdout!, 'data')
-  const { bytesByGroup, capacityBytes } = await hostDevice('ram', 1e9).read([child.pid!, 999_999_999])
-  assert.equal(capacityBytes, 1e9)
-  assert.deepEqual([...bytesByGroup!.keys()], [child.pid])
-  const bytes = bytesByGroup!.get(child.pid!)!
-  assert.ok(bytes > 200e6 && bytes < 400e6, `${bytes} bytes`)
-  process.kill(-child.pid!, 'SIGKILL')
-  assert.equal((await staticDevice('gpu', 16e9).read([1])).bytesByGroup, null)
+test("what shows a worker its device goes before the model's own variables", async () => {
+  const spec: RunnerSpec = {
+    modelId: 'm',
+    kind: 'exec',
+    argv: [
+      'node',
+      '-e',
+      'const { CUDA_VISIBLE_DEVICES: a, OWN: b } = process.env; console.log(JSON.stringify(a + b))',
+    ],
+    options: {},
+    environment: { CUDA_VISIBLE_DEVICES: 'GPU-9', OWN: 'kept' },
+    cwd: folder,
+    timeouts: {},
+  }
+  const runner = createRunner(spec, { ledger, logFolder: folder })
+  const outputOf = async (ofDevice?: Record<string, string>) => {
+    const instance = runner.start('env-1', ofDevice)
+    const { answers } = await instance.run({ items: [{ id: 'a', input: null }], timeoutMs: null })
+    await instance.stop()
+    const [answer] = answers
+    return answer?.type === 'output' ? answer.output : answer
+  }
+  assert.equal(await outputOf(), 'GPU-9kept')
+  assert.equal(await outputOf({ CUDA_VISIBLE_DEVICES: 'GPU-1' }), 'GPU-1kept')
 })

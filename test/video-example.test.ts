@@ -48,7 +48,7 @@ test('the pipeline is valid and declares what the seed declares', () => {
   }
   const neededBytes = models.reduce((sum, { vramBytes }) => sum + vramBytes, 0)
   assert.equal(neededBytes, 14e9)
-  assert.ok(neededBytes <= gpus[0]!.memoryBytes * gpus[0]!.safetyRatio)
+  assert.ok(neededBytes <= gpus[0]!.memoryBytes! * gpus[0]!.safetyRatio)
 })
 
 test('the summary waits for what was heard and seen, and for no embedding', () => {

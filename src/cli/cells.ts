@@ -32,8 +32,8 @@ function graphemeCells(grapheme: string): number {
 
 /** The text, or its beginning and an ellipsis, in at most `width` cells. */
 export function fit(text: string, width: number): string {
-  if (width <= 0) return ''
   if (cellCount(text) <= width) return text
+  if (width <= 0) return ''
   let short = ''
   let count = 0
   for (const { segment } of segmenter.segment(text)) {

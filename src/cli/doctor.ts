@@ -1,11 +1,18 @@
-// `plimsoll doctor`: whether this machine has what Plimsoll needs, each as a line with what to do about it.
-import { accessSync, constants, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+// `plimsoll doctor`: whether this machine has what Plimsoll needs, each as a line with what to do about it, and the devices
+// that are seen. With --gpu-check, whether what they show can be trusted.
+import { accessSync, constants, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { totalmem } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { Command } from 'commander'
-import { formatBytes } from '../core/units.ts'
-import { print, printJson } from './output.ts'
+import { SchedulerError } from '../core/errors.ts'
+import { formatBytes, formatMs } from '../core/units.ts'
+import { memoryLimit } from '../devices/cgroup.ts'
+import type { DeviceSpec } from '../devices/device.ts'
+import { openDevices } from '../devices/open.ts'
+import { type CheckResult, checkColumns, checkDevice, rowsOf } from './gpu-check.ts'
+import { print, printJson, printTable } from './output.ts'
+import { linesOf, type SeenVendor, seeDevices } from './seen-devices.ts'
 
 interface Finding {
   what: string
@@ -15,18 +22,72 @@ interface Finding {
   advice: string
 }
 
+interface Flags {
+  json?: boolean
+  /** true: of the GPUs that are found. */
+  gpuCheck?: true | string
+}
+
 export function doctorCommand(): Command {
   return new Command('doctor')
-    .description('check what this machine has')
+    .description('check what this machine has, and show its devices')
+    .option(
+      '--gpu-check [kind]',
+      'hold stated amounts of memory on each GPU, and check what is measured and given back; host: the same on RAM',
+    )
     .option('--json', 'answer in JSON')
-    .action(({ json }: { json?: boolean }) => {
-      const findings = [node(), database(), processes(), folder(), memory(), gpus()]
-      if (json) printJson(findings)
-      else
-        for (const { what, isGood, found, advice } of findings)
-          print(`${isGood ? 'ok  ' : 'look'}  ${what}: ${found}${isGood ? '' : `. ${advice}`}`)
-      if (findings.some(({ isGood }) => !isGood)) process.exitCode = 1
-    })
+    .action(({ json = false, gpuCheck }: Flags) =>
+      gpuCheck === undefined ? examine(json) : checkGpus(json, gpuCheck),
+    )
+}
+
+async function examine(json: boolean): Promise<void> {
+  const { vendors, devices } = await seeDevices()
+  const findings = [node(), database(), processes(), folder(), memory(), ...vendors.map(driver)]
+  if (json) printJson({ findings, devices })
+  else {
+    for (const { what, isGood, found, advice } of findings)
+      print(`${isGood ? 'ok  ' : 'look'}  ${what}: ${found}${isGood ? '' : `. ${advice}`}`)
+    print(['', ...devices.flatMap(linesOf)].join('\n'))
+  }
+  if (findings.some(({ isGood }) => !isGood)) process.exitCode = 1
+}
+
+/** Of RAM a part is checked: what others do with the rest does not count against it. */
+const hostBytes = 4 * 2 ** 30
+
+async function checkGpus(json: boolean, kind: true | string): Promise<void> {
+  if (kind !== true && kind !== 'host')
+    throw new SchedulerError(
+      'BAD_VALUE',
+      `--gpu-check ${kind}: write host for RAM, or nothing for the GPUs that are found.`,
+    )
+  const any = { memoryBytes: null, safetyRatio: 1, index: null, uuid: null }
+  const spec: DeviceSpec =
+    kind === 'host'
+      ? { ...any, id: 'ram', kind, memoryBytes: hostBytes }
+      : { ...any, id: 'gpu', kind: 'auto' }
+  const opened = await openDevices([spec])
+  const results: CheckResult[] = []
+  for (const { device } of opened) {
+    const result = await checkDevice(device)
+    results.push(result)
+    if (!json) printCheck(result)
+  }
+  await Promise.all(opened.map(({ device }) => device.close()))
+  if (json) printJson(results)
+  if (results.some(({ isGood }) => !isGood)) process.exitCode = 1
+}
+
+function printCheck(result: CheckResult): void {
+  const { device, how, failure, isGood, releaseMs } = result
+  const title = `${device.id}: ${device.name}${device.uuid ? ` (${device.uuid})` : ''}, held with ${how}`
+  printTable({ title, columns: checkColumns, rows: rowsOf(result) })
+  if (failure !== null) print(`The check could not go on: ${failure}`)
+  const release = releaseMs.length > 0 ? `; memory back after ${releaseMs.map(formatMs).join(', ')}` : ''
+  print(
+    `${isGood ? 'PASS' : 'FAIL'}  ${device.id}: measured, booked and released ${isGood ? 'agree' : 'do not agree'}${release}`,
+  )
 }
 
 function node(): Finding {
@@ -90,22 +151,31 @@ function folder(): Finding {
 }
 
 function memory(): Finding {
-  return { what: 'memory', isGood: true, found: `${formatBytes(totalmem())} RAM`, advice: '' }
+  const limit = memoryLimit()
+  const allowed = limit === null ? '' : `, of which this process may have ${formatBytes(limit.limitBytes)}`
+  return { what: 'memory', isGood: true, found: `${formatBytes(totalmem())} RAM${allowed}`, advice: '' }
 }
 
-/** NVIDIA and AMD are not measured yet: a card is declared with `kind: static`. */
-function gpus(): Finding {
-  const cards = ['/dev/nvidia0', '/dev/kfd'].filter((path) => {
-    try {
-      accessSync(path, constants.F_OK)
-      return true
-    } catch {
-      return false
-    }
-  })
-  const found =
-    cards.length > 0
-      ? `${cards.join(', ')}; declare its memory with kind: static`
-      : 'none; kind: host makes RAM a device'
-  return { what: 'GPU', isGood: true, found, advice: '' }
+/** Where a card is there without what reads it, that is worth a look; no card is nothing to do about. */
+function driver({ kind, how, notes }: SeenVendor): Finding {
+  const { what, node: path, advice } = drivers[kind]
+  return {
+    what,
+    isGood: (how !== null && notes.length === 0) || !existsSync(path),
+    found: [how ?? 'none is seen', ...notes].join('; '),
+    advice,
+  }
 }
+
+const drivers = {
+  nvidia: {
+    what: 'NVIDIA',
+    node: '/dev/nvidiactl',
+    advice: 'Install the driver with its library libnvidia-ml.so.1, and `npm ci` with optional packages.',
+  },
+  amd: {
+    what: 'AMD',
+    node: '/dev/kfd',
+    advice: 'Load the kernel module amdgpu, and let /sys be seen.',
+  },
+} as const

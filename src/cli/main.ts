@@ -48,6 +48,7 @@ const usageCodes = [
   'BAD_VALUE',
   'BAD_PIPELINE',
   'NEVER_FITS',
+  'NO_DEVICE',
   'UNKNOWN_MODEL',
   'UNKNOWN_ITEM',
   'STORE_LOCKED',

@@ -8,6 +8,7 @@ import type { DeviceOptions } from '../core/state.ts'
 import { formatBytes, formatMs } from '../core/units.ts'
 import { readRecord } from '../daemon/record.ts'
 import { databaseOf, type RunFiles, runFiles } from '../daemon/run-files.ts'
+import { openDevices } from '../devices/open.ts'
 import { type Pipeline, readPipeline } from '../pipelines/pipeline.ts'
 import { readSources } from '../pipelines/sources.ts'
 import type { SimulationResult } from '../sim/report.ts'
@@ -63,7 +64,8 @@ async function plan(file: string, flags: Flags): Promise<void> {
   const shapes = await readShapes(pipeline, files)
   const workload = planWorkload(pipeline, measured, shapes, countsOf(pipeline, flags.sources))
   const choices = flags.compare ? flags.compare.split(',') : [(flags.gpu ?? []).join(',') || null]
-  const forecasts = choices.map((gpus) => forecast(pipeline, workload, gpus))
+  const own = choices.includes(null) ? await ownDevices(pipeline) : []
+  const forecasts = choices.map((gpus) => forecast(pipeline, workload, gpus, own))
   const best = Math.min(...forecasts.map(({ makespanMs }) => makespanMs))
   const enough = forecasts.find(({ makespanMs }) => makespanMs <= best * enoughRatio)!.gpus
   const isMeasured = measured.size > 0
@@ -114,22 +116,35 @@ function countsOf(pipeline: Pipeline, sources: string | undefined): (source: str
   return (source) => records.get(source)?.length ?? count ?? 0
 }
 
-function forecast(pipeline: Pipeline, workload: Workload, gpus: string | null): Forecast {
-  const safety = pipeline.gpus[0]!.safetyRatio
-  const own = pipeline.gpus.map(
-    ({ id, memoryBytes, safetyRatio }): DeviceOptions => ({
-      id,
-      kind: 'simulated',
-      capacityBytes: memoryBytes,
-      safetyRatio,
-    }),
+/** With the memory that is written; where none is, the driver is asked. */
+async function ownDevices({ gpus }: Pipeline): Promise<DeviceOptions[]> {
+  const written = gpus.filter(({ kind, memoryBytes }) => kind !== 'auto' && memoryBytes !== null)
+  if (written.length === gpus.length)
+    return gpus.map(({ id, memoryBytes, safetyRatio }) => simulated(id, memoryBytes!, safetyRatio))
+  const opened = await openDevices(gpus)
+  await Promise.all(opened.map(({ device }) => device.close()))
+  return opened.map(({ device, capacityBytes, safetyRatio }) =>
+    simulated(device.id, capacityBytes, safetyRatio),
   )
+}
+
+function simulated(id: string, capacityBytes: number, safetyRatio: number): DeviceOptions {
+  return { id, kind: 'simulated', capacityBytes, safetyRatio }
+}
+
+function forecast(
+  pipeline: Pipeline,
+  workload: Workload,
+  gpus: string | null,
+  own: DeviceOptions[],
+): Forecast {
+  const safety = pipeline.gpus[0]!.safetyRatio
   const devices = gpus === null ? own : parseGpus(gpus.split(','), safety, 1)
   const result = simulate({ workload, devices, policy: parsePolicy(pipeline.policy) })
   const { makespanMs, loads, evictions, busyRatio, stallRatio, peakBytes, waitMs } = result
   const bottleneck =
     busyRatio >= 0.8 ? 'compute' : stallRatio >= 1 - busyRatio - stallRatio ? 'loads' : 'dependencies'
-  const name = gpus ?? pipeline.gpus.map(({ memoryBytes }) => formatBytes(memoryBytes)).join(', ')
+  const name = gpus ?? own.map(({ capacityBytes }) => formatBytes(capacityBytes)).join(', ')
   return {
     gpus: name,
     makespanMs,

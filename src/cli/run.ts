@@ -41,7 +41,7 @@ export function runCommand(): Command {
     )
     .option(
       '--gpu <size>',
-      "memory of the device instead of the pipeline's, such as 1.2GB; again for further devices",
+      "memory of the device instead of the pipeline's, such as 1.2GB, again for further devices; auto: every GPU that is found",
       collect,
     )
     .option('--db <file>', 'database (default: .plimsoll/<name>.db beside the pipeline)')
@@ -81,16 +81,9 @@ async function run(file: string, inputs: string[], options: Options): Promise<vo
 
 /** --gpu and --set over what the file says. */
 function withOptions(pipeline: Pipeline, { gpu = [], set = [] }: Options): Pipeline {
-  const gpus = gpu.map((size, index) => {
-    const memoryBytes = parseBytes(size)
-    const own = pipeline.gpus[index] ?? pipeline.gpus[0]
-    if (!own)
-      throw new SchedulerError(
-        'BAD_VALUE',
-        '--gpu changes the memory of a device; the pipeline has none under gpus.',
-      )
-    return { ...own, id: pipeline.gpus[index] ? own.id : `${own.id}${index}`, memoryBytes }
-  })
+  const gpus = gpu.includes('auto')
+    ? autoGpus(gpu)
+    : gpu.map((size, index) => resizeGpu(pipeline, size, index))
   const settings = set.map((text) => {
     const match = /^policy\.(\w+)=(.*)$/.exec(text)
     if (!match)
@@ -103,6 +96,32 @@ function withOptions(pipeline: Pipeline, { gpu = [], set = [] }: Options): Pipel
   const policy = { ...pipeline.policy, ...Object.fromEntries(settings) }
   parsePolicy(policy)
   return { ...pipeline, gpus: gpus.length > 0 ? gpus : pipeline.gpus, policy }
+}
+
+function autoGpus(gpu: readonly string[]): Pipeline['gpus'] {
+  if (gpu.length > 1)
+    throw new SchedulerError(
+      'BAD_VALUE',
+      '--gpu auto takes every GPU that is found; leave the other --gpu out.',
+    )
+  return [{ id: 'gpu', kind: 'auto', memoryBytes: null, safetyRatio: 0.9, index: null, uuid: null }]
+}
+
+function resizeGpu({ gpus }: Pipeline, size: string, index: number): Pipeline['gpus'][number] {
+  const memoryBytes = parseBytes(size)
+  const own = gpus[index] ?? gpus[0]
+  if (!own)
+    throw new SchedulerError(
+      'BAD_VALUE',
+      '--gpu changes the memory of a device; the pipeline has none under gpus.',
+    )
+  if (gpus[index]) return { ...own, memoryBytes }
+  if (own.kind !== 'host' && own.kind !== 'static')
+    throw new SchedulerError(
+      'BAD_VALUE',
+      `--gpu ${size}: the pipeline names ${gpus.length} under gpus, and a GPU cannot be used twice. Add it there.`,
+    )
+  return { ...own, id: `${own.id}${index}`, memoryBytes }
 }
 
 function greeting(pipeline: Pipeline, { items, addedCount, reapedCount, daemon }: Run): string {

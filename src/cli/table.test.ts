@@ -69,6 +69,7 @@ test('a fitted text is as wide as allowed at most, and itself where it fits', ()
       assert.equal(fit(clean, cellCount(clean)), clean)
       assert.ok(cellCount(pad(fit(clean, width), width)) === width)
     }),
+    { examples: [['\u{1E000}', 0]] }, // a sign that takes no cell fits where there is none
   )
 })
 

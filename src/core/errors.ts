@@ -21,6 +21,11 @@ export const errorKinds = {
     httpStatus: 422,
     retryable: false,
   },
+  NO_DEVICE: {
+    sentence: 'The device is not on this machine, or cannot be read.',
+    httpStatus: 503,
+    retryable: true,
+  },
   UNKNOWN_MODEL: { sentence: 'No model has this name.', httpStatus: 404, retryable: false },
   UNKNOWN_ITEM: { sentence: 'No item has this id.', httpStatus: 404, retryable: false },
   UNKNOWN_DEPENDENCY: {

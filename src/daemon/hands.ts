@@ -32,7 +32,7 @@ export class Hands {
     const startedAtMs = this.#clock.nowMs()
     let instance: Instance
     try {
-      instance = runner.start(instanceId)
+      instance = runner.start(instanceId, device?.environment)
     } catch (error) {
       this.#tell({
         type: 'load-failed',

@@ -2,7 +2,8 @@
 // The command line and programs that embed Plimsoll use the same function. In this order, so that kill -9 between any
 // two lines is mended by the next start:
 //  (1) The store's lock: one run for each database.
-//  (2) Processes that the last run left are stopped and proven gone, before any memory is promised.
+//  (2) Processes that the last run left are stopped and proven gone, before devices are first read and any memory is
+//      promised.
 //  (3) Items that were leased go back to the front of their queues.
 //  (4) The pipeline's items are submitted; known ones change nothing. Waiting items that the pipeline, as it is now,
 //      no longer has are cancelled as superseded, and come back when it has them again.
@@ -13,7 +14,7 @@ import { admit } from '../core/admission.ts'
 import { parsePolicy } from '../core/policy.ts'
 import type { SchedulerEvent } from '../core/protocol.ts'
 import type { NewItem } from '../core/work-item.ts'
-import { openDevice } from '../devices/open.ts'
+import { type OpenedDevice, openDevices } from '../devices/open.ts'
 import { expandPipeline } from '../pipelines/expand.ts'
 import type { Pipeline } from '../pipelines/pipeline.ts'
 import { pipelineResolver } from '../pipelines/resolver.ts'
@@ -53,18 +54,25 @@ const superseded = { code: 'SUPERSEDED', message: 'the pipeline no longer has th
 /** Items handed to the store at once: bounds the time of a transaction. */
 const submissionSize = 5000
 
-/** Opens, clears up, submits and starts. Throws BAD_PIPELINE, BAD_VALUE, NEVER_FITS, STORE_LOCKED, STORE_CORRUPT. */
+/** Opens, clears up, submits and starts. Throws BAD_PIPELINE, BAD_VALUE, NEVER_FITS, NO_DEVICE, STORE_LOCKED,
+ * STORE_CORRUPT. */
 export async function startRun({ pipeline, files, inputs = [], onEvent }: RunOptions): Promise<Run> {
   const policy = parsePolicy(pipeline.policy)
   const readsStdin = [...pipeline.sources.values()].some(({ stdin }) => stdin !== undefined)
   const items = expandPipeline(pipeline, { inputs, stdin: readsStdin ? await text(process.stdin) : '' })
   mkdirSync(dirname(files.database), { recursive: true })
   const store = await openSqliteStore({ file: files.database, resolver: pipelineResolver(pipeline) }) // (1)
+  let devices: OpenedDevice[] = []
+  const close = async () => {
+    await Promise.all(devices.map(({ device }) => device.close()))
+    await store.close()
+  }
   try {
     const reapedCount = await reapLeftovers(files.runners) // (2)
     mkdirSync(files.logs, { recursive: true })
+    devices = await openDevices(pipeline.gpus)
     let record: RunRecord | null = null
-    const daemon = createDaemon(pipeline, files, {
+    const daemon = createDaemon(pipeline, files, devices, {
       store,
       policy,
       clock: systemClock,
@@ -83,9 +91,9 @@ export async function startRun({ pipeline, files, inputs = [], onEvent }: RunOpt
     record = new RunRecord(files.record, pipeline.name, daemon.state, systemClock.nowMs())
     daemon.start()
     const startedAtMs = systemClock.nowMs()
-    return { daemon, store, record, items, addedCount, startedAtMs, reapedCount, close: () => store.close() }
+    return { daemon, store, record, items, addedCount, startedAtMs, reapedCount, close }
   } catch (error) {
-    await store.close()
+    await close()
     throw error
   }
 }
@@ -93,19 +101,20 @@ export async function startRun({ pipeline, files, inputs = [], onEvent }: RunOpt
 function createDaemon(
   pipeline: Pipeline,
   files: RunFiles,
+  opened: readonly OpenedDevice[],
   options: Omit<DaemonOptions, 'models' | 'devices' | 'runners'>,
 ): Daemon {
   const ledger = new RunnerLedger(files.runners)
-  const { models, gpus, runnerSpecs } = pipeline
+  const { models, runnerSpecs } = pipeline
   const runners = new Map(
     [...runnerSpecs].map(([modelId, spec]) => [
       modelId,
       createRunner(spec, { ledger, logFolder: files.logs }),
     ]),
   )
-  const devices = gpus.map((gpu) => {
-    const { id, kind, memoryBytes: capacityBytes, safetyRatio } = gpu
-    return { options: { id, kind, capacityBytes, safetyRatio }, device: openDevice(gpu) }
+  const devices = opened.map(({ device, capacityBytes, safetyRatio }) => {
+    const { id, kind } = device
+    return { options: { id, kind, capacityBytes, safetyRatio }, device }
   })
   return new Daemon({ ...options, models, devices, runners })
 }

@@ -157,6 +157,63 @@ const cases: [string, Partial<typeof parts>, string[]][] = [
       '4:28 models.m.vram: "m" needs 1 GB; the largest device offers 900 MB. Use a smaller variant, more memory or a higher safety',
     ],
   ],
+  ['all GPUs that are found', { head: 'name: p\ngpus: auto' }, []],
+  [
+    'GPUs by index, by uuid, and those that are left',
+    {
+      head: 'name: p\ngpus: [{ name: a, kind: nvidia, index: 1 }, { name: b, kind: amd, uuid: GPU-1, memory: 1GB }, { name: c, kind: auto }]',
+    },
+    [],
+  ],
+  ['gpus of another kind', { head: 'name: p\ngpus: all' }, ['2:7 gpus: must be auto or a list of devices']],
+  ['no GPU', { head: 'name: p\ngpus: []' }, ['2:1 gpus: names no device']],
+  [
+    'each fault of each device, in its place',
+    {
+      head: 'name: p\ngpus: [{ name: a, kind: nvida, memroy: 1GB }, { kind: host, memory: much, safety: 2 }]',
+    },
+    [
+      '2:25 gpus.0.kind: Invalid option: expected one of "host"|"static"|"nvidia"|"amd"|"auto"',
+      '2:40 gpus.0.memroy: "memroy" is not a key here; did you mean "memory"?',
+      '2:47 gpus.1.name: is missing',
+      '2:69 gpus.1.memory: "much" is not a size such as 4.5GB, 512MiB or a number of bytes.',
+      '2:83 gpus.1.safety: Too big: expected number to be <=1',
+    ],
+  ],
+  [
+    'memory that is not told, and choices where there is nothing to choose',
+    {
+      head: 'name: p\ngpus: [{ name: a, kind: host }, { name: b, kind: static, index: 0, memory: 1GB }, { name: c, kind: auto, uuid: GPU-1 }]',
+    },
+    [
+      '2:8 gpus.0.memory: is missing: what is host must be told how much it has',
+      '2:65 gpus.1.index: chooses among the GPUs of kind nvidia or amd; this is static',
+      '2:112 gpus.2.uuid: chooses among the GPUs of kind nvidia or amd; this is auto',
+    ],
+  ],
+  [
+    'the same GPU twice, a GPU chosen twice, and auto twice',
+    {
+      head: 'name: p\ngpus: [{ name: a, kind: nvidia }, { name: b, kind: nvidia, index: 0 }, { name: c, kind: amd, index: 0, uuid: x }, { name: d, kind: auto }, { name: e, kind: auto }]',
+    },
+    [
+      '2:52 gpus.1.kind: "a" and "b" are the same GPU, index 0',
+      '2:101 gpus.2.index: index and uuid both choose the GPU; leave one out',
+      '2:157 gpus.4.kind: only one element can be auto; it takes every GPU that is not named',
+    ],
+  ],
+  [
+    'a model that no declared device holds, beside a GPU whose memory is seen later',
+    { head: 'name: p\ngpus: [{ name: g, kind: host, memory: 1kB }, { name: n, kind: nvidia }]' },
+    [],
+  ],
+  [
+    'a model that a capped GPU cannot hold',
+    { head: 'name: p\ngpus: [{ name: n, kind: nvidia, memory: 1kB }]' },
+    [
+      '4:28 models.m.vram: "m" needs 1 MB; the largest device offers 900 B. Use a smaller variant, more memory or a higher safety',
+    ],
+  ],
   [
     'a report, also where the rest has faults',
     {

@@ -5,6 +5,7 @@ import { defineModel, leastBytes, type Model } from '../core/model.ts'
 import { parsePolicy, policyOptions } from '../core/policy.ts'
 import { formatBytes, parseBytes } from '../core/units.ts'
 import { celNames, compileTemplate } from './expressions.ts'
+import { checkGpus, largestOffer } from './gpus.ts'
 import { type CheckedFile, pipelineSchema } from './schema.ts'
 import { suggest } from './suggest.ts'
 
@@ -13,7 +14,7 @@ export interface Fault {
   message: string
 }
 
-type Report = (path: (string | number)[], message: string) => void
+export type Report = (path: (string | number)[], message: string) => void
 
 /** The checked file, or its faults: of its shape first, then of its parts in their order. */
 export function findFaults(
@@ -21,11 +22,12 @@ export function findFaults(
   isFile: (path: string) => boolean,
 ): { data: CheckedFile | null; faults: Fault[] } {
   const { data, error } = pipelineSchema.safeParse(value)
-  const faults = (error?.issues ?? []).flatMap(explain)
+  const faults = (error?.issues ?? []).flatMap((issue) => explain(issue))
   // What does not need a right shape is told too, so that one reading shows it all.
   const file = (data ?? loose(value)) as CheckedFile | null
   if (file) {
     const report: Report = (path, message) => faults.push({ path, message })
+    checkGpus(file, report)
     checkModels(file, isFile, report)
     checkPolicy(file, report)
     checkSources(file, isFile, report)
@@ -51,7 +53,7 @@ function loose(value: unknown): unknown {
     models: part('models'),
     sources: part('sources'),
     steps: part('steps'),
-    gpus: list('gpus'),
+    gpus: value.gpus === 'auto' ? 'auto' : list('gpus'),
     report: list('report').map((each) => ({ ...each, columns: isRecord(each.columns) ? each.columns : {} })),
   }
 }
@@ -60,8 +62,9 @@ function isRecord(value: unknown): value is Record<string, unknown> {
   return value !== null && typeof value === 'object' && !Array.isArray(value)
 }
 
-function explain(issue: z.core.$ZodIssue): Fault[] {
-  const path = issue.path as (string | number)[]
+/** `parent`: where the value stands that the issue's own path begins in. */
+function explain(issue: z.core.$ZodIssue, parent: (string | number)[] = []): Fault[] {
+  const path = [...parent, ...(issue.path as (string | number)[])]
   if (issue.code === 'unrecognized_keys') {
     return issue.keys.map((key) => ({
       path: [...path, key],
@@ -69,13 +72,19 @@ function explain(issue: z.core.$ZodIssue): Fault[] {
     }))
   }
   if (issue.code === 'invalid_union') {
-    // The alternatives that came farthest know best what was meant.
-    const all = issue.errors.flat()
-    const depth = Math.max(0, ...all.map((each) => each.path.length))
-    const inner = all.filter((each) => each.path.length === depth)
+    // The alternative that came farthest knows best what was meant.
+    const depthOf = (issues: z.core.$ZodIssue[]) => Math.max(0, ...issues.map((each) => each.path.length))
+    const depth = Math.max(0, ...issue.errors.map(depthOf))
+    const farthest = issue.errors.filter((issues) => depthOf(issues) === depth)
+    if (depth > 0) return farthest[0]!.flatMap((each) => explain(each, path))
     const message =
-      issue.message === 'Invalid input' ? inner.map((each) => each.message).join(', or ') : issue.message
-    if (inner.length > 0) return [{ path: [...path, ...(inner[0]!.path as string[])], message }]
+      issue.message === 'Invalid input'
+        ? farthest
+            .flat()
+            .map((each) => each.message)
+            .join(', or ')
+        : issue.message
+    return [{ path, message }]
   }
   if (issue.code === 'invalid_key')
     return [{ path, message: issue.issues.map(({ message }) => message).join(', or ') }]
@@ -84,38 +93,42 @@ function explain(issue: z.core.$ZodIssue): Fault[] {
   return [{ path, message: missing ? 'is missing' : issue.message }]
 }
 
-/** Keys that the schema has at a path, for suggestions. */
-function knownKeys(path: readonly (string | number)[]): string[] {
-  let schema: unknown = pipelineSchema
-  for (const key of path) {
-    let inner = schema as {
-      def: {
-        type: string
-        shape?: Record<string, unknown>
-        innerType?: unknown
-        valueType?: unknown
-        element?: unknown
-      }
-    }
-    while (inner?.def?.innerType) inner = inner.def.innerType as typeof inner
-    schema = inner?.def?.shape?.[key] ?? inner?.def?.valueType ?? inner?.def?.element
+interface SchemaNode {
+  def?: {
+    shape?: Record<string, SchemaNode>
+    innerType?: SchemaNode
+    valueType?: SchemaNode
+    element?: SchemaNode
+    options?: readonly SchemaNode[]
   }
-  let last = schema as { def?: { innerType?: unknown; shape?: Record<string, unknown> } }
-  while (last?.def?.innerType) last = last.def.innerType as typeof last
-  return Object.keys(last?.def?.shape ?? {})
 }
 
-function checkModels({ models, gpus }: CheckedFile, isFile: (path: string) => boolean, report: Report): void {
-  const offers = gpus.flatMap(
-    (gpu) => attempt(() => Math.floor(parseBytes(gpu.memory) * (gpu.safety ?? 0.9))) ?? [],
+/** Keys that the schema has at a path, for suggestions. */
+function knownKeys(path: readonly (string | number)[]): string[] {
+  const last = path.reduce<SchemaNode | undefined>(
+    (schema, key) => {
+      const { shape, valueType, element } = partsOf(schema)
+      return shape?.[key] ?? valueType ?? element
+    },
+    pipelineSchema as unknown as SchemaNode,
   )
-  const largest = Math.max(0, ...offers)
-  for (const [index, { name }] of gpus.entries()) {
-    if (name !== undefined && gpus.findIndex((each) => each.name === name) < index)
-      report(['gpus', index, 'name'], `two devices are called "${name}"`)
-    if (name === 'cpu')
-      report(['gpus', index, 'name'], '"cpu" is the name of what needs no device; take another')
-  }
+  return Object.keys(partsOf(last).shape ?? {})
+}
+
+/** What a schema is made of, below what only wraps it; of alternatives, the one that has parts. */
+function partsOf(schema: SchemaNode | undefined): NonNullable<SchemaNode['def']> {
+  const def = schema?.def ?? {}
+  const inner = def.innerType ?? def.options?.find((each) => Object.keys(partsOf(each)).some(isPart))
+  return inner ? partsOf(inner) : def
+}
+
+function isPart(key: string): boolean {
+  return ['shape', 'valueType', 'element'].includes(key)
+}
+
+function checkModels(file: CheckedFile, isFile: (path: string) => boolean, report: Report): void {
+  const { models } = file
+  const largest = largestOffer(file) ?? 0
   for (const [name, model] of Object.entries(models)) {
     if (!model) continue
     const path = ['models', name]

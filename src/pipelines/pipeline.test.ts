@@ -268,7 +268,7 @@ test('the examples are well formed, and the archive has the work that its page s
   const root = resolve(import.meta.dirname, '../..')
   const archive = readPipeline(join(root, 'examples/archive/pipeline.yaml'))
   assert.equal(expandPipeline(archive).length, 17 * 6 + 5 * 3 + 6 + 1)
-  assert.ok(archive.models.reduce((sum, { vramBytes }) => sum + vramBytes, 0) > archive.gpus[0]!.memoryBytes)
+  assert.ok(archive.models.reduce((sum, { vramBytes }) => sum + vramBytes, 0) > archive.gpus[0]!.memoryBytes!)
   readPipeline(join(root, 'plimsoll.example.yaml'))
   readPipeline(join(root, 'examples/video/pipeline.yaml'))
   for (const file of [

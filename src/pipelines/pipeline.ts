@@ -5,18 +5,20 @@ import { dirname, resolve } from 'node:path'
 import { type Document, isMap, isNode, isScalar, LineCounter, parseDocument, visit } from 'yaml'
 import { SchedulerError } from '../core/errors.ts'
 import { defineModel, type Model, type ModelId } from '../core/model.ts'
-import { parseBytes, parseDuration } from '../core/units.ts'
+import { parseDuration } from '../core/units.ts'
 import type { EdgePolicy } from '../core/work-item.ts'
+import type { DeviceSpec } from '../devices/device.ts'
 import type { RunnerSpec } from '../runners/runner.ts'
 import { compileTemplate, type Template } from './expressions.ts'
 import { type Fault, findFaults } from './faults.ts'
+import { compileGpus } from './gpus.ts'
 import type { CheckedFile, PipelineFile } from './schema.ts'
 
 export interface Pipeline {
   name: string
   /** Where its paths begin. */
   folder: string
-  gpus: { id: string; kind: 'host' | 'static'; memoryBytes: number; safetyRatio: number }[]
+  gpus: DeviceSpec[]
   models: Model[]
   runnerSpecs: ReadonlyMap<ModelId, RunnerSpec>
   /** As written; core/policy.ts reads it. */
@@ -154,17 +156,12 @@ function badPipeline(
 }
 
 function compilePipeline(checked: CheckedFile, folder: string): Pipeline {
-  const { name, gpus, models, policy = {}, sources, steps, report = [] } = checked
+  const { name, models, policy = {}, sources, steps, report = [] } = checked
   const entries = Object.entries(models)
   return {
     name,
     folder,
-    gpus: gpus.map(({ name: id, kind, memory, safety }) => ({
-      id,
-      kind,
-      memoryBytes: parseBytes(memory),
-      safetyRatio: safety,
-    })),
+    gpus: compileGpus(checked),
     models: entries.map(([id, model]) => compileModel(id, model)),
     runnerSpecs: new Map(entries.map(([id, model]) => [id, runnerSpec(id, model, folder)])),
     policy,

@@ -9,11 +9,12 @@ import { pipelineSchema } from './schema.ts'
 interface Schema {
   properties?: Record<string, Schema>
   items?: Schema
+  anyOf?: Schema[]
   additionalProperties?: Schema | boolean
 }
 
-function keysOf({ properties = {}, items, additionalProperties }: Schema): string[] {
-  const inner = [items, additionalProperties].filter((each) => typeof each === 'object')
+function keysOf({ properties = {}, items, anyOf = [], additionalProperties }: Schema): string[] {
+  const inner = [items, additionalProperties, ...anyOf].filter((each) => typeof each === 'object')
   const own = Object.entries(properties).flatMap(([key, each]) => [key, ...keysOf(each)])
   return [...own, ...inner.flatMap(keysOf)]
 }

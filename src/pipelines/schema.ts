@@ -34,13 +34,29 @@ const count = z.number().int().min(1)
 const template = z.unknown()
 
 const gpu = z.strictObject({
-  name: name.describe('Name of the device, as it is shown.'),
+  name: name.describe('Name of the device, as it is shown; with kind auto followed by a number.'),
   kind: z
-    .enum(['host', 'static'])
+    .enum(['host', 'static', 'nvidia', 'amd', 'auto'])
     .describe(
-      'host: RAM as a device, measured by the memory of the workers. static: only declared, nothing is measured.',
+      'host: RAM as a device, measured by the memory of the workers. static: only declared, nothing is measured. nvidia, amd: a GPU, measured through its driver. auto: every GPU that is found and not named by another element.',
     ),
-  memory: size.describe('Capacity: 16GB, 512MiB or a number of bytes.'),
+  memory: size
+    .optional()
+    .describe(
+      'Most that may be used: 16GB, 512MiB or a number of bytes. Required for host and static; default for a GPU: all of it.',
+    ),
+  index: z
+    .number()
+    .int()
+    .min(0)
+    .optional()
+    .describe('For nvidia and amd: which GPU, in the order of `plimsoll doctor`. Default 0.'),
+  uuid: z
+    .string()
+    .optional()
+    .describe(
+      'For nvidia and amd: which GPU, by the name that stays the same when others come and go; also a part of one (MIG). `plimsoll doctor` shows it.',
+    ),
   safety: z
     .number()
     .gt(0)
@@ -202,7 +218,11 @@ export const pipelineSchema = z
       .string()
       .regex(/^[A-Za-z0-9][\w.-]*$/, 'a name has letters, digits, _, . and -')
       .describe('Names the database and its files.'),
-    gpus: z.array(gpu).min(1).describe('The devices.'),
+    gpus: z
+      .union([z.literal('auto'), z.array(gpu).min(1, 'names no device')], {
+        error: 'must be auto or a list of devices',
+      })
+      .describe('The devices; auto: every NVIDIA and AMD GPU that is found, as gpu0, gpu1 and so on.'),
     models: z.record(name, model).describe('The models by name.'),
     policy: z
       .strictObject(policyShape)

@@ -26,10 +26,11 @@ export function createRunner(
   spec: RunnerSpec,
   { ledger, logFolder }: { ledger: RunnerLedger; logFolder: string },
 ): Runner {
-  const { cwd, environment, options: modelOptions } = spec
+  const { cwd, options: modelOptions } = spec
   const timeouts = { ...defaultTimeouts, ...spec.timeouts }
   return {
-    start(instanceId) {
+    start(instanceId, ofDevice = {}) {
+      const environment = { ...spec.environment, ...ofDevice }
       const common = { instanceId, cwd, environment, timeouts, ledger }
       if (spec.kind === 'exec') return new ExecInstance({ ...common, argv: spec.argv, logFolder })
       const logFile = join(logFolder, `${instanceId}.log`)

@@ -5,8 +5,9 @@ import type { ItemError } from '../core/errors.ts'
 import type { ItemId } from '../core/work-item.ts'
 
 export interface Runner {
-  /** Starts the process (if there is one) and records it on disk before it may allocate. Returns at once. */
-  start(instanceId: string): Instance
+  /** Starts the process (if there is one) and records it on disk before it may allocate. Returns at once. `environment`:
+   * what makes it see its device and no other; it goes before what the model says. */
+  start(instanceId: string, environment?: Readonly<Record<string, string>>): Instance
 }
 
 /** How a model is run. */

@@ -1,0 +1,118 @@
+// A GPU as a device: what NVIDIA and AMD have in common, from what a driver says to a reading.
+//   capacity   what the card has, or less if less was declared
+//   foreign    used − ours, after what the declared capacity leaves to others anyway; where the driver cannot tell ours,
+//              what was used while nothing of ours was there (device.ts)
+//   fault      what the driver says, or that it could not be asked, or did not answer in time: then with the last numbers
+// A question that is late is not asked a second time before it is answered: each would hold a thread.
+import { formatMs } from '../core/units.ts'
+import type { Device, DeviceReading } from './device.ts'
+
+/** A card as its driver lists it. */
+export interface Card {
+  /** Position in the driver's order; parts of one GPU share it. */
+  index: number
+  name: string
+  uuid: string | null
+  environment: Readonly<Record<string, string>>
+}
+
+/** What a driver says of a card now. */
+export interface CardReading {
+  /** What processes can have: without what the driver keeps to itself. */
+  totalBytes: number
+  /** Held by processes, or gone. */
+  usedBytes: number
+  /** As in DeviceReading. */
+  bytesByGroup: ReadonlyMap<number, number> | null
+  utilisationRatio: number | null
+  fault: string | null
+}
+
+/** A way to one vendor's cards. */
+export interface Driver {
+  readonly kind: 'nvidia' | 'amd'
+  /** What answers, with versions, for people. */
+  readonly how: string
+  readonly cards: readonly Card[]
+  /** What it has seen and cannot use, and why. */
+  readonly left: readonly string[]
+  /** Rejects with why the card cannot be asked. */
+  read(card: Card, groups: readonly number[]): Promise<CardReading>
+  close(): Promise<void>
+}
+
+/** Longest wait for a reading, ms; a driver that is well answers within milliseconds. Chosen, not measured. */
+const readMs = 5000
+
+export interface CardOptions {
+  id: string
+  /** Most that may be used; null: all. */
+  capBytes: number | null
+  limitMs?: number
+}
+
+export function cardDevice(
+  driver: Driver,
+  card: Card,
+  { id, capBytes, limitMs = readMs }: CardOptions,
+): Device {
+  const unread = {
+    capacityBytes: 0,
+    foreignBytes: 0,
+    usedBytes: null,
+    bytesByGroup: null,
+    utilisationRatio: null,
+  }
+  let last: Omit<DeviceReading, 'fault'> = unread
+  /** Used while nothing of ours was there. */
+  let aloneBytes: number | null = null
+  /** Questions that were given up and are still not answered. */
+  const late = new Set<{ askedAtMs: number }>()
+
+  function readingOf(reading: CardReading, groups: readonly number[]): DeviceReading {
+    const { totalBytes, bytesByGroup, utilisationRatio, fault } = reading
+    const capacityBytes = Math.min(totalBytes, capBytes ?? totalBytes)
+    const usedBytes = Math.max(0, reading.usedBytes - (totalBytes - capacityBytes))
+    if (groups.length === 0) aloneBytes = usedBytes
+    const ours = [...(bytesByGroup?.values() ?? [])].reduce((sum, each) => sum + each, 0)
+    const beforeUs = Math.min(aloneBytes ?? usedBytes, usedBytes)
+    const othersBytes = reading.usedBytes - ours - (totalBytes - capacityBytes)
+    const foreignBytes = bytesByGroup === null ? beforeUs : Math.max(0, othersBytes)
+    last = { capacityBytes, foreignBytes, usedBytes, bytesByGroup, utilisationRatio }
+    return { ...last, fault }
+  }
+
+  async function ask(groups: readonly number[]): Promise<CardReading> {
+    const question = { askedAtMs: performance.now() }
+    for (const { askedAtMs } of late) throw new Error(lateSentence(question.askedAtMs - askedAtMs))
+    const answer = driver.read(card, groups).finally(() => late.delete(question))
+    let timer: NodeJS.Timeout | undefined
+    const limit = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => {
+        late.add(question)
+        reject(new Error(lateSentence(limitMs)))
+      }, limitMs)
+    })
+    return Promise.race([answer, limit]).finally(() => clearTimeout(timer))
+  }
+
+  return {
+    id,
+    kind: driver.kind,
+    name: card.name,
+    uuid: card.uuid,
+    environment: card.environment,
+    async read(groups) {
+      try {
+        return readingOf(await ask(groups), groups)
+      } catch (error) {
+        return { ...last, fault: (error as Error).message }
+      }
+    },
+    close: () => driver.close(),
+  }
+}
+
+function lateSentence(lateMs: number): string {
+  return `the driver has not answered for ${formatMs(lateMs)}`
+}
