@@ -1,9 +1,11 @@
 // `make bench` (decide): what one decision costs, for a desk (5 models, 1 device) and for a hall (1,000 models, 100
 // devices), with every model's queue full. Bars: mean under 2 µs; p99 under 2 ms.
+
 import { apply } from '../src/core/apply.ts'
 import { decide } from '../src/core/decide.ts'
 import { defineModel, type Model } from '../src/core/model.ts'
 import { defaultPolicy } from '../src/core/policy.ts'
+import { emptyHead } from '../src/core/queue-head.ts'
 import { createState } from '../src/core/state.ts'
 import { createRandom } from '../src/sim/random.ts'
 import { plimsollPolicy, simulate } from '../src/sim/simulate.ts'
@@ -59,11 +61,9 @@ function measureFirst(modelCount: number, deviceCount: number): void {
   }))
   const state = createState(modelsOf(modelCount), devices, defaultPolicy)
   const heads = state.models.map(({ model }) => ({
-    modelId: model.id,
+    ...emptyHead(model.id),
     readyCount: 20,
-    blockedCount: 0,
-    levels: [{ priority: 0, count: 20, submittedMeanMs: 0, oldestReadyAtMs: 0 }],
-    waitsOn: [],
+    levels: [{ priority: 0, tenant: null, count: 20, submittedMeanMs: 0, oldestReadyAtMs: 0 }],
   }))
   apply(state, { type: 'queue-changed', atMs: 0, heads })
   const times: number[] = []

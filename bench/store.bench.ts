@@ -5,11 +5,13 @@
 // updating each twice (as a lease and a result do) in transactions of 64 rows a lane, with no dependencies, counts or
 // events. CPU is that of this process: unlike items/s it does not change with what else the machine and its disk do.
 // `--max N` leaves out the larger sizes, `--json` prints the rows.
+
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { parseArgs } from 'node:util'
+import { plainOrder } from '../src/core/queue-head.ts'
 import { type NewItem, newItem } from '../src/core/work-item.ts'
 import { openSqliteStore } from '../src/stores/sqlite.ts'
 
@@ -17,7 +19,7 @@ const callCount = 64
 /** A day in 2026: sums of real times are larger than the integers that a double holds. */
 const startAtMs = 1_790_000_000_000
 const idle = { modelId: 'Whisper', readyCount: 0 }
-const order = { interactiveFrom: 8, overdueBeforeMs: 0 }
+const order = { ...plainOrder, interactiveFrom: 8 }
 const { values: flags } = parseArgs({
   options: { max: { type: 'string', default: '1000000' }, json: { type: 'boolean', default: false } },
 })

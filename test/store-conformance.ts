@@ -1,6 +1,8 @@
 // What every store must do, as tests that an author of another store can run too: `testStore({ test, name, open })`.
 // Time is given; nothing waits.
+
 import assert from 'node:assert/strict'
+import { plainOrder } from '../src/core/queue-head.ts'
 import { type NewItemOptions, newItem } from '../src/core/work-item.ts'
 import type { Resolver, Store } from '../src/stores/store.ts'
 import { allItems } from '../src/stores/store.ts'
@@ -13,7 +15,7 @@ export interface StoreUnderTest {
   open: (resolver?: Resolver) => Promise<Store>
 }
 
-export const order = { interactiveFrom: 8, overdueBeforeMs: -1 }
+export const order = { ...plainOrder, interactiveFrom: 8 }
 
 export function item(
   id: string,
@@ -88,10 +90,59 @@ export function testStore({ test, name, open }: StoreUnderTest): void {
     )
     assert.deepEqual(idsOf(await claim(store, 10, 200)), ['now2', 'now'])
     const { items } = await store.claim(
-      { modelId: 'm', maxCount: 10, order: { interactiveFrom: 8, overdueBeforeMs: 50 }, leaseMs: 100 },
+      { modelId: 'm', maxCount: 10, order: { ...order, overdueBeforeMs: 50 }, leaseMs: 100 },
       200,
     )
     assert.deepEqual(idsOf({ items }), ['old', 'new'])
+  })
+
+  check('gives items of tenants by their shares, at a tie first come first served', async (store) => {
+    const of = (tenant: string | null) => (id: string) => item(id, [], { tenant })
+    await store.submit(
+      [...['a1', 'a2', 'a3'].map(of('ann')), ...['b1', 'b2'].map(of('bob')), of(null)('n')],
+      1,
+    )
+    const shares = [
+      { tenant: 'ann', servedMs: 100, itemMs: 10 },
+      { tenant: 'bob', servedMs: 85, itemMs: 10 },
+      { tenant: '', servedMs: 105, itemMs: 10 },
+    ]
+    const { items } = await store.claim(
+      { modelId: 'm', maxCount: 5, order: { ...order, shares }, leaseMs: 100 },
+      10,
+    )
+    assert.deepEqual(idsOf({ items }), ['b1', 'b2', 'a1', 'n', 'a2'])
+    assert.deepEqual(
+      items.map(({ tenant }) => tenant),
+      ['bob', 'bob', 'ann', null, 'ann'],
+    )
+  })
+
+  check('gives what must have ended soon next, and forgets deadlines that have passed', async (store) => {
+    const due = (id: string, deadlineAtMs: number) => item(id, [], { deadlineAtMs, priority: -1 })
+    await store.submit([item('plain'), due('late', 50), due('soon', 200), due('far', 9000)], 1)
+    assert.equal((await store.queueHeads())[0]!.latestEndAtMs, 50)
+    assert.equal((await store.sweep(60)).nextAtMs, 200)
+    assert.equal((await store.queueHeads())[0]!.latestEndAtMs, 200)
+    const urgent = { ...order, urgentBeforeMs: 1000 }
+    const { items } = await store.claim({ modelId: 'm', maxCount: 2, order: urgent, leaseMs: 100 }, 70)
+    assert.deepEqual(idsOf({ items }), ['soon', 'plain'])
+    assert.deepEqual(idsOf(await claim(store, 9)), ['late', 'far'])
+  })
+
+  check('lends priority and deadline to what is waited for, over any number of edges', async (store) => {
+    await store.submit([item('a'), item('b', ['a']), item('other', [], { priority: 2 })], 1)
+    await store.submit([item('c', ['b'], { priority: 5, deadlineAtMs: 500 })], 2)
+    const lent = async (id: string) => {
+      const { priority, effectivePriority, latestEndAtMs } = (await store.get(id))!
+      return [priority, effectivePriority, latestEndAtMs]
+    }
+    assert.deepEqual(await lent('a'), [0, 5, 500])
+    assert.deepEqual(await lent('b'), [0, 5, 500])
+    assert.equal(await end(store, 'done'), 'a')
+    assert.equal(await end(store, 'done'), 'b')
+    assert.equal(await end(store, 'done'), 'c')
+    assert.equal(await end(store, 'done'), 'other')
   })
 
   check(

@@ -1,8 +1,9 @@
 // What must hold of a store after anything that is asked of it, as properties over small worlds; part of the suite that
 // `testStore` runs. The heads of the queues, which a store keeps as counts, are compared with a recount from its items.
+
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
-import type { QueueHead } from '../src/core/queue-head.ts'
+import type { ClaimOrder, QueueHead } from '../src/core/queue-head.ts'
 import { hasEnded, newItem } from '../src/core/work-item.ts'
 import { allItems, type Outcome, type Store, type StoredItem } from '../src/stores/store.ts'
 import type { StoreUnderTest } from './store-conformance.ts'
@@ -11,8 +12,8 @@ import type { StoreUnderTest } from './store-conformance.ts'
 const dayAtMs = 1_790_000_000_000
 
 const step = fc.oneof(
-  { weight: 4, arbitrary: fc.record({ type: fc.constant('submit' as const), edges: fc.array(fc.nat(20), { maxLength: 3 }), policy: fc.constantFrom('fail' as const, 'skip' as const, 'continue' as const), priority: fc.integer({ min: 6, max: 9 }) }) },
-  { weight: 3, arbitrary: fc.record({ type: fc.constant('claim' as const), count: fc.integer({ min: 1, max: 3 }), isOverdue: fc.boolean() }) },
+  { weight: 4, arbitrary: fc.record({ type: fc.constant('submit' as const), edges: fc.array(fc.nat(20), { maxLength: 3 }), policy: fc.constantFrom('fail' as const, 'skip' as const, 'continue' as const), priority: fc.integer({ min: 6, max: 9 }), tenant: fc.constantFrom(null, null, 'ann', 'bob'), deadlineInMs: fc.option(fc.nat(300), { nil: null }) }) },
+  { weight: 3, arbitrary: fc.record({ type: fc.constant('claim' as const), count: fc.integer({ min: 1, max: 3 }), isOverdue: fc.boolean(), isUrgent: fc.boolean(), annHasHadMs: fc.nat(2) }) },
   { weight: 4, arbitrary: fc.record({ type: fc.constant('finish' as const), pick: fc.nat(9), how: fc.constantFrom('done' as const, 'fail' as const, 'release' as const), retryable: fc.boolean() }) },
   { weight: 2, arbitrary: fc.record({ type: fc.constantFrom('cancel' as const, 'retry' as const), pick: fc.nat(20) }) },
   { weight: 2, arbitrary: fc.record({ type: fc.constantFrom('sweep' as const, 'releaseAll' as const, 'unknown' as const) }) },
@@ -34,12 +35,16 @@ export function testStoreProperties({ test, name, open }: StoreUnderTest): void 
           const world: World = { store: await open(), ids: [], held: [] }
           try {
             let nowMs = dayAtMs
+            let latestMs = dayAtMs
             for (const [each, ms] of steps) {
               nowMs += ms
+              latestMs = Math.max(latestMs, nowMs)
               await act(world, each, nowMs)
               const items = await allItems(world.store)
               compareHeads(await world.store.queueHeads(), items, JSON.stringify(each))
+              compareDeadlines(await world.store.queueHeads(), items, latestMs)
               for (const item of items) checkItem(item)
+              checkLending(items)
             }
             await checkEvents(world.store)
           } finally {
@@ -59,14 +64,14 @@ async function act({ store, ids, held }: World, each: Step, nowMs: number): Prom
     )
     const id = `i${ids.length}`
     const modelId = ids.length % 2 ? 'a' : 'b'
-    await store.submit(
-      [newItem({ id, modelId, dependencies, priority: each.priority, maxAttempts: 2 })],
-      nowMs,
-    )
+    const { priority, tenant, deadlineInMs } = each
+    const deadlineAtMs = deadlineInMs === null ? null : nowMs + deadlineInMs
+    const item = newItem({ id, modelId, dependencies, priority, tenant, deadlineAtMs, maxAttempts: 2 })
+    await store.submit([item], nowMs)
     ids.push(id)
   } else if (each.type === 'claim') {
     for (const modelId of ['a', 'b']) {
-      const order = { interactiveFrom: 8, overdueBeforeMs: each.isOverdue ? nowMs + 1 : 0 }
+      const order = orderOf(each, nowMs)
       const { token, items } = await store.claim(
         { modelId, maxCount: each.count, order, leaseMs: 100 },
         nowMs,
@@ -95,27 +100,74 @@ async function act({ store, ids, held }: World, each: Step, nowMs: number): Prom
   }
 }
 
+export function orderOf(
+  { isOverdue, isUrgent, annHasHadMs }: Extract<Step, { type: 'claim' }>,
+  nowMs: number,
+): ClaimOrder {
+  return {
+    interactiveFrom: 8,
+    urgentBeforeMs: isUrgent ? nowMs + 150 : null,
+    overdueBeforeMs: isOverdue ? nowMs + 1 : 0,
+    shares: [
+      { tenant: 'ann', servedMs: annHasHadMs, itemMs: 1 },
+      { tenant: 'bob', servedMs: 1, itemMs: 1 },
+    ],
+  }
+}
+
 /** Who is first in a level needs the turn, which items do not show: the moment must be that of one of them. */
 function compareHeads(heads: readonly QueueHead[], items: readonly StoredItem[], after: string): void {
   for (const { modelId, levels } of heads) {
-    for (const { priority, oldestReadyAtMs } of levels) {
-      const moments = readyOf(items, modelId, priority).map(({ readyAtMs }) => readyAtMs)
+    for (const { priority, tenant, oldestReadyAtMs } of levels) {
+      const moments = readyOf(items, modelId, priority, tenant).map(({ readyAtMs }) => readyAtMs)
       assert.ok(moments.includes(oldestReadyAtMs), `${modelId} ${priority} since ${oldestReadyAtMs}`)
     }
   }
-  const counted = heads.map((head) => ({
+  const counted = heads.map(({ latestEndAtMs, ...head }) => ({
     ...head,
     levels: head.levels.map(({ oldestReadyAtMs, ...level }) => level),
   }))
   assert.deepEqual(counted, recount(items), after)
 }
 
-function readyOf(items: readonly StoredItem[], modelId: string, priority?: number): StoredItem[] {
+/** A deadline that has passed may still be shown, until the next sweep. */
+function compareDeadlines(heads: readonly QueueHead[], items: readonly StoredItem[], nowMs: number): void {
+  for (const { modelId, latestEndAtMs } of heads) {
+    const all = readyOf(items, modelId).flatMap((item) =>
+      item.latestEndAtMs === null ? [] : [item.latestEndAtMs],
+    )
+    const ahead = all.filter((each) => each > nowMs)
+    if (latestEndAtMs !== null) assert.ok(all.includes(latestEndAtMs), 'a deadline of an item that waits')
+    if (ahead.length > 0) assert.ok(latestEndAtMs !== null && latestEndAtMs <= Math.min(...ahead))
+  }
+}
+
+/** What waits has at least the priority, and at most the deadline, of what waits for it. */
+function checkLending(items: readonly StoredItem[]): void {
+  const byId = new Map(items.map((item) => [item.id, item]))
+  for (const child of items) {
+    if (child.state !== 'blocked') continue
+    for (const { id } of child.dependencies) {
+      const parent = byId.get(id)!
+      if (hasEnded(parent.state)) continue
+      assert.ok(parent.effectivePriority >= child.effectivePriority, `${id} has the priority of ${child.id}`)
+      if (child.latestEndAtMs !== null) assert.ok(parent.latestEndAtMs! <= child.latestEndAtMs)
+    }
+  }
+}
+
+function readyOf(
+  items: readonly StoredItem[],
+  modelId: string,
+  priority?: number,
+  tenant?: string | null,
+): StoredItem[] {
   return items.filter(
     (item) =>
       item.modelId === modelId &&
       item.state === 'ready' &&
-      (priority === undefined || item.priority === priority),
+      (priority === undefined || item.effectivePriority === priority) &&
+      (tenant === undefined || item.tenant === tenant),
   )
 }
 
@@ -127,14 +179,15 @@ function recount(items: readonly StoredItem[]) {
     const ready = readyOf(items, modelId)
     const blockedCount = own.filter(({ state }) => state === 'blocked' || state === 'scheduled').length
     if (ready.length + blockedCount === 0) return []
-    const priorities = [...new Set(ready.map(({ priority }) => priority))].sort((a, b) => b - a)
-    const levels = priorities.map((priority) => {
-      const level = readyOf(items, modelId, priority)
-      const submittedMeanMs = Math.round(
-        level.reduce((sum, { submittedAtMs }) => sum + submittedAtMs, 0) / level.length,
-      )
-      return { priority, count: level.length, submittedMeanMs }
-    })
+    const priorities = [...new Set(ready.map((item) => item.effectivePriority))].sort((a, b) => b - a)
+    const levels = priorities.flatMap((priority) =>
+      [null, 'ann', 'bob'].flatMap((tenant) => {
+        const level = readyOf(items, modelId, priority, tenant)
+        if (level.length === 0) return []
+        const sumMs = level.reduce((sum, { submittedAtMs }) => sum + submittedAtMs, 0)
+        return [{ priority, tenant, count: level.length, submittedMeanMs: Math.round(sumMs / level.length) }]
+      }),
+    )
     const open = own
       .filter(({ state }) => state === 'blocked')
       .flatMap(({ dependencies }) => [...new Set(dependencies.map(({ id }) => byId.get(id)!))])

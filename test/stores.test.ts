@@ -104,7 +104,7 @@ async function act(
       {
         modelId,
         maxCount: each.count,
-        order: { interactiveFrom: 8, overdueBeforeMs: nowMs - each.overdueAgeMs },
+        order: { ...order, overdueBeforeMs: nowMs - each.overdueAgeMs },
         leaseMs: 100,
       },
       nowMs,

@@ -1,11 +1,13 @@
 // Records for the tests of this folder: the shipped core runs some work on virtual time, and its events and commands
 // are written down as the daemon would. Load and run times vary by a seed, so a record is the same each time.
+
 import { apply } from '../core/apply.ts'
 import { decide } from '../core/decide.ts'
 import { bookedBytes } from '../core/ledger.ts'
 import { defineModel, type ModelOptions, runMs } from '../core/model.ts'
 import { defaultPolicy } from '../core/policy.ts'
 import type { Command, SchedulerEvent } from '../core/protocol.ts'
+import { emptyHead } from '../core/queue-head.ts'
 import { createState, type DeviceOptions } from '../core/state.ts'
 import type { RecordLine } from '../daemon/record.ts'
 
@@ -57,8 +59,8 @@ export function sampleRecord(options: SampleOptions): Sample {
   }
   const showQueue = (modelId: string) => {
     const count = left.get(modelId)!
-    const level = { priority: 0, count, submittedMeanMs: startAtMs, oldestReadyAtMs: nowMs }
-    const head = { modelId, readyCount: count, blockedCount: 0, levels: count ? [level] : [], waitsOn: [] }
+    const level = { priority: 0, tenant: null, count, submittedMeanMs: startAtMs, oldestReadyAtMs: nowMs }
+    const head = { ...emptyHead(modelId), readyCount: count, levels: count ? [level] : [] }
     tell({ type: 'queue-changed', atMs: nowMs, heads: [head] })
   }
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Reason } from '../core/protocol.ts'
+import { plainOrder } from '../core/queue-head.ts'
 import type { RecordLine } from '../daemon/record.ts'
 import { readHistory } from './run-history.ts'
 import { archiveSample, sampleRecord } from './test-record.ts'
@@ -131,7 +132,7 @@ function* longRecord(batchCount: number): Generator<RecordLine> {
   const [run] = sampleRecord({ ...archiveSample, killedMs: 0 }).lines
   yield run!
   const reason: Reason = { rule: 'run-best', figures: { readyCount: 12 } }
-  const order = { interactiveFrom: 8, overdueBeforeMs: 0 }
+  const order = { ...plainOrder, interactiveFrom: 8 }
   let atMs = run!.atMs
   for (let batch = 0, instance = 0; batch < batchCount; instance++) {
     const modelId = archiveSample.models[instance % 7]!.id

@@ -2,6 +2,7 @@
 // about something that is already gone changes nothing, since messages may come late or twice.
 import { updateDescendants } from './descendants.ts'
 import { clearMs, learned } from './estimates.ts'
+import { chargeBatch, chargeLoad, recordTenants } from './fairness.ts'
 import * as ledger from './ledger.ts'
 import { runMs } from './model.ts'
 import type { Command, SchedulerEvent } from './protocol.ts'
@@ -53,7 +54,9 @@ function queueChanged(state: State, { heads, atMs }: EventOf<'queue-changed'>): 
       recordArrival(state.interactive, atMs)
     model.readyCount = Math.max(0, head.readyCount - model.claimingCount)
     model.blockedCount = head.blockedCount
+    recordTenants(state, model.levels, head.levels)
     model.levels = head.levels
+    model.latestEndAtMs = head.latestEndAtMs
     hasEdges ||= model.waitsOn.length > 0 || head.waitsOn.length > 0
     model.waitsOn = head.waitsOn
     recordWaiting(state, model)
@@ -152,7 +155,10 @@ function loadStarted(state: State, { instanceId, modelId, deviceId, bytes }: Com
   state.instanceById.set(instanceId, instance)
   device.instances.push(instance)
   model.instances.push(instance)
-  if (bytes > 0) device.loading = instance
+  if (bytes > 0) {
+    device.loading = instance
+    chargeLoad(state, model)
+  }
   device.nextLoad = null
 }
 
@@ -225,7 +231,7 @@ function batchStarted(
 }
 
 /** The queue's head follows as an event of its own; until then nothing more of it is claimed than was known. */
-function batchClaimed(state: State, { batchId, itemCount }: EventOf<'batch-claimed'>): void {
+function batchClaimed(state: State, { batchId, itemCount, countByTenant }: EventOf<'batch-claimed'>): void {
   const batch = state.batchById.get(batchId)
   if (!batch || batch.isClaimed) return
   const { instance } = batch
@@ -242,6 +248,7 @@ function batchClaimed(state: State, { batchId, itemCount }: EventOf<'batch-claim
   instance.batchCount++
   instance.quotaCount -= itemCount
   instance.workMs += runMs(model.model, itemCount)
+  if (countByTenant) chargeBatch(state, model, itemCount, countByTenant)
 }
 
 function batchFinished(state: State, { batchId }: EventOf<'batch-finished'>): void {

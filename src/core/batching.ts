@@ -1,9 +1,20 @@
 // Which resident model runs next on a device, and how many of its items. A batch is never held back to fill it: waiting
 // 1 to 10 s always lost (docs/policy.md); under load batches grow by themselves.
 import { clearMs, visitIsOver } from './estimates.ts'
+import { sharesOf } from './fairness.ts'
 import { headroomBytes } from './ledger.ts'
 import { runMs } from './model.ts'
-import { bill, classOf, interactive, overdue, waitedMs } from './ordering.ts'
+import {
+  bill,
+  classOf,
+  interactive,
+  latestStartMs,
+  ordinary,
+  overdue,
+  type UrgencyClass,
+  urgent,
+  waitedMs,
+} from './ordering.ts'
 import type { RuleId } from './protocol.ts'
 import type { ClaimOrder } from './queue-head.ts'
 import type { DeviceState, InstanceState, ModelState } from './state.ts'
@@ -27,54 +38,88 @@ const interactiveMemoryMs = 600_000
 /** Factor that puts unfinished visits before finished ones while another model waits to be loaded. */
 const unfinishedVisit = 1e6
 
-/** The next batch of a device, or null. By class; overdue ones by wait, others by the bill of the next batch over its
- *  run time; while another model waits to be loaded, unfinished visits first, more so the sooner they give room back. After `burst` interactive batches in a row an overdue item goes first. Ties end at the older instance. */
+/** The next batch of a device, or null. By class; urgent ones by latest start, overdue ones by wait, others by the bill of the
+ *  next batch over its run time; while another model waits to be loaded, unfinished visits first, more so the sooner they
+ *  give room back. After `burst` interactive batches in a row an overdue or urgent item goes first. Ties end at the older
+ *  instance. */
 export function chooseBatch(view: View, device: DeviceState): BatchPlan | null {
   if (device.runningCount >= device.slots) return null
-  const { state, nowMs, waitBoundMs } = view
-  const letOverdueIn = device.interactiveStreak >= state.policy.burst
-  let best: (BatchPlan & { rank: number }) | null = null
+  let best: { plan: BatchPlan; rank: number } | null = null
   for (const instance of device.instances) {
-    const { model } = instance
-    let urgency: number = classOf(view, model)
-    const maxCount = shortEnough(view, model, urgency, largestBatch(instance))
-    if (maxCount === 0) continue
-    const isOverdue = waitedMs(model, nowMs) > waitBoundMs
-    if (letOverdueIn && isOverdue) urgency = interactive + overdue
-    const worth =
-      urgency === overdue || urgency > interactive
-        ? waitedMs(model, nowMs)
-        : batchBill(view, instance, maxCount)
-    const isUnfinished = urgency === 0 && view.someoneIsOut && !visitIsOver(state, instance)
-    const rank = urgency * 1e15 + (isUnfinished ? worth * unfinishedVisit * returnRate(instance) : worth)
-    if (best && rank <= best.rank) continue
-    const rule = urgency === interactive ? 'run-interactive' : urgency === 0 ? 'run-best' : 'run-overdue'
-    const interactiveFrom = urgency > interactive ? noPriority : state.policy.interactiveFrom
-    best = {
-      instance,
-      maxCount,
-      order: { interactiveFrom, overdueBeforeMs: nowMs - waitBoundMs },
-      rule,
-      worth,
-      rank,
-    }
+    if (largestBatch(instance) === 0) continue
+    const each = planBatch(view, instance)
+    if (!best || each.rank > best.rank) best = each
   }
-  return best
+  return best?.plan ?? null
 }
 
-/** While interactive items come, other batches are no longer than `interactiveWait`, but of one item at least. */
-function shortEnough(
+function planBatch(view: View, instance: InstanceState): { plan: BatchPlan; rank: number } {
+  const { model, device } = instance
+  const { state, nowMs, waitBoundMs } = view
+  const own = classOf(view, model)
+  const isOverdue = waitedMs(model, nowMs) > waitBoundMs
+  const isLetIn = device.interactiveStreak >= state.policy.burst && (isOverdue || own === urgent)
+  const urgency = isLetIn && own === interactive ? overdue : own
+  const maxCount = countInTime(view, model, urgency, largestBatch(instance))
+  const worth = worthOfBatch(view, instance, urgency, maxCount)
+  const isUnfinished = urgency === ordinary && view.someoneIsOut && !visitIsOver(state, instance)
+  const inClass = isUnfinished ? worth * unfinishedVisit * returnRate(instance) : worth
+  return {
+    plan: {
+      instance,
+      maxCount,
+      order: {
+        interactiveFrom: isLetIn ? noPriority : state.policy.interactiveFrom,
+        urgentBeforeMs: urgentBeforeMs(view, model),
+        overdueBeforeMs: nowMs - waitBoundMs,
+        shares: sharesOf(state, model),
+      },
+      rule: batchRules[urgency],
+      worth,
+    },
+    rank: (isLetIn ? interactive + 1 : urgency) * classRank + inClass,
+  }
+}
+
+const batchRules: Record<UrgencyClass, RuleId> = {
+  [ordinary]: 'run-best',
+  [overdue]: 'run-overdue',
+  [urgent]: 'run-urgent',
+  [interactive]: 'run-interactive',
+}
+
+/** Larger than what anything is worth in its class. */
+const classRank = 1e15
+
+function worthOfBatch(view: View, instance: InstanceState, urgency: UrgencyClass, maxCount: number): number {
+  if (urgency === urgent) return -latestStartMs(instance.model)
+  return urgency === overdue ? waitedMs(instance.model, view.nowMs) : batchBill(view, instance, maxCount)
+}
+
+/** Items that must have ended when the next batch but one would have: they go into the next one first. */
+function urgentBeforeMs(
+  { nowMs, longestBatchMs }: View,
+  { model, latestEndAtMs }: ModelState,
+): number | null {
+  return latestEndAtMs === null ? null : nowMs + longestBatchMs + runMs(model, model.batch.max)
+}
+
+/** An urgent batch is as large as its first item's deadline allows. While interactive items come, other batches are no
+ *  longer than `interactiveWait`. But of one item at least. */
+function countInTime(
   { state, nowMs }: View,
-  { model }: ModelState,
-  urgency: number,
+  { model, latestEndAtMs, readyCount }: ModelState,
+  urgency: UrgencyClass,
   maxCount: number,
 ): number {
   const { interactiveWait } = state.policy
   const { lastAtMs } = state.interactive
-  if (interactiveWait === 0 || urgency >= interactive || lastAtMs === null) return maxCount
-  if (nowMs - lastAtMs > interactiveMemoryMs) return maxCount
-  let count = maxCount
-  while (count > 1 && runMs(model, count) > interactiveWait) count--
+  const isCrowded = lastAtMs !== null && nowMs - lastAtMs <= interactiveMemoryMs && interactiveWait > 0
+  let limitMs = isCrowded && urgency < interactive ? interactiveWait : Number.POSITIVE_INFINITY
+  if (urgency === urgent) limitMs = Math.min(limitMs, latestEndAtMs! - nowMs)
+  let count = Math.min(maxCount, readyCount)
+  if (runMs(model, count) <= limitMs) return maxCount
+  while (count > 1 && runMs(model, count) > limitMs) count--
   return count
 }
 

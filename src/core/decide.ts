@@ -18,6 +18,7 @@
 // does not matter. Figures, sources and limits: docs/policy.md.
 import { type BatchPlan, chooseBatch } from './batching.ts'
 import type { ModelId } from './model.ts'
+import { latestStartMs } from './ordering.ts'
 import { chooseLoad, type LoadPlan } from './placement.ts'
 import type { Command, Decision, Reason, RuleId } from './protocol.ts'
 import type { DeviceState, InstanceState, State } from './state.ts'
@@ -113,7 +114,7 @@ function passedOver(state: State, chosen: ModelId): ModelId[] {
   return others
 }
 
-/** The next moment at which time alone changes the answer: a release runs late, or a cool-down ends. */
+/** The next moment at which time alone changes the answer: a release runs late, a cool-down ends, a deadline comes near. */
 function wakeAtMs(state: State, nowMs: number): number | null {
   let wake = Number.POSITIVE_INFINITY
   for (const { instances } of state.devices) {
@@ -123,6 +124,14 @@ function wakeAtMs(state: State, nowMs: number): number | null {
   }
   for (const { coolUntilMs, readyCount } of state.models) {
     if (readyCount > 0 && coolUntilMs > nowMs) wake = Math.min(wake, coolUntilMs)
+  }
+  if (state.models.some(({ latestEndAtMs }) => latestEndAtMs !== null)) {
+    const view = new View(state, nowMs)
+    for (const model of state.models) {
+      if (model.latestEndAtMs === null) continue
+      const urgentAtMs = latestStartMs(model) - view.longestBatchMs
+      if (urgentAtMs > nowMs) wake = Math.min(wake, urgentAtMs)
+    }
   }
   return Number.isFinite(wake) ? Math.max(wake, nowMs) : null
 }

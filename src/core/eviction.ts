@@ -1,7 +1,7 @@
 // Whom to stop so that a model fits: of the instances that may go, those least worth keeping (load time saved per byte
 // and per second until needed), and none more than necessary. Only ready instances that run nothing are ever victims.
 import { keepWorth, visitIsOver } from './estimates.ts'
-import { classOf, interactive, overdue, score, waitedMs } from './ordering.ts'
+import { classOf, interactive, ordinary, score, worthOf } from './ordering.ts'
 import { latency } from './policy.ts'
 import type { DeviceState, InstanceState } from './state.ts'
 import type { Claimant, View } from './view.ts'
@@ -34,7 +34,7 @@ function mayGo(view: View, instance: InstanceState, { urgency, worth }: Claimant
   if (urgency === interactive && own < interactive)
     return isOver || instance.workMs >= view.state.policy.guard * model.loadMs
   if (own > urgency || !isOver) return false
-  if (urgency === overdue) return own < overdue || worth > waitedMs(model, view.nowMs)
+  if (urgency !== ordinary) return own < urgency || worth > worthOf(view, model, own)
   return worth > hysteresisOf(view) * score(view, model, 0)
 }
 

@@ -16,6 +16,7 @@ const sentences: Record<RuleId, string> = {
   'release-overdue': 'its memory did not come back in time',
   'loads-failed': 'it failed to load too often in a row',
   'load-interactive': 'an interactive item waits for it',
+  'load-urgent': 'an item would miss its deadline',
   'load-overdue': 'an item has waited longer than policy.maxWait for it',
   'load-best': 'its queue deserves the device most',
   'load-filler': 'it is there before the visits end that make room for another',
@@ -23,6 +24,7 @@ const sentences: Record<RuleId, string> = {
   prefetch: 'it will be needed soon and nothing that is ready is missing',
   'make-room': 'it is the cheapest to bring back of those that may go',
   'run-interactive': 'interactive items come first',
+  'run-urgent': 'its first item would miss its deadline',
   'run-overdue': 'its oldest item has waited longer than policy.maxWait',
   'run-best': 'its next batch owes the most waiting per second of compute',
 }
@@ -44,7 +46,8 @@ export function formatReason({ rule, figures }: Reason): string {
 export interface WaitingItem {
   modelId: ModelId
   state: ItemState
-  priority: number
+  effectivePriority: number
+  latestEndAtMs: number | null
   readyAtMs: number | null
   /** Items it waits for that have not ended: their ids, models and states. */
   openDependencies: { id: ItemId; modelId: ModelId; state: ItemState }[]
@@ -70,11 +73,18 @@ function dependencySentence({ id, modelId, state }: WaitingItem['openDependencie
   return `It waits for "${id}" of ${modelId}, which is ${state === 'leased' ? 'running' : state}.`
 }
 
-function placeInQueue({ levels, model }: ModelState, { priority }: WaitingItem): string[] {
-  const ahead = levels.filter((level) => level.priority > priority).reduce((sum, { count }) => sum + count, 0)
-  const beside = levels.find((level) => level.priority === priority)?.count ?? 1
+function placeInQueue({ levels, model }: ModelState, { effectivePriority: priority }: WaitingItem): string[] {
+  const countOf = (picks: (each: number) => boolean) =>
+    levels.reduce((sum, level) => sum + (picks(level.priority) ? level.count : 0), 0)
+  const ahead = countOf((each) => each > priority)
+  const beside = Math.max(
+    1,
+    countOf((each) => each === priority),
+  )
   const more = ahead > 0 ? `${ahead} of higher priority go before it; ` : ''
-  return [`It is ready: ${more}${beside} of its priority wait for ${model.id}, first come, first served.`]
+  const isShared = new Set(levels.map(({ tenant }) => tenant)).size > 1
+  const rule = isShared ? 'the tenant that has had least first' : 'first come, first served'
+  return [`It is ready: ${more}${beside} of its priority wait for ${model.id}, ${rule}.`]
 }
 
 /** A resident model waits for a slot, another one for a load. */
@@ -128,11 +138,20 @@ function holding(state: State, instance: InstanceState): string {
   return visitIsOver(state, instance) ? ' (has work)' : ' (has work, and its visit is not over)'
 }
 
-function waitBound(state: State, { readyAtMs }: WaitingItem, nowMs: number): string[] {
+function waitBound(state: State, { readyAtMs, latestEndAtMs }: WaitingItem, nowMs: number): string[] {
   if (readyAtMs === null) return []
+  const deadline =
+    latestEndAtMs === null
+      ? []
+      : [
+          latestEndAtMs > nowMs
+            ? `It must have ended in ${formatMs(latestEndAtMs - nowMs)}; before that is too late to start it goes before all that is not interactive.`
+            : `It is late: it should have ended ${formatMs(nowMs - latestEndAtMs)} ago, and waits like any other.`,
+        ]
   const leftMs = readyAtMs + new View(state, nowMs).waitBoundMs - nowMs
   const waited = `It has waited ${formatMs(Math.max(0, nowMs - readyAtMs))}`
   return [
+    ...deadline,
     leftMs > 0
       ? `${waited}; in ${formatMs(leftMs)} it is overdue and goes before all that is not interactive.`
       : `${waited} and is overdue: longest wait first.`,

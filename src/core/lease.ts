@@ -28,6 +28,15 @@ export interface ClaimedItem {
   timeoutMs: number | null
   step: string | null
   sourceId: string | null
+  tenant: string | null
+}
+
+/** Items of a claim by tenant, for the core; undefined where none names one. */
+export function countByTenant(items: readonly ClaimedItem[]): Record<string, number> | undefined {
+  if (items.every(({ tenant }) => tenant === null)) return undefined
+  const counts: Record<string, number> = {}
+  for (const { tenant } of items) counts[tenant ?? ''] = (counts[tenant ?? ''] ?? 0) + 1
+  return counts
 }
 
 export type Outcome =

@@ -46,6 +46,17 @@ export class ModelQueues {
     insertByModel(child.waitsOn, { queue: parent, count }, (each) => each.queue)
   }
 
+  /** Deadlines that have passed count no more. Answers with the next one, ms; Infinity: there is none. Cost: O(models). */
+  dropLate(nowMs: number): number {
+    let nextAtMs = Number.POSITIVE_INFINITY
+    for (const queue of this.#queues) {
+      if (queue.ready.latestEndAtMs === null) continue
+      if (queue.ready.dropLate(nowMs)) queue.isChanged = true
+      nextAtMs = Math.min(nextAtMs, queue.ready.latestEndAtMs ?? nextAtMs)
+    }
+    return nextAtMs
+  }
+
   /** Heads of the queues that changed since the last call, by model id. Cost: O(models). */
   changedHeads(): QueueHead[] {
     const heads: QueueHead[] = []
@@ -66,7 +77,8 @@ export class ModelQueues {
 function headOf({ modelId, ready, blockedCount, waitsOn }: ModelQueue): QueueHead {
   const open: QueueHead['waitsOn'] = []
   for (const { queue, count } of waitsOn) if (count > 0) open.push({ modelId: queue.modelId, count })
-  return { modelId, readyCount: ready.count, blockedCount, levels: ready.levels(), waitsOn: open }
+  const { count: readyCount, latestEndAtMs } = ready
+  return { modelId, readyCount, blockedCount, levels: ready.levels(), latestEndAtMs, waitsOn: open }
 }
 
 function insertByModel<T>(list: T[], value: T, queueOf: (value: T) => ModelQueue): void {

@@ -92,6 +92,13 @@ export function runMs(model: Model, count: number): number {
   return overheadMs + perItemMs * (exponent === 1 ? count : count ** exponent)
 }
 
+/** Expected time of one item of each model, ms; 0 for a model that is not known. What an item with a deadline waits for
+ *  must have ended so long before it. */
+export function leadTimes(models: readonly Model[]): (modelId: ModelId) => number {
+  const byId = new Map(models.map((model) => [model.id, runMs(model, 1)]))
+  return (modelId) => byId.get(modelId) ?? 0
+}
+
 /** Least bytes that a device must offer to run one item: the resident ones and one activation. */
 export function leastBytes(model: Model): number {
   return model.vramBytes + model.batch.activationBytes

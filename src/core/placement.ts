@@ -5,7 +5,7 @@ import { clearMs, keepWorth } from './estimates.ts'
 import { chooseVictims, releasable } from './eviction.ts'
 import { headroomBytes } from './ledger.ts'
 import { leastBytes } from './model.ts'
-import { interactive, ordinary, overdue, type UrgencyClass } from './ordering.ts'
+import { interactive, ordinary, overdue, type UrgencyClass, urgent } from './ordering.ts'
 import type { RuleId } from './protocol.ts'
 import { firstAgainstStalls, fitsInto, waitForRoom } from './stalls.ts'
 import { cpuDeviceId, type DeviceState, type InstanceState, type ModelState, type State } from './state.ts'
@@ -53,6 +53,7 @@ function chooseFiller(view: View, device: DeviceState, first: Claimant, isIdle: 
 const loadRules: Record<UrgencyClass, RuleId> = {
   [ordinary]: 'load-best',
   [overdue]: 'load-overdue',
+  [urgent]: 'load-urgent',
   [interactive]: 'load-interactive',
 }
 

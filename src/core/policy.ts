@@ -70,6 +70,13 @@ export const policyOptions = {
     max: 600_000,
     text: 'Age that every item starts with, so that a new item counts. Lab: 1 s.',
   },
+  fairnessHorizon: {
+    kind: 'duration',
+    default: 30_000,
+    min: 1000,
+    max: 86_400_000,
+    text: 'For each such time that a tenant has had more of a device than the least served one, its items weigh half as much across models. Within a queue the least served tenant comes first. Study: beside a flood of 600 items on the only place, a steady tenant has 32 of its 60 items done after 200 s with 60 s, all with 30 s.',
+  },
   loadWeight: {
     kind: 'number',
     default: 2.5,
@@ -173,11 +180,15 @@ export const policyOptions = {
 
 export type PolicyOption = keyof typeof policyOptions
 /** A value for every option; durations in ms. */
-export type Policy = { [Name in PolicyOption]: number }
+export type Policy = { [Name in PolicyOption]: number } & {
+  /** Weights of tenants; one that is not named has 1. Twice the weight, twice the device time. */
+  tenants: Readonly<Record<string, number>>
+}
 
-export const defaultPolicy: Policy = Object.fromEntries(
-  Object.entries(policyOptions).map(([name, option]) => [name, option.default]),
-) as Policy
+export const defaultPolicy = {
+  ...Object.fromEntries(Object.entries(policyOptions).map(([name, option]) => [name, option.default])),
+  tenants: {},
+} as Policy
 
 /** Reads what people write under `policy:`. Throws BAD_VALUE, naming every unknown option and value out of range. */
 export function parsePolicy(written: Record<string, unknown>): Policy {
@@ -193,6 +204,7 @@ export function parsePolicy(written: Record<string, unknown>): Policy {
 
 /** Sets one option, or answers with the sentence that says why not. */
 function setOption(policy: Policy, name: string, value: unknown): string | null {
+  if (name === 'tenants') return setTenants(policy, value)
   const option: Option | undefined = policyOptions[name as PolicyOption]
   if (!option) return `policy.${name} is not an option. Options: ${Object.keys(policyOptions).join(', ')}.`
   const unit = option.kind === 'duration' ? ' ms' : ''
@@ -210,6 +222,26 @@ function setOption(policy: Policy, name: string, value: unknown): string | null 
     return `policy.${name} is ${JSON.stringify(value)}; it must be ${kind} from ${option.min} to ${option.max}${unit}.`
   }
   policy[name as PolicyOption] = number
+  return null
+}
+
+/** A map of weights, or the same as JSON text: `{"alice": 2}`. */
+function setTenants(policy: Policy, value: unknown): string | null {
+  let weights: unknown = value
+  try {
+    if (typeof value === 'string') weights = JSON.parse(value)
+  } catch {
+    weights = null
+  }
+  const isMap = typeof weights === 'object' && weights !== null && !Array.isArray(weights)
+  const wrong = isMap
+    ? Object.entries(weights as object).find(([, weight]) => !(weight > 0 && weight <= 1e6))
+    : null
+  if (!isMap)
+    return `policy.tenants is ${JSON.stringify(value)}; it must be a map of weights, such as { alice: 2 }.`
+  if (wrong)
+    return `policy.tenants.${wrong[0]} is ${JSON.stringify(wrong[1])}; a weight must be a number above 0, up to 1000000.`
+  policy.tenants = weights as Record<string, number>
   return null
 }
 

@@ -13,7 +13,14 @@ export type SchedulerEvent =
   /** The loop has taken a command from `decide` and is about to carry it out: books its bytes. */
   | { type: 'command-issued'; atMs: number; command: Command }
   /** How many items the store gave for a batch; 0 ends it. */
-  | { type: 'batch-claimed'; atMs: number; batchId: BatchId; itemCount: number }
+  | {
+      type: 'batch-claimed'
+      atMs: number
+      batchId: BatchId
+      itemCount: number
+      /** Items by tenant, '' for nobody in particular; left out where no item names one. */
+      countByTenant?: Readonly<Record<string, number>> | undefined
+    }
   | {
       type: 'batch-finished'
       atMs: number
@@ -103,6 +110,7 @@ export type RuleId =
   | 'release-overdue'
   | 'loads-failed'
   | 'load-interactive'
+  | 'load-urgent'
   | 'load-overdue'
   | 'load-best'
   | 'load-filler'
@@ -110,6 +118,7 @@ export type RuleId =
   | 'prefetch'
   | 'make-room'
   | 'run-interactive'
+  | 'run-urgent'
   | 'run-overdue'
   | 'run-best'
 

@@ -7,7 +7,8 @@ import { admit } from './admission.ts'
 import { apply } from './apply.ts'
 import { decide } from './decide.ts'
 import { SchedulerError } from './errors.ts'
-import type { Model, ModelId } from './model.ts'
+import { countByTenant } from './lease.ts'
+import { leadTimes, type Model, type ModelId } from './model.ts'
 import { defaultPolicy, type Policy } from './policy.ts'
 import type { BatchId, Command, Reason, SchedulerEvent } from './protocol.ts'
 import { createState, modelOf, type State } from './state.ts'
@@ -46,7 +47,7 @@ const deviceId = 'gpu'
 
 export class GpuScheduler {
   readonly #state: State
-  readonly #graph = new WorkGraph()
+  readonly #graph: WorkGraph
   readonly #clock: () => number
   /** At most one for each slot. */
   readonly #running: RunningBatch[] = []
@@ -58,6 +59,7 @@ export class GpuScheduler {
       ...policy,
     })
     this.#clock = clock
+    this.#graph = new WorkGraph({ leadMs: leadTimes(models) })
   }
 
   /** Adds an item, or a graph of items at once, and returns the ids. A known id changes nothing.
@@ -158,7 +160,13 @@ export class GpuScheduler {
       { modelId, maxCount, order, leaseMs: Number.POSITIVE_INFINITY },
       nowMs,
     )
-    this.#tell({ type: 'batch-claimed', atMs: nowMs, batchId, itemCount: items.length })
+    this.#tell({
+      type: 'batch-claimed',
+      atMs: nowMs,
+      batchId,
+      itemCount: items.length,
+      countByTenant: countByTenant(items),
+    })
     if (items.length === 0) return null
     const batch: RunningBatch = {
       id: batchId,

@@ -122,7 +122,7 @@ interface Wait {
   leaving: { bytes: number; leftMs: number }[]
 }
 
-/** Ordinary and overdue claims wait for visits to end; interactive ones for a batch, or until `guard` lets them cut a visit. */
+/** Claims wait for visits to end; interactive ones for a batch, or until `guard` lets them cut a visit. */
 export function waitForRoom(view: View, device: DeviceState, first: Claimant): Wait {
   const { guard } = view.state.policy
   const cutMs = ({ model, workMs }: InstanceState) =>

@@ -25,6 +25,8 @@ export interface State {
   readonly waiting: { workMs: number; loadMs: number; vramBytes: number }
   /** Time to clear what waits on all devices, ms: the most since the last time that it was a tenth of that. */
   readonly backlog: { peakMs: number }
+  /** Those that items have named, in the order they came; '' for items of nobody in particular. */
+  readonly tenants: Map<string, TenantState>
   /** Arrivals of interactive items, of any model. */
   readonly interactive: Arrivals
   /** No new work is started. */
@@ -32,6 +34,15 @@ export interface State {
   /** Numbers of the next instance and batch. */
   nextInstance: number
   nextBatch: number
+}
+
+/** Written through fairness.ts. */
+export interface TenantState {
+  readonly id: string
+  readonly weight: number
+  /** Compute and loads so far over its weight, ms. */
+  servedMs: number
+  readyCount: number
 }
 
 export interface ModelState {
@@ -42,6 +53,8 @@ export interface ModelState {
   readyCount: number
   blockedCount: number
   levels: LevelHead[]
+  /** As in its queue's head. */
+  latestEndAtMs: number | null
   waitsOn: readonly { modelId: ModelId; count: number }[]
   /** Ready, being claimed and blocked, as `State.waiting` counts them. */
   waitingCount: number
@@ -168,6 +181,7 @@ export function createState(
     loads: new ModelStateManager(models),
     waiting: { workMs: 0, loadMs: 0, vramBytes: 0 },
     backlog: { peakMs: 0 },
+    tenants: new Map(),
     interactive: { lastAtMs: null, gapMs: null },
     isDraining: false,
     nextInstance: 1,
@@ -189,6 +203,7 @@ function createModelState(model: Model, index: number): ModelState {
     readyCount: 0,
     blockedCount: 0,
     levels: [],
+    latestEndAtMs: null,
     waitsOn: [],
     waitingCount: 0,
     restMs: 0,

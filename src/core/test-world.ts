@@ -1,5 +1,6 @@
 // A small world for the core's tests: it keeps queues as plain lists, obeys commands and reports their effects when it
 // is told to. It has no rules of its own, no time and no chance; the simulator in sim/ has those.
+
 import assert from 'node:assert/strict'
 import { apply } from './apply.ts'
 import { decide } from './decide.ts'
@@ -8,6 +9,7 @@ import { defineModel, type ModelOptions } from './model.ts'
 import { defaultPolicy, type Policy } from './policy.ts'
 import type { Command, SchedulerEvent } from './protocol.ts'
 import type { LevelHead } from './queue-head.ts'
+import { emptyHead } from './queue-head.ts'
 import { createState, type DeviceOptions, type State } from './state.ts'
 
 /** A ready item: [priority, submitted and ready at ms]. */
@@ -57,14 +59,14 @@ function showQueue(world: World, modelId: string): void {
   for (const [priority, atMs] of queue) {
     const level = levels.at(-1)
     if (level?.priority !== priority) {
-      levels.push({ priority, count: 1, submittedMeanMs: atMs, oldestReadyAtMs: atMs })
+      levels.push({ priority, tenant: null, count: 1, submittedMeanMs: atMs, oldestReadyAtMs: atMs })
     } else {
       level.count++
       level.submittedMeanMs += (atMs - level.submittedMeanMs) / level.count
     }
   }
   const blockedCount = waitsOn.reduce((sum, { count }) => sum + count, 0)
-  const head = { modelId, readyCount: queue.length, blockedCount, levels, waitsOn }
+  const head = { ...emptyHead(modelId), readyCount: queue.length, blockedCount, levels, waitsOn }
   report(world, { type: 'queue-changed', atMs: world.nowMs, heads: [head] })
 }
 

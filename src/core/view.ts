@@ -2,6 +2,8 @@
 // is needed next, and how long an item may wait. Everything is worked out when it is first asked for, and nothing outlives
 // the decision. It is what keeps a decision at O(models log models + devices), not their product.
 import { keepWorth, nextUseMs } from './estimates.ts'
+import { leastServedMs } from './fairness.ts'
+import { runMs } from './model.ts'
 import { classOf, type UrgencyClass, worthOf } from './ordering.ts'
 import type { ModelState, State } from './state.ts'
 
@@ -10,7 +12,7 @@ export interface Claimant {
   readonly model: ModelState
   readonly urgency: UrgencyClass
   /** Of an overdue one the wait of its oldest item, of an interactive one that of its oldest interactive item, ms; of
-   *  others the score. */
+   *  an urgent one how early it must start; of others the score. */
   readonly worth: number
 }
 
@@ -19,7 +21,10 @@ export class View {
   readonly nowMs: number
   /** Wait from which an item is overdue, ms: maxWait, or longer in an overload (docs/policy.md#wait-bound). */
   readonly waitBoundMs: number
+  /** What the least served tenant has had, ms; null: there are no tenants. */
+  readonly leastServedMs: number | null
   #claimants: Claimant[] | null = null
+  #longestBatchMs: number | null = null
   #missing: readonly Claimant[] | null = null
   #expected: ModelState[] | null = null
   #someoneIsOut: boolean | null = null
@@ -28,7 +33,20 @@ export class View {
   constructor(state: State, nowMs: number) {
     this.state = state
     this.nowMs = nowMs
+    this.leastServedMs = state.tenants.size === 0 ? null : leastServedMs(state)
     this.waitBoundMs = Math.max(state.policy.maxWait, state.policy.backlogFactor * state.backlog.peakMs)
+  }
+
+  /** Longest batch that a resident model could begin now, ms: a decision comes at the latest after it. */
+  get longestBatchMs(): number {
+    if (this.#longestBatchMs !== null) return this.#longestBatchMs
+    let longestMs = 0
+    for (const { model, readyCount, runningCount, instances } of this.state.models) {
+      if (instances.length === 0 || readyCount + runningCount === 0) continue
+      longestMs = Math.max(longestMs, runMs(model, Math.min(model.batch.max, Math.max(1, readyCount))))
+    }
+    this.#longestBatchMs = longestMs
+    return longestMs
   }
 
   /** Models with ready items that need device memory, the one that deserves a load most first; ties end at the id. */

@@ -4,11 +4,14 @@
 //       edge; a bad one fails, cancels or skips the dependent by the edge's policy.
 //   (2) A dependent whose last edge closed is released: an item with a step is shown to the resolver, which says run,
 //       skip, fail, finish, or expand into children that it then waits for.
+//   (3) An item lends its priority and its deadline to what it waits for, over any number of edges, as long as that has
+//       not ended. What was lent is not taken back.
 //
 // Submission and release cost O(edges) of the item, whatever the size of the graph. Ends spread through a work list, not
 // by recursion, so a chain may be a million long. Ended items stay until the graph goes.
 import type { ItemError, SchedulerError } from './errors.ts'
 import { type Claim, type ClaimRequest, leaseExpired, type Outcome } from './lease.ts'
+import type { ModelId } from './model.ts'
 import { ModelQueues, outside } from './model-queues.ts'
 import { askResolver, type Expansion, type Resolver } from './resolver.ts'
 import { checkGraph } from './submission.ts'
@@ -29,9 +32,12 @@ import {
   createNode,
   type Edge,
   type End,
+  earlier,
   held,
   inherited,
   type LiveClaim,
+  latestEndBefore,
+  lends,
   look,
   nodesOf,
   type WorkNode,
@@ -45,11 +51,14 @@ export interface WorkGraphOptions {
   resolver?: Resolver | null
   /** Told of every change of state, in order. */
   onChange?: ((node: WorkNode, nowMs: number) => void) | null
+  /** Time that an item of a model takes at the least, ms: what it waits for must have ended so long before it. Default 0. */
+  leadMs?: (modelId: ModelId) => number
 }
 
 export class WorkGraph {
   readonly #resolver: Resolver | null
   readonly #onChange: WorkGraphOptions['onChange']
+  readonly #leadMs: (modelId: ModelId) => number
   readonly #nodes = new Map<ItemId, WorkNode>()
   /** Whose heads are read; only the graph writes them. */
   readonly queues = new ModelQueues()
@@ -60,9 +69,10 @@ export class WorkGraph {
   #claimNumber = 0
   #endedCount = 0
 
-  constructor({ resolver = null, onChange = null }: WorkGraphOptions = {}) {
+  constructor({ resolver = null, onChange = null, leadMs = () => 0 }: WorkGraphOptions = {}) {
     this.#resolver = resolver
     this.#onChange = onChange
+    this.#leadMs = leadMs
   }
 
   /** Items that have not ended. */
@@ -147,8 +157,28 @@ export class WorkGraph {
   #connect(parent: WorkNode, child: WorkNode, policy: EdgePolicy): Edge {
     const edge = { parent, child, policy }
     parent.children = append(parent.children, edge)
-    if (!hasEnded(parent.state)) this.#openEdge(child, parent, 1)
+    if (!hasEnded(parent.state)) {
+      this.#openEdge(child, parent, 1)
+      this.#lend(child, parent)
+    }
     return edge
+  }
+
+  /** (3) */
+  #lend(from: WorkNode, to: WorkNode): void {
+    if (!lends(from, to, this.#leadMs)) return
+    const lending: [WorkNode, WorkNode][] = [[from, to]]
+    for (let next = lending.pop(); next; next = lending.pop()) {
+      const [child, parent] = next
+      if (hasEnded(parent.state) || !lends(child, parent, this.#leadMs)) continue
+      const isReady = parent.state === 'ready'
+      if (isReady) parent.queue.ready.remove(parent)
+      parent.priority = Math.max(parent.priority, child.priority)
+      parent.latestEndAtMs = earlier(parent.latestEndAtMs, latestEndBefore(child, this.#leadMs))
+      if (isReady) parent.queue.ready.push(parent)
+      this.queues.touch(parent.queue)
+      for (const edge of parent.parents) lending.push([parent, edge.parent])
+    }
   }
 
   #openEdge(child: WorkNode, parent: WorkNode, count: 1 | -1): void {
@@ -408,7 +438,7 @@ export class WorkGraph {
 
   sweep(nowMs: number): { changedCount: number; nextAtMs: number | null } {
     let changedCount = 0
-    let nextAtMs = Number.POSITIVE_INFINITY
+    let nextAtMs = this.queues.dropLate(nowMs)
     for (const claim of [...this.#claims.values()]) {
       if (claim.untilMs > nowMs) nextAtMs = Math.min(nextAtMs, claim.untilMs)
       else changedCount += this.#expire(claim, nowMs)

@@ -75,6 +75,8 @@ export interface NewItem {
   timeoutMs: number | null
   /** The caller's moment, ms since 1970; null: none. */
   deadlineAtMs: number | null
+  /** For whom it is done: fairness is between tenants. null: nobody in particular. */
+  tenant: string | null
 }
 
 /** An item with what has become of it. */
@@ -84,6 +86,10 @@ export interface StoredItem extends NewItem {
   state: ItemState
   /** The fan-out item that this one was made by, or null. */
   parentId: ItemId | null
+  /** Its own priority, or a higher one that an item which waits for it has lent it. */
+  effectivePriority: number
+  /** When it must have ended for its own deadline and for those of the items that wait for it, ms; null: none has one. */
+  latestEndAtMs: number | null
   output: unknown
   /** Why it failed, was skipped or last failed. */
   error: ItemError | null
@@ -136,6 +142,7 @@ export function newItem(options: NewItemOptions): NewItem {
     maxAttempts,
     timeoutMs: options.timeoutMs ?? null,
     deadlineAtMs: options.deadlineAtMs ?? null,
+    tenant: options.tenant ?? null,
   }
 }
 

@@ -1,6 +1,7 @@
 // An item in the graph, the queue of its model, and what can be read from them. Only the graph writes them.
 import { type ItemError, SchedulerError } from './errors.ts'
 import type { ClaimedItem } from './lease.ts'
+import type { ModelId } from './model.ts'
 import type { ModelQueue } from './model-queues.ts'
 import type { ResolvedParent } from './resolver.ts'
 import {
@@ -19,7 +20,11 @@ export interface WorkNode {
   readonly queue: ModelQueue
   /** Order of submission, from 1. */
   readonly sequence: number
-  readonly priority: number
+  /** Its own, or a higher one of an item that waits for it. */
+  priority: number
+  readonly tenant: string | null
+  /** When it must have ended for its own deadline, and for those of the items that wait for it, ms; null: none has one. */
+  latestEndAtMs: number | null
   readonly submittedAtMs: number
   /** The fan-out item that made it. */
   readonly maker: WorkNode | null
@@ -100,6 +105,8 @@ export function createNode(
     queue,
     sequence,
     priority: item.priority,
+    tenant: item.tenant,
+    latestEndAtMs: item.deadlineAtMs,
     submittedAtMs: nowMs,
     maker,
     made: none,
@@ -136,6 +143,26 @@ export function inherited({ child: node, parent, policy }: Edge): End {
   return { node, state, error: dependencyError(parent.item.id, parent.error) }
 }
 
+/** Whether what an item has is more than what the item that it waits for has. */
+export function lends(child: WorkNode, parent: WorkNode, leadMs: (modelId: ModelId) => number): boolean {
+  if (child.priority > parent.priority) return true
+  if (child.latestEndAtMs === null) return false
+  return parent.latestEndAtMs === null || latestEndBefore(child, leadMs)! < parent.latestEndAtMs
+}
+
+/** When what an item waits for must have ended; null: it has no deadline. */
+export function latestEndBefore(
+  { latestEndAtMs, item }: WorkNode,
+  leadMs: (modelId: ModelId) => number,
+): number | null {
+  return latestEndAtMs === null ? null : latestEndAtMs - leadMs(item.modelId)
+}
+
+export function earlier(aMs: number | null, bMs: number | null): number | null {
+  if (aMs === null || bMs === null) return aMs ?? bMs
+  return Math.min(aMs, bMs)
+}
+
 /** What the resolver sees of an item. */
 export function look({ item, parents }: WorkNode): { item: NewItem; parents: ResolvedParent[] } {
   return { item, parents: parents.map(({ parent }) => toParent(parent)) }
@@ -147,8 +174,8 @@ function toParent({ item, state, output }: WorkNode): ResolvedParent {
 }
 
 export function claimedItem({ item, input, priority, attempt }: WorkNode): ClaimedItem {
-  const { id, timeoutMs, step, sourceId } = item
-  return { id, input, priority, attempt, timeoutMs, step, sourceId }
+  const { id, timeoutMs, step, sourceId, tenant } = item
+  return { id, input, priority, attempt, timeoutMs, step, sourceId, tenant }
 }
 
 /** The items, and those that ended because of them, over any number of edges. */

@@ -1,11 +1,15 @@
-// The ready items of one model: by priority, first in, first out within. A level for each priority in use holds a linked
-// list through the items themselves, so that adding, taking and removing cost the same at ten and ten million items
-// (O(levels) where overdue ones are looked for). Sums for the queue's head are kept with every change.
-import type { ClaimOrder, LevelHead } from './queue-head.ts'
+// The ready items of one model: by priority, first in, first out within; the tenants of one priority share it. A level for
+// each priority and tenant in use holds a linked list through the items themselves, so that adding, taking and removing
+// cost the same at ten and ten million items (O(levels) where overdue ones are looked for, O(log items) where there are
+// deadlines). Sums for the queue's head are kept with every change.
+import { Heap } from './heap.ts'
+import type { ClaimOrder, LevelHead, TenantShare } from './queue-head.ts'
 
 /** What an item brings to stand in a queue. The links belong to the queue. */
 export interface Queued<Self> {
   readonly priority: number
+  readonly tenant: string | null
+  readonly latestEndAtMs: number | null
   readonly submittedAtMs: number
   readyAtMs: number
   /** Order in which items became ready, from 1. */
@@ -17,6 +21,7 @@ export interface Queued<Self> {
 
 export interface Level<Item> {
   readonly priority: number
+  readonly tenant: string | null
   first: Item | null
   last: Item | null
   count: number
@@ -25,18 +30,25 @@ export interface Level<Item> {
   submittedSumMs: number
 }
 
+interface Due<Item> {
+  atMs: number
+  item: Item
+}
+
 export class WorkQueue<Item extends Queued<Item>> {
-  /** Highest priority first; levels stay when they are empty: there are at most 201. */
+  /** Highest priority first, then by tenant; levels stay when they are empty. */
   readonly #levels: Level<Item>[] = []
+  /** Items with a deadline ahead, and some that have gone: those are left out when they come up. null: none ever had one. */
+  #due: Heap<Due<Item>> | null = null
   #count = 0
 
   get count(): number {
     return this.#count
   }
 
-  /** At its place by turn within its priority: the end for a new item, the front for one that was given back. */
+  /** At its place by turn within its level: the end for a new item, the front for one that was given back. */
   push(item: Item): void {
-    const level = this.#levelOf(item.priority)
+    const level = this.#levelOf(item)
     let after = level.last
     if (after !== null && after.turn > item.turn) {
       // Given back: near the front, so the walk begins there.
@@ -54,6 +66,10 @@ export class WorkQueue<Item extends Queued<Item>> {
     if (level.count++ === 0) level.baseMs = item.submittedAtMs
     level.submittedSumMs += item.submittedAtMs - level.baseMs
     this.#count++
+    if (item.latestEndAtMs !== null) {
+      this.#due ??= new Heap(isBefore)
+      this.#due.add({ atMs: item.latestEndAtMs, item })
+    }
   }
 
   remove(item: Item): void {
@@ -77,22 +93,38 @@ export class WorkQueue<Item extends Queued<Item>> {
     return null
   }
 
-  /** Up to `maxCount`, in the order of a claim: interactive ones, and then only they; else overdue ones, oldest first over
-   * all levels; then by priority. */
-  take(maxCount: number, { interactiveFrom, overdueBeforeMs }: ClaimOrder): Item[] {
+  /** Up to `maxCount`, in the order of a claim: interactive ones, and then only they; else urgent ones, the earliest first;
+   * then overdue ones, oldest first over all levels; then by priority and share. */
+  take(maxCount: number, order: ClaimOrder): Item[] {
     const taken: Item[] = []
-    const takeFrom = (level: Level<Item>) => {
-      while (taken.length < maxCount && level.first !== null) taken.push(this.#takeFirst(level))
-    }
-    for (const level of this.#levels) if (level.priority >= interactiveFrom) takeFrom(level)
+    const shares = order.shares.length > 1 ? order.shares.map((each) => ({ ...each })) : []
+    this.#takeByPriority(taken, maxCount, shares, order.interactiveFrom)
     if (taken.length > 0) return taken
+    while (taken.length < maxCount && order.urgentBeforeMs !== null) {
+      const due = this.#nextDue()
+      if (due === null || due.atMs > order.urgentBeforeMs) break
+      this.remove(due.item)
+      taken.push(due.item)
+    }
     while (taken.length < maxCount) {
-      const level = this.#overdueLevel(overdueBeforeMs)
+      const level = this.#overdueLevel(order.overdueBeforeMs)
       if (!level) break
       taken.push(this.#takeFirst(level))
     }
-    for (const level of this.#levels) takeFrom(level)
+    this.#takeByPriority(taken, maxCount, shares, Number.NEGATIVE_INFINITY)
     return taken
+  }
+
+  #takeByPriority(taken: Item[], maxCount: number, shares: TenantShare[], leastPriority: number): void {
+    for (let index = 0; index < this.#levels.length && taken.length < maxCount; ) {
+      const { priority } = this.#levels[index]!
+      if (priority < leastPriority) return
+      let end = index + 1
+      while (this.#levels[end]?.priority === priority) end++
+      const level = end - index > 1 ? leastServed(this.#levels, index, end, shares) : this.#levels[index]!
+      if (level === null || level.first === null) index = end
+      else taken.push(this.#takeFirst(level))
+    }
   }
 
   #takeFirst(level: Level<Item>): Item {
@@ -111,26 +143,86 @@ export class WorkQueue<Item extends Queued<Item>> {
     return oldest
   }
 
-  /** Highest priority first. */
+  #nextDue(): Due<Item> | null {
+    if (!this.#due) return null
+    for (let due = this.#due.first; due !== null; due = this.#due.first) {
+      if (due.item.level !== null && due.item.latestEndAtMs === due.atMs) return due
+      this.#due.take()
+    }
+    return null
+  }
+
+  get latestEndAtMs(): number | null {
+    return this.#nextDue()?.atMs ?? null
+  }
+
+  /** Items that must have ended by now are late: they are ordinary from here on. Answers whether there were any. */
+  dropLate(nowMs: number): boolean {
+    let hasLate = false
+    for (let due = this.#nextDue(); due !== null && due.atMs <= nowMs; due = this.#nextDue()) {
+      this.#due!.take()
+      hasLate = true
+    }
+    return hasLate
+  }
+
+  /** Highest priority first, then by tenant. */
   levels(): LevelHead[] {
     const heads: LevelHead[] = []
-    for (const { priority, count, baseMs, submittedSumMs, first } of this.#levels) {
+    for (const { priority, tenant, count, baseMs, submittedSumMs, first } of this.#levels) {
       if (first === null) continue
       const submittedMeanMs = Math.round(baseMs + submittedSumMs / count)
-      heads.push({ priority, count, submittedMeanMs, oldestReadyAtMs: first.readyAtMs })
+      heads.push({ priority, tenant, count, submittedMeanMs, oldestReadyAtMs: first.readyAtMs })
     }
     return heads
   }
 
-  #levelOf(priority: number): Level<Item> {
+  #levelOf({ priority, tenant }: Item): Level<Item> {
     let index = 0
     for (; index < this.#levels.length; index++) {
       const level = this.#levels[index]!
-      if (level.priority === priority) return level
+      if (level.priority === priority && level.tenant === tenant) return level
       if (level.priority < priority) break
+      if (level.priority === priority && (level.tenant ?? '') > (tenant ?? '')) break
     }
-    const level: Level<Item> = { priority, first: null, last: null, count: 0, baseMs: 0, submittedSumMs: 0 }
+    const level: Level<Item> = {
+      priority,
+      tenant,
+      first: null,
+      last: null,
+      count: 0,
+      baseMs: 0,
+      submittedSumMs: 0,
+    }
     this.#levels.splice(index, 0, level)
     return level
   }
+}
+
+function isBefore<Item extends Queued<Item>>(a: Due<Item>, b: Due<Item>): boolean {
+  return a.atMs < b.atMs || (a.atMs === b.atMs && a.item.turn < b.item.turn)
+}
+
+/** Of the levels of one priority the one whose tenant has had least, which is counted on; at a tie the one whose first item
+ *  has been ready longest. null: all are empty. */
+function leastServed<Item extends Queued<Item>>(
+  levels: readonly Level<Item>[],
+  from: number,
+  end: number,
+  shares: readonly TenantShare[],
+): Level<Item> | null {
+  let best: Level<Item> | null = null
+  let bestShare: TenantShare | undefined
+  for (let index = from; index < end; index++) {
+    const level = levels[index]!
+    if (level.first === null) continue
+    const share = shares.find(({ tenant }) => tenant === (level.tenant ?? ''))
+    const difference = best === null ? -1 : (share?.servedMs ?? 0) - (bestShare?.servedMs ?? 0)
+    if (best === null || difference < 0 || (difference === 0 && level.first.turn < best.first!.turn)) {
+      best = level
+      bestShare = share
+    }
+  }
+  if (bestShare) bestShare.servedMs += bestShare.itemMs
+  return best
 }

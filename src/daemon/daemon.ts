@@ -8,9 +8,11 @@ import { apply } from '../core/apply.ts'
 import { decide } from '../core/decide.ts'
 import { SchedulerError } from '../core/errors.ts'
 import { brokenInvariants } from '../core/invariants.ts'
+import { countByTenant } from '../core/lease.ts'
 import type { Model, ModelId } from '../core/model.ts'
 import type { Policy } from '../core/policy.ts'
 import type { Command, Reason, SchedulerEvent } from '../core/protocol.ts'
+import { emptyHead, plainOrder } from '../core/queue-head.ts'
 import { cpuDeviceId, createState, type DeviceOptions, type State } from '../core/state.ts'
 import type { Device } from '../devices/device.ts'
 import type { Runner } from '../runners/runner.ts'
@@ -177,7 +179,13 @@ export class Daemon {
     const { batchId, instanceId } = command
     const { clock } = this.#options
     const claim = await claimFor(command, this.#batch)
-    this.#tell({ type: 'batch-claimed', atMs: clock.nowMs(), batchId, itemCount: claim.items.length })
+    this.#tell({
+      type: 'batch-claimed',
+      atMs: clock.nowMs(),
+      batchId,
+      itemCount: claim.items.length,
+      countByTenant: countByTenant(claim.items),
+    })
     this.queuesChanged()
     if (claim.items.length === 0) return
     const live = this.#hands.live.get(instanceId)
@@ -213,11 +221,10 @@ export class Daemon {
   /** The model cannot be loaded: its ready items fail with the reason, and are not tried again. */
   async #failQueue(modelId: ModelId, message: string): Promise<void> {
     const { store, clock } = this.#options
-    const order = { interactiveFrom: 101, overdueBeforeMs: 0 }
     const error = { code: 'LOAD_FAILED', message: `model "${modelId}" could not be loaded: ${message}` }
     for (;;) {
       const nowMs = clock.nowMs()
-      const claim = await store.claim({ modelId, maxCount: 256, order, leaseMs }, nowMs)
+      const claim = await store.claim({ modelId, maxCount: 256, order: plainOrder, leaseMs }, nowMs)
       if (claim.items.length === 0) break
       const outcomes = claim.items.map(
         ({ id }): Outcome => ({ type: 'fail', id, error, retryable: false, retryAtMs: nowMs }),
@@ -249,8 +256,7 @@ export class Daemon {
       const heads = await store.queueHeads()
       const seen = new Set(heads.map(({ modelId }) => modelId))
       for (const modelId of this.#headsSeen.keys()) {
-        if (!seen.has(modelId))
-          heads.push({ modelId, readyCount: 0, blockedCount: 0, levels: [], waitsOn: [] })
+        if (!seen.has(modelId)) heads.push(emptyHead(modelId))
       }
       const changed = heads.filter((head) => {
         const text = JSON.stringify(head)

@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { after, test } from 'node:test'
+import { plainOrder } from '../core/queue-head.ts'
 import { openMemoryStore } from '../stores/memory.ts'
 import { allItems } from '../stores/store.ts'
 import { expandPipeline } from './expand.ts'
@@ -95,7 +96,7 @@ async function run(definition: PipelineFile, work: (input: unknown) => unknown) 
   const pipeline = definePipeline(definition, { folder })
   const store = openMemoryStore({ resolver: pipelineResolver(pipeline) })
   await store.submit(expandPipeline(pipeline), 1)
-  const order = { interactiveFrom: 8, overdueBeforeMs: 0 }
+  const order = { ...plainOrder, interactiveFrom: 8 }
   for (;;) {
     const { token, items } = await store.claim({ modelId: 'm', maxCount: 1, order, leaseMs: 1e6 }, 2)
     const [item] = items

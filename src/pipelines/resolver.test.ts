@@ -153,6 +153,8 @@ test('equal records without an id are different items and different results', ()
     readyAtMs: 0,
     startedAtMs: 0,
     endedAtMs: 0,
+    effectivePriority: 0,
+    latestEndAtMs: null,
   }))
   assert.deepEqual(
     gatherResults(pipeline, items).map(({ sourceId, steps }) => [sourceId, steps.a]),

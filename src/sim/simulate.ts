@@ -5,8 +5,9 @@
 import { apply } from '../core/apply.ts'
 import { decide as plimsoll } from '../core/decide.ts'
 import { brokenInvariants } from '../core/invariants.ts'
+import { countByTenant } from '../core/lease.ts'
 import { bookedBytes } from '../core/ledger.ts'
-import { leastBytes, type Model } from '../core/model.ts'
+import { leadTimes, leastBytes, type Model } from '../core/model.ts'
 import { defaultPolicy, type Policy } from '../core/policy.ts'
 import type { Command, Decision, SchedulerEvent } from '../core/protocol.ts'
 import { createState, type DeviceOptions, type State } from '../core/state.ts'
@@ -101,7 +102,10 @@ class Simulation {
     this.#state = createState(workload.models, devices, policy)
     this.#world = new World(workload.models, createRandom(seed), sigma)
     this.#measures = new Measures(workload.items, this.#nextArrivalAtMs)
-    this.#graph = new WorkGraph({ onChange: (node, nowMs) => this.#itemChanged(node, nowMs) })
+    this.#graph = new WorkGraph({
+      onChange: (node, nowMs) => this.#itemChanged(node, nowMs),
+      leadMs: leadTimes(workload.models),
+    })
     this.#decide = (options.simulated ?? plimsollPolicy).create(this.#backlog, workload.models)
   }
 
@@ -114,6 +118,7 @@ class Simulation {
       measures.pass(this.#state.devices, nowMs)
       this.#arrive(nowMs)
       while (this.#world.nextAtMs === nowMs) this.#happen(nowMs)
+      this.#graph.queues.dropLate(nowMs)
       this.#showHeads(nowMs)
       this.#decideAll(nowMs)
     }
@@ -139,11 +144,9 @@ class Simulation {
     const arrived = []
     while (this.#nextArrivalAtMs <= nowMs) {
       const index = this.#arrivals.order[this.#nextArrival++]!
-      const { id, model, priority, after, deadlineMs } = this.#items[index]!
+      const { id, model: modelId, priority, after, deadlineMs: deadlineAtMs, tenant } = this.#items[index]!
       const dependencies = after as string[]
-      arrived.push(
-        newItem({ id, modelId: model, input: index, priority, dependencies, deadlineAtMs: deadlineMs }),
-      )
+      arrived.push(newItem({ id, modelId, input: index, priority, dependencies, deadlineAtMs, tenant }))
     }
     this.#graph.submit(arrived, nowMs)
   }
@@ -217,7 +220,14 @@ class Simulation {
     const { batchId, modelId, maxCount, order, instanceId } = command
     const claim = this.#graph.claim({ modelId, maxCount, order, leaseMs: Number.POSITIVE_INFINITY }, nowMs)
     const indices = claim.items.map(({ input }) => input as number)
-    this.#apply({ type: 'batch-claimed', atMs: nowMs, batchId, itemCount: indices.length })
+    const byTenant = countByTenant(claim.items)
+    this.#apply({
+      type: 'batch-claimed',
+      atMs: nowMs,
+      batchId,
+      itemCount: indices.length,
+      countByTenant: byTenant,
+    })
     this.#showHeads(nowMs)
     if (indices.length === 0) return
     this.#claims.set(batchId, { token: claim.token, indices })

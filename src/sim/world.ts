@@ -6,6 +6,7 @@
 //   - batches run beside the memory lane, in the device's slots, and are not interrupted;
 //   - what needs no device memory has no lane: it loads at once beside others;
 //   - load and run times may be spread around what the models say, by a seeded factor of mean 1.
+import { Heap } from '../core/heap.ts'
 import { type Model, runMs } from '../core/model.ts'
 import type { Command, DeviceId, SchedulerEvent } from '../core/protocol.ts'
 import { type Random, spread } from './random.ts'
@@ -80,48 +81,22 @@ export class World {
   }
 }
 
-/** Events to come: a binary heap by moment, then by the order in which they were added. */
+/** Events to come, by moment, then by the order in which they were added. */
 class Agenda {
-  readonly #heap: { event: Happening; number: number }[] = []
+  readonly #heap = new Heap<{ event: Happening; number: number }>(
+    (a, b) => a.event.atMs < b.event.atMs || (a.event.atMs === b.event.atMs && a.number < b.number),
+  )
   #number = 0
 
   get nextAtMs(): number {
-    return this.#heap[0]?.event.atMs ?? Number.POSITIVE_INFINITY
+    return this.#heap.first?.event.atMs ?? Number.POSITIVE_INFINITY
   }
 
   add(event: Happening): void {
-    const heap = this.#heap
-    const entry = { event, number: this.#number++ }
-    let index = heap.length
-    heap.push(entry)
-    while (index > 0) {
-      const parent = (index - 1) >> 1
-      if (!isBefore(entry, heap[parent]!)) break
-      heap[index] = heap[parent]!
-      index = parent
-    }
-    heap[index] = entry
+    this.#heap.add({ event, number: this.#number++ })
   }
 
   take(): Happening {
-    const heap = this.#heap
-    const first = heap[0]!
-    const last = heap.pop()!
-    if (heap.length === 0) return first.event
-    let index = 0
-    for (;;) {
-      let child = 2 * index + 1
-      if (child >= heap.length) break
-      if (child + 1 < heap.length && isBefore(heap[child + 1]!, heap[child]!)) child++
-      if (!isBefore(heap[child]!, last)) break
-      heap[index] = heap[child]!
-      index = child
-    }
-    heap[index] = last
-    return first.event
+    return this.#heap.take()!.event
   }
-}
-
-function isBefore(a: { event: Happening; number: number }, b: { event: Happening; number: number }): boolean {
-  return a.event.atMs < b.event.atMs || (a.event.atMs === b.event.atMs && a.number < b.number)
 }

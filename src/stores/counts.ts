@@ -85,8 +85,15 @@ export class Counts {
       levels: this.priorities(modelId).map((priority) => {
         const { count, baseMs, submittedSumMs } = levels.get(priority)!
         const submittedMeanMs = Math.round(baseMs + submittedSumMs / count)
-        return { priority, count, submittedMeanMs, oldestReadyAtMs: oldestReadyAtMs(modelId, priority) }
+        return {
+          priority,
+          tenant: null,
+          count,
+          submittedMeanMs,
+          oldestReadyAtMs: oldestReadyAtMs(modelId, priority),
+        }
       }),
+      latestEndAtMs: null,
       waitsOn: [...waitsOn]
         .sort(([a], [b]) => (a < b ? -1 : 1))
         .map(([id, count]) => ({ modelId: id, count })),

@@ -167,6 +167,7 @@ export function toNewItem(row: FullRow): NewItem {
     maxAttempts: row.max_attempts,
     timeoutMs: row.timeout,
     deadlineAtMs: row.deadline_at,
+    tenant: null,
   }
 }
 

@@ -2,7 +2,7 @@
 // time, as the core's contract asks. A load that needs room stops victims first and starts when their bytes are back.
 import { headroomBytes } from '../../core/ledger.ts'
 import type { Command, Decision, Reason, RuleId } from '../../core/protocol.ts'
-import type { ClaimOrder } from '../../core/queue-head.ts'
+import { type ClaimOrder, plainOrder } from '../../core/queue-head.ts'
 import {
   cpuDeviceId,
   type DeviceState,
@@ -27,9 +27,7 @@ export interface Rule {
 }
 
 /** Items in the order they became ready, whatever their priority. */
-export const firstInFirstOut: ClaimOrder = { interactiveFrom: 101, overdueBeforeMs: Number.POSITIVE_INFINITY }
-/** By priority, then in the order they became ready. */
-export const byPriority: ClaimOrder = { interactiveFrom: 101, overdueBeforeMs: Number.NEGATIVE_INFINITY }
+export const firstInFirstOut: ClaimOrder = { ...plainOrder, overdueBeforeMs: Number.POSITIVE_INFINITY }
 
 export function follow(state: State, rule: Rule): Decision {
   for (const device of state.devices) {

@@ -3,9 +3,10 @@
 // loaded in its place. Ties, which the sketch leaves to the order of a hash map, end at the order in which the models are
 // listed. Several devices share the queues and follow the rule each for itself. Policy S of the lab (docs/policy.md).
 import type { Model } from '../../core/model.ts'
+import { plainOrder } from '../../core/queue-head.ts'
 import type { ModelState } from '../../core/state.ts'
 import type { SimulatedPolicy } from '../simulate.ts'
-import { byPriority, canHold, follow, instanceOf, largestBatch, type Rule } from './follow.ts'
+import { canHold, follow, instanceOf, largestBatch, type Rule } from './follow.ts'
 
 export const seed: SimulatedPolicy = {
   name: 'seed',
@@ -20,7 +21,7 @@ function ruleFor(models: readonly Model[]): Rule {
     next(state, device) {
       for (const instance of device.instances) {
         const maxCount = largestBatch(instance)
-        if (maxCount > 0) return { type: 'run', instance, maxCount, order: byPriority }
+        if (maxCount > 0) return { type: 'run', instance, maxCount, order: plainOrder }
       }
       let most: ModelState | null = null
       for (const { id } of models) {
