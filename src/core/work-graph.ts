@@ -157,11 +157,14 @@ export class WorkGraph {
   #connect(parent: WorkNode, child: WorkNode, policy: EdgePolicy): Edge {
     const edge = { parent, child, policy }
     parent.children = append(parent.children, edge)
-    if (!hasEnded(parent.state)) {
-      this.#openEdge(child, parent, 1)
-      this.#lend(child, parent)
-    }
+    this.#waitFor(child, parent)
     return edge
+  }
+
+  #waitFor(child: WorkNode, parent: WorkNode): void {
+    if (hasEnded(parent.state)) return
+    this.#openEdge(child, parent, 1)
+    this.#lend(child, parent)
   }
 
   /** (3) */
@@ -426,10 +429,10 @@ export class WorkGraph {
       this.#enter(node, 'blocked', nowMs)
     }
     for (const node of inOrder) {
-      for (const { parent } of node.parents) if (!hasEnded(parent.state)) this.#openEdge(node, parent, 1)
+      for (const { parent } of node.parents) this.#waitFor(node, parent)
       for (const { child } of node.children) {
         // One that had gone on without it, and still waits for others, waits for it again.
-        if (child.state === 'blocked' && !chosen.has(child)) this.#openEdge(child, node, 1)
+        if (child.state === 'blocked' && !chosen.has(child)) this.#waitFor(child, node)
       }
     }
     this.#settle(inOrder, nowMs)
