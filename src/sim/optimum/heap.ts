@@ -1,0 +1,42 @@
+// A queue whose least entry comes out first.
+
+export class Heap<Entry> {
+  readonly #entries: Entry[] = []
+  readonly #isBefore: (a: Entry, b: Entry) => boolean
+
+  constructor(isBefore: (a: Entry, b: Entry) => boolean) {
+    this.#isBefore = isBefore
+  }
+
+  add(entry: Entry): void {
+    const entries = this.#entries
+    let index = entries.length
+    entries.push(entry)
+    while (index > 0) {
+      const parent = (index - 1) >> 1
+      if (!this.#isBefore(entry, entries[parent]!)) break
+      entries[index] = entries[parent]!
+      index = parent
+    }
+    entries[index] = entry
+  }
+
+  /** null: it is empty. */
+  take(): Entry | null {
+    const entries = this.#entries
+    const first = entries[0] ?? null
+    const last = entries.pop()
+    if (first === null || last === undefined || entries.length === 0) return first
+    let index = 0
+    for (;;) {
+      let child = 2 * index + 1
+      if (child >= entries.length) break
+      if (child + 1 < entries.length && this.#isBefore(entries[child + 1]!, entries[child]!)) child++
+      if (!this.#isBefore(entries[child]!, last)) break
+      entries[index] = entries[child]!
+      index = child
+    }
+    entries[index] = last
+    return first
+  }
+}
