@@ -1,7 +1,8 @@
 // A tiny scenario and what was made of it, as lines that can be read aloud: what the benches say about their worst cases.
-import type { SchedulerEvent } from '../src/core/protocol.ts'
+import type { Command, RuleId, SchedulerEvent } from '../src/core/protocol.ts'
 import type { Action } from '../src/sim/optimum/problem.ts'
 import type { Scenario } from '../src/sim/scenarios.ts'
+import type { WorkloadItem } from '../src/sim/workload.ts'
 
 /** Models with their figures, then items as model, arrival and what each waits for. */
 export function scenarioLines({ workload: { models, items }, devices }: Scenario): string[] {
@@ -23,16 +24,24 @@ export function scheduleLines(actions: readonly Action[]): string[] {
   return [`lane: ${lane.join(', ')}`, `slot: ${slot.join(', ')}`]
 }
 
-/** What a simulated run did, from its events; which items were in a batch is not known, only how many. */
-export class Watched {
-  readonly actions: Action[] = []
-  readonly #open = new Map<string, Action>()
+/** An action of a run, and the rule that asked for it. */
+export interface Watched extends Action {
+  rule: RuleId
+}
+
+/** Watches a run: its actions with the rule behind each. */
+export class Watch {
+  readonly #actions: Watched[] = []
+  readonly #open = new Map<string, Watched>()
   #laneFreeMs = 0
+
+  /** In the order of their starts. */
+  get actions(): Watched[] {
+    return [...this.#actions].sort((a, b) => a.startMs - b.startMs)
+  }
 
   readonly onEvent = (event: SchedulerEvent): void => {
     if (event.type === 'command-issued') this.#command(event)
-    else if (event.type === 'batch-claimed')
-      this.#open.get(event.batchId)!.items.push(...Array<string>(event.itemCount).fill(''))
     else if (event.type === 'batch-finished') this.#end(event.batchId, event.atMs)
     else if (event.type === 'load-finished' || event.type === 'memory-released') {
       this.#end(event.instanceId, event.atMs)
@@ -40,14 +49,18 @@ export class Watched {
     }
   }
 
+  readonly onClaim = (batchId: string, items: readonly WorkloadItem[]): void => {
+    this.#open.get(batchId)!.items.push(...items.map(({ id }) => id))
+  }
+
   #command({ command, atMs }: Extract<SchedulerEvent, { type: 'command-issued' }>): void {
-    const types = { 'start-load': 'load', 'stop-instance': 'unload', 'run-batch': 'run' } as const
-    if (!(command.type in types)) return
-    const type = types[command.type as keyof typeof types]
-    const action: Action = { type, model: command.modelId, items: [], startMs: atMs, endMs: atMs }
-    this.actions.push(action)
+    const type = types[command.type]
+    if (!type) return
+    const { modelId: model, reason } = command
+    const action = { type, model, items: [], startMs: atMs, endMs: atMs, rule: reason.rule }
+    this.#actions.push(action)
     this.#open.set(
-      command.type === 'run-batch' ? command.batchId : (command as { instanceId: string }).instanceId,
+      'batchId' in command ? command.batchId : (command as { instanceId: string }).instanceId,
       action,
     )
   }
@@ -60,6 +73,12 @@ export class Watched {
     action.endMs = atMs
     this.#open.delete(id)
   }
+}
+
+const types: Partial<Record<Command['type'], Action['type']>> = {
+  'start-load': 'load',
+  'stop-instance': 'unload',
+  'run-batch': 'run',
 }
 
 function seconds(ms: number): string {

@@ -2,12 +2,12 @@
 // scenarios (three models, eight items, one device), offline and online. The optimum knows every arrival; a policy does
 // not, so online nobody can be at 1. Two objectives, each with its own optimum: makespan, and the sum of turnarounds.
 import { baselines } from '../src/sim/baselines/index.ts'
-import type { Action, Objective } from '../src/sim/optimum/problem.ts'
-import { type Optimum, optimumOf } from '../src/sim/optimum/search.ts'
+import type { Objective } from '../src/sim/optimum/problem.ts'
+import { type Optimum, optimumOf, regretsOf } from '../src/sim/optimum/search.ts'
 import { type Scenario, tinyScenario } from '../src/sim/scenarios.ts'
 import { plimsollPolicy, simulate } from '../src/sim/simulate.ts'
 import { asJson, mean, numberFlag, printReport, quantile, type Section } from './report.ts'
-import { scenarioLines, scheduleLines, Watched } from './schedule-lines.ts'
+import { scenarioLines, scheduleLines, Watch, type Watched } from './schedule-lines.ts'
 
 // Static residency needs room for all models, which tiny scenarios do not have.
 const policies = [plimsollPolicy, ...baselines.filter(({ name }) => name !== 'triton')]
@@ -20,7 +20,7 @@ interface Run {
   /** × the optimum, by objective. */
   ratios: Record<Objective, number>
   optima: Record<Objective, Optimum>
-  actions: Action[]
+  actions: Watched[]
 }
 
 function runsOf(isOnline: boolean, count: number): Run[] {
@@ -32,8 +32,8 @@ function runsOf(isOnline: boolean, count: number): Run[] {
     )
     const optima = { makespan: makespan!, completions: completions! }
     return policies.map((simulated): Run => {
-      const watched = new Watched()
-      const result = simulate({ workload, devices, simulated, onEvent: watched.onEvent })
+      const watch = new Watch()
+      const result = simulate({ workload, devices, simulated, ...watch })
       const ratios = {
         makespan: result.makespanMs / optima.makespan.value,
         completions: (result.turnaroundMs.mean * result.completed) / optima.completions.value,
@@ -44,7 +44,7 @@ function runsOf(isOnline: boolean, count: number): Run[] {
         Math.min(...Object.values(ratios)) < 1 - 1e-6
       )
         throw new Error(`${scenario.name}: ${simulated.name} is better than the optimum, or did not finish.`)
-      return { scenario, policy: simulated.name, ratios, optima, actions: watched.actions }
+      return { scenario, policy: simulated.name, ratios, optima, actions: watch.actions }
     })
   }).flat()
 }
@@ -71,6 +71,35 @@ function table(title: string, runs: Run[]): Section {
     title: `${title}: × optimum, ${runs.length / policies.length} instances`,
     columns: [...columns, 'optimal makespan'],
     rows,
+  }
+}
+
+/** Which of our decisions cost what: the best that could still come before it and after it, as a share of the optimum. */
+function regrets(title: string, runs: Run[], objective: Objective): Section {
+  const byRule = new Map<string, number[]>()
+  const ours = runs.filter(({ policy }) => policy === plimsollPolicy.name)
+  for (const { scenario, actions, optima } of ours) {
+    const { workload, devices } = scenario
+    const costs = regretsOf(workload, devices[0]!.capacityBytes, objective, actions)
+    for (const [index, { type, rule }] of actions.entries()) {
+      const name = index === 0 ? 'the first load' : `${type}: ${rule}`
+      const list = byRule.get(name) ?? []
+      list.push(costs[index]! / optima[objective].value)
+      byRule.set(name, list)
+    }
+  }
+  const lost = (costs: number[]) => costs.reduce((sum, each) => sum + each, 0) / ours.length
+  const rows = [...byRule]
+    .map(
+      ([name, costs]) =>
+        [name, costs.length, costs.filter((each) => each > 1e-9).length, lost(costs)] as const,
+    )
+    .sort((a, b) => b[3] - a[3])
+  const columns = ['decision', 'made', 'of which cost something', 'lost × optimum, mean of an instance']
+  return {
+    title: `${title}: what our decisions cost in ${objective}`,
+    columns,
+    rows: rows.map((row) => [...row]),
   }
 }
 
@@ -104,6 +133,9 @@ const worstCount = numberFlag('--worst', 5)
 const all = byArrivals.flat()
 const sections = [
   ...arrivals.map((each, index) => table(each, byArrivals[index]!)),
+  ...arrivals.flatMap((each, index) =>
+    objectives.map((objective) => regrets(each, byArrivals[index]!, objective)),
+  ),
   worst(byArrivals[0]!, 'makespan', worstCount),
   worst(all, 'completions', worstCount),
 ]

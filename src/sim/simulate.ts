@@ -8,7 +8,7 @@ import { brokenInvariants } from '../core/invariants.ts'
 import { bookedBytes } from '../core/ledger.ts'
 import { leastBytes, type Model } from '../core/model.ts'
 import { defaultPolicy, type Policy } from '../core/policy.ts'
-import type { Command, Decision, SchedulerEvent } from '../core/protocol.ts'
+import type { BatchId, Command, Decision, SchedulerEvent } from '../core/protocol.ts'
 import { createState, type DeviceOptions, type State } from '../core/state.ts'
 import { neverFits } from '../core/vram.ts'
 import { WorkGraph } from '../core/work-graph.ts'
@@ -47,6 +47,8 @@ export interface SimulationOptions {
   clockNs?: (() => number) | null
   /** Every event and command, in order. */
   onEvent?: ((event: SchedulerEvent) => void) | null
+  /** Which items a batch got: events tell only how many. */
+  onClaim?: ((batchId: BatchId, items: readonly WorkloadItem[]) => void) | null
 }
 
 /** All invariants are checked after each of the first events of a small world, else after each of so many; the line always. */
@@ -220,6 +222,10 @@ class Simulation {
     this.#apply({ type: 'batch-claimed', atMs: nowMs, batchId, itemCount: indices.length })
     this.#showHeads(nowMs)
     if (indices.length === 0) return
+    this.#options.onClaim?.(
+      batchId,
+      indices.map((index) => this.#items[index]!),
+    )
     this.#claims.set(batchId, { token: claim.token, indices })
     if (command.bytes > 0 || this.#isOnDevice(modelId)) this.#usedInstances.add(instanceId)
     this.#world.run(command, indices.length, this.#costOf(indices), nowMs)

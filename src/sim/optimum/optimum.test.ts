@@ -9,7 +9,7 @@ import { workItem } from '../test-workloads.ts'
 import type { Workload } from '../workload.ts'
 import { played, withPriorities } from './play.ts'
 import type { Objective } from './problem.ts'
-import { optimumOf } from './search.ts'
+import { optimumOf, regretsOf } from './search.ts'
 
 const objectives: Objective[] = ['makespan', 'completions']
 const policies = [plimsollPolicy, ...baselines.filter(({ name }) => name !== 'triton')]
@@ -42,6 +42,23 @@ test('no policy beats the optimum, and the optimum does not beat the bounds', ()
       assert.ok(makespanMs >= least! - 0.01, `${name}, ${simulated.name}`)
       assert.ok(turnaroundMs.mean * completed >= leastSum! - 0.01, `${name}, ${simulated.name}`)
       assert.ok(bound.makespanMs <= least! + 0.01, `${name}: bound ${bound.makespanMs} of ${least}`)
+    }
+  }
+})
+
+test('what the actions of a schedule cost adds up to its distance from the optimum; those of the best cost nothing', () => {
+  for (const { name, workload, devices } of tinies(20)) {
+    for (const objective of objectives) {
+      const { capacityBytes } = devices[0]!
+      const { value, schedule } = optimumOf(workload, capacityBytes, objective)
+      assert.ok(
+        regretsOf(workload, capacityBytes, objective, schedule).every((each) => each < 1e-6),
+        name,
+      )
+      const late = schedule.map((each) => ({ ...each, startMs: each.startMs + 700, endMs: each.endMs + 700 }))
+      const lost = regretsOf(workload, capacityBytes, objective, late).reduce((sum, each) => sum + each, 0)
+      const lateness = objective === 'makespan' ? 700 : 700 * workload.items.length
+      assert.ok(Math.abs(lost - lateness) < 1e-6, `${name}, ${objective}: ${lost} of ${value}`)
     }
   }
 })

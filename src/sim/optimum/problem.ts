@@ -79,63 +79,56 @@ export class Problem {
 
   /** With every action that may come next. What was loaded is not unloaded unused, and nothing is loaded in vain. */
   followers(plan: Plan): Plan[] {
-    const followers: Plan[] = []
-    for (const [place, model] of this.#models.entries()) {
+    const actions: Action[] = []
+    for (const [place, { id, vramBytes, loadMs, unloadMs }] of this.#models.entries()) {
       const isResident = plan.resident & (1 << place)
-      if (isResident) this.#addRuns(plan, place, followers)
-      if (isResident && plan.loading !== place) followers.push(this.#unload(plan, place, model))
-      const fits = this.#heldBytes(plan) + model.vramBytes <= this.#budgetBytes
-      if (!isResident && fits && this.#openCount(plan, place) > 0)
-        followers.push(this.#load(plan, place, model))
+      if (isResident) this.#addRuns(plan, place, actions)
+      if (isResident && plan.loading !== place) {
+        const startMs = Math.max(plan.laneFreeMs, plan.running === place ? plan.slotFreeMs : 0)
+        actions.push({ type: 'unload', model: id, items: [], startMs, endMs: startMs + unloadMs })
+      }
+      const fits = this.#heldBytes(plan) + vramBytes <= this.#budgetBytes
+      if (isResident || !fits || this.#openCount(plan, place) === 0) continue
+      const startMs = plan.laneFreeMs
+      actions.push({ type: 'load', model: id, items: [], startMs, endMs: startMs + loadMs })
     }
-    return followers
-  }
-
-  #load(plan: Plan, place: number, { id, loadMs }: Model): Plan {
-    const startMs = plan.laneFreeMs
-    const laneFreeMs = startMs + loadMs
-    const resident = plan.resident | (1 << place)
-    const action: Action = { type: 'load', model: id, items: [], startMs, endMs: laneFreeMs }
-    return this.#with(plan, action, { resident, loading: place, laneFreeMs })
-  }
-
-  #unload(plan: Plan, place: number, { id, unloadMs }: Model): Plan {
-    const startMs = Math.max(plan.laneFreeMs, plan.running === place ? plan.slotFreeMs : 0)
-    const laneFreeMs = startMs + unloadMs
-    const resident = plan.resident & ~(1 << place)
-    const action: Action = { type: 'unload', model: id, items: [], startMs, endMs: laneFreeMs }
-    return this.#with(plan, action, { resident, loading: -1, laneFreeMs })
+    return actions.map((action) => this.with(plan, action))
   }
 
   /** Every set of items that can be the next batch of the model. */
-  #addRuns(plan: Plan, place: number, followers: Plan[]): void {
+  #addRuns(plan: Plan, place: number, actions: Action[]): void {
+    const { id, batch } = this.#models[place]!
     const ready: number[] = []
     for (const [item, model] of this.#modelOf.entries()) {
       const isReady = !(plan.started & (1 << item)) && (this.#after[item]! & ~plan.started) === 0
       if (model === place && isReady) ready.push(item)
     }
+    const loadedMs = plan.loading === place ? plan.laneFreeMs : 0
     for (let chosen = 1; chosen < 1 << ready.length; chosen++) {
       const items = ready.filter((_, index) => chosen & (1 << index))
       const started = plan.started | bitsOf(items)
       const isSkipped = (twin: number) => twin >= 0 && !(started & (1 << twin))
-      if (
-        items.length > this.#models[place]!.batch.max ||
-        items.some((item) => isSkipped(this.#twinOf[item]!))
-      )
-        continue
-      const loadedMs = plan.loading === place ? plan.laneFreeMs : 0
+      if (items.length > batch.max || items.some((item) => isSkipped(this.#twinOf[item]!))) continue
       const startMs = Math.max(plan.slotFreeMs, loadedMs, ...items.map((item) => this.#atMs[item]!))
       const endMs = startMs + this.#runMs[place]![items.length]!
-      const ids = items.map((item) => this.#ids[item]!)
-      const action: Action = { type: 'run', model: this.#models[place]!.id, items: ids, startMs, endMs }
-      const costMs = this.#isMakespan ? endMs : plan.costMs + items.length * endMs
-      followers.push(this.#with(plan, action, { started, running: place, slotFreeMs: endMs, costMs }))
+      actions.push({ type: 'run', model: id, items: items.map((item) => this.#ids[item]!), startMs, endMs })
     }
   }
 
-  /** What has ended when nothing more can start before is nobody's business any more. */
-  #with(before: Plan, last: Action, change: Partial<Plan>): Plan {
-    const plan: Plan = { ...before, ...change, last, before }
+  /** With the action, whenever it starts. What has ended when nothing more can start before is nobody's business any more. */
+  with(before: Plan, last: Action): Plan {
+    const plan: Plan = { ...before, last, before }
+    const place = this.#models.findIndex(({ id }) => id === last.model)
+    if (last.type === 'run') {
+      plan.started |= bitsOf(last.items.map((id) => this.#ids.indexOf(id)))
+      plan.running = place
+      plan.slotFreeMs = last.endMs
+      plan.costMs = this.#isMakespan ? last.endMs : plan.costMs + last.items.length * last.endMs
+    } else {
+      plan.resident = last.type === 'load' ? plan.resident | (1 << place) : plan.resident & ~(1 << place)
+      plan.loading = last.type === 'load' ? place : -1
+      plan.laneFreeMs = last.endMs
+    }
     const nowMs = Math.max(last.startMs, Math.min(plan.slotFreeMs, plan.laneFreeMs))
     if (plan.slotFreeMs <= nowMs) [plan.slotFreeMs, plan.running] = [nowMs, -1]
     if (plan.laneFreeMs <= nowMs) [plan.laneFreeMs, plan.loading] = [nowMs, -1]

@@ -22,12 +22,37 @@ export interface Optimum {
 /** Throws RangeError for a workload that cannot be searched or done (problem.ts). */
 export function optimumOf(workload: Workload, budgetBytes: number, objective: Objective): Optimum {
   const problem = new Problem(workload, budgetBytes, objective)
+  const plan = bestAfter(problem, problem.start)
+  return { value: plan.costMs, schedule: scheduleOf(plan) }
+}
+
+/** What each action of a schedule costs: how much worse the best is that can still come after it. `actions` in the order
+ *  of their starts, in ms from the first arrival. Throws as optimumOf. */
+export function regretsOf(
+  workload: Workload,
+  budgetBytes: number,
+  objective: Objective,
+  actions: readonly Action[],
+): number[] {
+  const problem = new Problem(workload, budgetBytes, objective)
+  let plan = problem.start
+  let best = bestAfter(problem, plan).costMs
+  return actions.map((action) => {
+    plan = problem.with(plan, action)
+    const before = best
+    best = bestAfter(problem, plan).costMs
+    return Math.max(0, best - before)
+  })
+}
+
+/** The best complete plan that begins with this one. */
+function bestAfter(problem: Problem, start: Plan): Plan {
   const open = new Heap<Plan>((a, b) => a.boundMs < b.boundMs)
-  const best = new Map<number, Plan[]>()
-  open.add(problem.start)
+  const best = new Map<number, Plan[]>([[keyOf(start), [start]]])
+  open.add(start)
   for (let plan = open.take(); plan; plan = open.take()) {
-    if (problem.isComplete(plan)) return { value: plan.costMs, schedule: scheduleOf(plan) }
-    if (plan.before && !best.get(keyOf(plan))!.includes(plan)) continue
+    if (problem.isComplete(plan)) return plan
+    if (!best.get(keyOf(plan))!.includes(plan)) continue
     for (const follower of problem.followers(plan)) {
       const key = keyOf(follower)
       const others = best.get(key) ?? []
