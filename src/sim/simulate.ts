@@ -16,8 +16,8 @@ import { newItem } from '../core/work-item.ts'
 import type { WorkNode } from '../core/work-node.ts'
 import { Backlog } from './backlog.ts'
 import { Measures } from './measures.ts'
-import { createRandom } from './random.ts'
 import { type SimulationResult, summarize } from './report.ts'
+import { Draws } from './spread.ts'
 import type { Workload, WorkloadItem } from './workload.ts'
 import { World } from './world.ts'
 
@@ -41,8 +41,10 @@ export interface SimulationOptions {
   policy?: Policy
   /** Default 1. */
   seed?: number
-  /** Spread of load and run times around what the models say (random.ts). Default 0. */
+  /** Spread of load and run times around what the models say (spread.ts). Default 0. */
   sigma?: number
+  /** The models as the policy is told of them, in the order of the workload. Default: as they are. */
+  believed?: readonly Model[]
   /** A clock for the cost of a decision, in nanoseconds. Without it none is measured. */
   clockNs?: (() => number) | null
   /** Every event and command, in order. */
@@ -97,14 +99,15 @@ class Simulation {
 
   constructor(options: SimulationOptions) {
     const { workload, devices, policy = defaultPolicy, seed = 1, sigma = 0 } = options
+    const believed = options.believed ?? workload.models
     this.#options = options
     this.#items = workload.items
     this.#arrivals = arrivalsOf(workload.items)
-    this.#state = createState(workload.models, devices, policy)
-    this.#world = new World(workload.models, createRandom(seed), sigma)
+    this.#state = createState(believed, devices, policy)
+    this.#world = new World(workload.models, new Draws(workload.models, seed, sigma))
     this.#measures = new Measures(workload.items, this.#nextArrivalAtMs)
     this.#graph = new WorkGraph({ onChange: (node, nowMs) => this.#itemChanged(node, nowMs) })
-    this.#decide = (options.simulated ?? plimsollPolicy).create(this.#backlog, workload.models)
+    this.#decide = (options.simulated ?? plimsollPolicy).create(this.#backlog, believed)
   }
 
   run(): SimulationResult {
