@@ -1,6 +1,6 @@
 // Random scenarios from a seed: tiny ones whose optimum can be searched, and larger ones of every kind to find where a policy
 // is weak. The rules are those of the policy study (docs/policy.md) where it states them; the chance is ours.
-import { defineModel, type Model } from '../core/model.ts'
+import { defineModel, type Model, runMs } from '../core/model.ts'
 import type { DeviceOptions } from '../core/state.ts'
 import { createRandom, exponential, type Random } from './random.ts'
 import type { Workload, WorkloadItem } from './workload.ts'
@@ -66,4 +66,94 @@ function scenarioItem(
 /** A whole number from `least` to `most`. */
 function whole(random: Random, least: number, most: number): number {
   return least + Math.floor(random() * (most - least + 1))
+}
+
+const arrivalKinds = ['offline', 'singles', 'bursts', 'graph'] as const
+const fuzzItems = 300
+
+/** Two to ten models on one or two devices with one or two slots each; about 300 items that come all at once, one by one, in
+ *  bursts of 5 to 40, or as jobs of one random graph; compute is 0.3 to 0.9 of what the slots could do meanwhile. */
+export function fuzzScenario(seed: number): Scenario {
+  const random = createRandom(seed)
+  const models = Array.from({ length: whole(random, 2, 10) }, (_, index) => randomModel(random, `m${index}`))
+  const slots = whole(random, 1, 2)
+  const devices = Array.from({ length: whole(random, 1, 2) }, (_, index) => {
+    const capacityBytes = between(largestBytes(models), totalBytes(models), random)
+    return { id: `gpu${index}`, kind: 'simulated', capacityBytes, safetyRatio: 1, slots }
+  })
+  const kind = arrivalKinds[whole(random, 0, arrivalKinds.length - 1)]!
+  const load = 0.3 + 0.6 * random()
+  const isGraph = kind === 'graph' || (kind === 'offline' && random() < 0.5)
+  const jobOf = isGraph ? graphJobs(random, models) : singleJobs(random, models)
+  const items: WorkloadItem[] = []
+  let atMs = 0
+  for (let job = 0; items.length < fuzzItems; ) {
+    const arriving: WorkloadItem[] = []
+    for (let left = kind === 'bursts' ? whole(random, 5, 40) : 1; left > 0; left--)
+      arriving.push(...jobOf(job++, atMs))
+    items.push(...arriving)
+    const computeMs = arriving.reduce(
+      (sum, item) => sum + shareMs(models.find(({ id }) => id === item.model)!),
+      0,
+    )
+    if (kind !== 'offline') atMs += Math.round(exponential(random, computeMs / load / slots / devices.length))
+  }
+  const name = `${seed}, ${kind}${isGraph && kind === 'offline' ? ' graph' : ''}, load ${load.toFixed(2)}`
+  return { name, workload: { models, items }, devices }
+}
+
+function randomModel(random: Random, id: string): Model {
+  const perItemMs = Math.round(logUniform(random, 50, 2000))
+  return defineModel({
+    id,
+    vram: Math.round(10 * logUniform(random, 0.5, 8)) * 1e8,
+    loadMs: Math.round(logUniform(random, 1000, 40_000)),
+    unloadMs: 300,
+    concurrency: 16,
+    batch: {
+      overheadMs: whole(random, 50, 300),
+      perItemMs,
+      exponent: random() < 0.3 ? 0.8 : 1,
+      max: 2 ** whole(random, 0, 5),
+    },
+  })
+}
+
+function logUniform(random: Random, least: number, most: number): number {
+  return least * (most / least) ** random()
+}
+
+type Jobs = (job: number, atMs: number) => WorkloadItem[]
+
+/** Items of their own. Models are asked for evenly, or the first ones more (Zipf). */
+function singleJobs(random: Random, models: readonly Model[]): Jobs {
+  const exponent = random()
+  const weights = models.map((_, index) => 1 / (index + 1) ** exponent)
+  const total = weights.reduce((sum, each) => sum + each, 0)
+  return (job, atMs) => {
+    let left = random() * total
+    let index = 0
+    while (index < models.length - 1 && left > weights[index]!) left -= weights[index++]!
+    return [scenarioItem(`${job}`, models[index]!, atMs)]
+  }
+}
+
+/** Jobs of two to six steps, each a model that waits for one or two of the earlier steps; the first waits for none. */
+function graphJobs(random: Random, models: readonly Model[]): Jobs {
+  const steps = Array.from({ length: whole(random, 2, 6) }, (_, index) => {
+    const model = models[whole(random, 0, models.length - 1)]!
+    const count = index === 0 ? 0 : whole(random, 0, Math.min(2, index))
+    const after = Array.from({ length: count }, () => whole(random, 0, index - 1))
+    return { model, after: [...new Set(after)] }
+  })
+  return (job, atMs) =>
+    steps.map(({ model, after }, index) => {
+      const waitsFor = after.map((each) => `${job}-${each}`)
+      return scenarioItem(`${job}-${index}`, model, atMs, { job: `${job}`, after: waitsFor })
+    })
+}
+
+/** Compute of one item in a full batch. */
+function shareMs(model: Model): number {
+  return runMs(model, model.batch.max) / model.batch.max
 }
