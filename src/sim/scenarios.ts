@@ -69,10 +69,11 @@ function whole(random: Random, least: number, most: number): number {
 }
 
 const arrivalKinds = ['offline', 'singles', 'bursts', 'graph'] as const
-const fuzzItems = 300
+const fewestItems = 100
+const mostItems = 1500
 
-/** Two to ten models on one or two devices with one or two slots each; about 300 items that come all at once, one by one, in
- *  bursts of 5 to 40, or as jobs of one random graph; compute is 0.3 to 0.9 of what the slots could do meanwhile. */
+/** Two to ten models on one or two devices with one or two slots each; 100 to 1,500 items that come all at once, one by one,
+ *  in bursts of 5 to 40, or as jobs of one random graph; compute is 0.3 to 0.9 of what the slots could do meanwhile. */
 export function fuzzScenario(seed: number): Scenario {
   const random = createRandom(seed)
   const models = Array.from({ length: whole(random, 2, 10) }, (_, index) => randomModel(random, `m${index}`))
@@ -85,9 +86,10 @@ export function fuzzScenario(seed: number): Scenario {
   const load = 0.3 + 0.6 * random()
   const isGraph = kind === 'graph' || (kind === 'offline' && random() < 0.5)
   const jobOf = isGraph ? graphJobs(random, models) : singleJobs(random, models)
+  const count = logUniform(random, fewestItems, mostItems)
   const items: WorkloadItem[] = []
   let atMs = 0
-  for (let job = 0; items.length < fuzzItems; ) {
+  for (let job = 0; items.length < count; ) {
     const arriving: WorkloadItem[] = []
     for (let left = kind === 'bursts' ? whole(random, 5, 40) : 1; left > 0; left--)
       arriving.push(...jobOf(job++, atMs))
