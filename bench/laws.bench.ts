@@ -120,7 +120,7 @@ function unknownRotation(): Section {
   return { title, columns: [...columns, 'ours : exhaustive'], rows }
 }
 
-/** Counted independently: docs/policy.md. */
+/** Counted by an independent program. */
 const arenaLoads: Record<Eviction, number> = { lru: 814, lfu: 714, gds: 795, gdsf: 667, farthest: 569 }
 
 function fixedOrders(): Section[] {

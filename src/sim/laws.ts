@@ -1,5 +1,5 @@
 // What is known exactly about simple servers and caches, and workloads to meet it with: the proof that the simulator's
-// time, queues and memory are right. Figures: docs/policy.md. Used by laws.test.ts and bench/laws.bench.ts.
+// time, queues and memory are right (laws.test.ts, bench/laws.bench.ts).
 import { defineModel, type Model } from '../core/model.ts'
 import type { Service } from './baselines/cyclic.ts'
 import { createRandom, exponential } from './random.ts'

@@ -1,5 +1,5 @@
 // Random scenarios from a seed: tiny ones whose optimum can be searched, and larger ones of every kind to find where a policy
-// is weak. The rules are those of the policy study (docs/policy.md) where it states them; the chance is ours.
+// is weak. The rules are the lab's (docs/policy.md) where it states them; the ranges it leaves open and the chance are ours.
 import { defineModel, type Model, runMs } from '../core/model.ts'
 import type { DeviceOptions } from '../core/state.ts'
 import { createRandom, exponential, type Random } from './random.ts'
