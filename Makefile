@@ -31,7 +31,7 @@ bench: node_modules/.installed examples/archive/node_modules/.installed
 
 # The workloads and traces are not part of the project: PLIMSOLL_SHARED names their folder, default ../shared.
 bench-policy: node_modules/.installed
-	node bench/policy.bench.ts
+	node bench/run.ts policy laws tiny spread fuzz
 
 clean:
 	rm -rf dist .plimsoll bench/out

@@ -8,10 +8,6 @@ export class Heap<T> {
     this.#isBefore = isBefore
   }
 
-  get size(): number {
-    return this.#entries.length
-  }
-
   get first(): T | null {
     return this.#entries[0] ?? null
   }
@@ -29,12 +25,12 @@ export class Heap<T> {
     entries[index] = entry
   }
 
+  /** null: it is empty. */
   take(): T | null {
     const entries = this.#entries
-    const first = entries[0]
+    const first = entries[0] ?? null
     const last = entries.pop()
-    if (first === undefined || last === undefined) return null
-    if (entries.length === 0) return first
+    if (first === null || last === undefined || entries.length === 0) return first
     let index = 0
     for (;;) {
       let child = 2 * index + 1

@@ -23,6 +23,11 @@ export function createRandom(seed: number): Random {
   return next
 }
 
+/** A gap between Poisson arrivals. */
+export function exponential(random: Random, mean: number): number {
+  return -Math.log(1 - random()) * mean
+}
+
 /** A factor around 1: log-normal, mean 1. Sigma 0.3 gives p99 / p50 = 2, 0.6 gives 4; 0 is always 1. */
 export function spread(random: Random, sigma: number): number {
   if (sigma === 0) return 1

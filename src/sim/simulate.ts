@@ -9,7 +9,7 @@ import { countByTenant } from '../core/lease.ts'
 import { bookedBytes } from '../core/ledger.ts'
 import { leadTimes, leastBytes, type Model } from '../core/model.ts'
 import { defaultPolicy, type Policy } from '../core/policy.ts'
-import type { Command, Decision, SchedulerEvent } from '../core/protocol.ts'
+import type { BatchId, Command, Decision, SchedulerEvent } from '../core/protocol.ts'
 import { createState, type DeviceOptions, type State } from '../core/state.ts'
 import { neverFits } from '../core/vram.ts'
 import { WorkGraph } from '../core/work-graph.ts'
@@ -17,8 +17,8 @@ import { newItem } from '../core/work-item.ts'
 import type { WorkNode } from '../core/work-node.ts'
 import { Backlog } from './backlog.ts'
 import { Measures } from './measures.ts'
-import { createRandom } from './random.ts'
 import { type SimulationResult, summarize } from './report.ts'
+import { Draws } from './spread.ts'
 import type { Workload, WorkloadItem } from './workload.ts'
 import { World } from './world.ts'
 
@@ -42,12 +42,16 @@ export interface SimulationOptions {
   policy?: Policy
   /** Default 1. */
   seed?: number
-  /** Spread of load and run times around what the models say (random.ts). Default 0. */
+  /** Spread of load and run times around what the models say (spread.ts). Default 0. */
   sigma?: number
+  /** The models as the policy is told of them, in the order of the workload. Default: as they are. */
+  believed?: readonly Model[]
   /** A clock for the cost of a decision, in nanoseconds. Without it none is measured. */
   clockNs?: (() => number) | null
   /** Every event and command, in order. */
   onEvent?: ((event: SchedulerEvent) => void) | null
+  /** Which items a batch got: events tell only how many. */
+  onClaim?: ((batchId: BatchId, items: readonly WorkloadItem[]) => void) | null
 }
 
 /** All invariants are checked after each of the first events of a small world, else after each of so many; the line always. */
@@ -96,17 +100,18 @@ class Simulation {
 
   constructor(options: SimulationOptions) {
     const { workload, devices, policy = defaultPolicy, seed = 1, sigma = 0 } = options
+    const believed = options.believed ?? workload.models
     this.#options = options
     this.#items = workload.items
     this.#arrivals = arrivalsOf(workload.items)
-    this.#state = createState(workload.models, devices, policy)
-    this.#world = new World(workload.models, createRandom(seed), sigma)
+    this.#state = createState(believed, devices, policy)
+    this.#world = new World(workload.models, new Draws(workload.models, seed, sigma))
     this.#measures = new Measures(workload.items, this.#nextArrivalAtMs)
     this.#graph = new WorkGraph({
       onChange: (node, nowMs) => this.#itemChanged(node, nowMs),
-      leadMs: leadTimes(workload.models),
+      leadMs: leadTimes(believed),
     })
-    this.#decide = (options.simulated ?? plimsollPolicy).create(this.#backlog, workload.models)
+    this.#decide = (options.simulated ?? plimsollPolicy).create(this.#backlog, believed)
   }
 
   run(): SimulationResult {
@@ -230,6 +235,10 @@ class Simulation {
     })
     this.#showHeads(nowMs)
     if (indices.length === 0) return
+    this.#options.onClaim?.(
+      batchId,
+      indices.map((index) => this.#items[index]!),
+    )
     this.#claims.set(batchId, { token: claim.token, indices })
     if (command.bytes > 0 || this.#isOnDevice(modelId)) this.#usedInstances.add(instanceId)
     this.#world.run(command, indices.length, this.#costOf(indices), nowMs)

@@ -5,11 +5,11 @@
 //     an eviction takes the victim's unloadMs, then its bytes are back;
 //   - batches run beside the memory lane, in the device's slots, and are not interrupted;
 //   - what needs no device memory has no lane: it loads at once beside others;
-//   - load and run times may be spread around what the models say, by a seeded factor of mean 1.
+//   - load and run times may be spread around what the models say, by factors of mean 1 (spread.ts).
 import { Heap } from '../core/heap.ts'
-import { type Model, runMs } from '../core/model.ts'
+import { type Model, type ModelId, runMs } from '../core/model.ts'
 import type { Command, DeviceId, SchedulerEvent } from '../core/protocol.ts'
-import { type Random, spread } from './random.ts'
+import type { Draws } from './spread.ts'
 
 type Happening = Extract<
   SchedulerEvent,
@@ -18,16 +18,17 @@ type Happening = Extract<
 
 export class World {
   readonly #modelById: ReadonlyMap<string, Model>
-  readonly #random: Random
-  readonly #sigma: number
+  readonly #draws: Draws
+  /** Loads and batches of each model so far. */
+  readonly #loads = new Map<ModelId, number>()
+  readonly #runs = new Map<ModelId, number>()
   /** When the memory lane of a device is free. */
   readonly #laneFreeAtMs = new Map<DeviceId, number>()
   readonly #agenda = new Agenda()
 
-  constructor(models: readonly Model[], random: Random, sigma: number) {
+  constructor(models: readonly Model[], draws: Draws) {
     this.#modelById = new Map(models.map((model) => [model.id, model]))
-    this.#random = random
-    this.#sigma = sigma
+    this.#draws = draws
   }
 
   /** The next moment at which something happens; Infinity: nothing will. */
@@ -53,7 +54,7 @@ export class World {
 
   load({ instanceId, modelId, deviceId }: Extract<Command, { type: 'start-load' }>, nowMs: number): void {
     const model = this.#modelById.get(modelId)!
-    const loadMs = model.loadMs * spread(this.#random, this.#sigma)
+    const loadMs = model.loadMs * this.#draws.load(modelId, countUp(this.#loads, modelId))
     const atMs = this.#throughLane(deviceId, model, loadMs, nowMs)
     const nothingMeasured = { residentBytes: null, maxBatch: null }
     this.#agenda.add({ type: 'load-finished', atMs, instanceId, loadMs, ...nothingMeasured })
@@ -68,7 +69,7 @@ export class World {
   ): void {
     const model = this.#modelById.get(modelId)!
     const plainMs = costMs === null ? runMs(model, itemCount) : model.batch.overheadMs + costMs
-    const batchMs = plainMs * spread(this.#random, this.#sigma)
+    const batchMs = plainMs * this.#draws.run(modelId, countUp(this.#runs, modelId))
     const rest = { failedCount: 0, runMs: batchMs, peakBytes: null }
     this.#agenda.add({ type: 'batch-finished', atMs: nowMs + batchMs, batchId, ...rest })
   }
@@ -79,6 +80,13 @@ export class World {
     this.#laneFreeAtMs.set(deviceId, endMs)
     return endMs
   }
+}
+
+/** What it was before. */
+function countUp(counts: Map<ModelId, number>, modelId: ModelId): number {
+  const count = counts.get(modelId) ?? 0
+  counts.set(modelId, count + 1)
+  return count
 }
 
 /** Events to come, by moment, then by the order in which they were added. */

@@ -6,6 +6,7 @@ import { fifoBatchLru } from './fifo-batch-lru.ts'
 import { fifoLru } from './fifo-lru.ts'
 import { llamaSwap } from './llama-swap.ts'
 import { ollama } from './ollama.ts'
+import { rounds } from './rounds.ts'
 import { seed } from './seed.ts'
 import { triton } from './triton.ts'
 
@@ -17,5 +18,6 @@ export const baselines: readonly SimulatedPolicy[] = [
   exhaustiveLru,
   ollama,
   llamaSwap,
+  rounds,
   triton,
 ]
