@@ -65,14 +65,17 @@ function queueChanged(state: State, { heads, atMs }: EventOf<'queue-changed'>): 
   recordBacklog(state)
 }
 
+/** What the model adds to the sums may have changed since it was added: its pace is learned. */
 function recordWaiting({ waiting }: State, each: ModelState): void {
-  const { model, readyCount, claimingCount, blockedCount, waitingCount } = each
+  const { model, declared, readyCount, claimingCount, blockedCount, waitingCount } = each
   const count = readyCount + claimingCount + blockedCount
-  waiting.workMs += clearMs(model, count) - clearMs(model, waitingCount)
+  const workMs = clearMs(model, count)
+  waiting.workMs += workMs - each.waitingMs
   const change = Math.sign(count) - Math.sign(waitingCount)
-  waiting.loadMs += change * model.loadMs
-  waiting.vramBytes += change * model.vramBytes
+  waiting.loadMs += change * declared.loadMs
+  waiting.vramBytes += change * declared.vramBytes
   each.waitingCount = count
+  each.waitingMs = workMs
 }
 
 /** The peak is kept while an overload lasts: until a tenth of it is left. */
@@ -251,9 +254,28 @@ function batchClaimed(state: State, { batchId, itemCount, countByTenant }: Event
   if (countByTenant) chargeBatch(state, model, itemCount, countByTenant)
 }
 
-function batchFinished(state: State, { batchId }: EventOf<'batch-finished'>): void {
+function batchFinished(
+  state: State,
+  { batchId, failedCount, runMs: tookMs }: EventOf<'batch-finished'>,
+): void {
   const batch = state.batchById.get(batchId)
-  if (batch) endBatch(state, batch)
+  if (!batch) return
+  const { instance, itemCount } = batch
+  instance.workMs += tookMs - runMs(instance.model.model, itemCount)
+  if (failedCount === 0) learnPace(instance.model, itemCount, tookMs)
+  endBatch(state, batch)
+}
+
+/** What a batch took, for all that is expected of the next. A batch with failures says nothing. */
+function learnPace(each: ModelState, itemCount: number, tookMs: number): void {
+  const { declared, pace } = each
+  const declaredMs = runMs(declared, itemCount)
+  if (declaredMs <= 0 || tookMs <= 0) return
+  pace.ratio = learned(pace.ratio, pace.batchCount, tookMs / declaredMs)
+  pace.batchCount++
+  const { batch } = declared
+  const overheadMs = batch.overheadMs * pace.ratio
+  each.model = { ...declared, batch: { ...batch, overheadMs, perItemMs: batch.perItemMs * pace.ratio } }
 }
 
 function endBatch(state: State, { id, instance, bytes }: Batch): void {

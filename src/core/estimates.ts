@@ -24,6 +24,20 @@ export function clearMs(model: Model, count: number): number {
   return Math.floor(count / max) * runMs(model, max) + (rest > 0 ? runMs(model, rest) : 0)
 }
 
+/** Share of a model's waiting items that one visit could serve, 0.001 to 1: those that are ready, and those that wait for
+ *  items of the model itself. For the rest it would have to be loaded again, or stay. */
+export function finality({ model, readyCount, blockedCount, waitsOn }: ModelState): number {
+  if (blockedCount === 0) return 1
+  let openCount = 0
+  let ownCount = 0
+  for (const { modelId, count } of waitsOn) {
+    openCount += count
+    if (modelId === model.id) ownCount += count
+  }
+  const within = openCount > 0 ? (blockedCount * ownCount) / openCount : 0
+  return Math.max(0.001, (readyCount + within) / (readyCount + blockedCount))
+}
+
 /** Time until a model has work, from now, ms; ≥ 10. Infinity: nothing is known to come.
  *  (1) It has ready items: now.
  *  (2) It has blocked ones: when the models they wait for have been loaded and have run a batch; one that has nothing to

@@ -42,10 +42,10 @@ test('an interactive item that has waited longer goes first, whatever ordinary w
   assert.deepEqual(words(step(world)), ['load a'])
 })
 
-test('begins on a cold device with the largest model where they do not fit together', () => {
+test('begins on a cold device with a large model that soon makes room where they do not fit together', () => {
   const models = [
     { id: 'long', vram: '4GB', loadMs: 5000, batch: { perItemMs: 1000 } },
-    { id: 'large', vram: '5GB', loadMs: 8000, batch: { perItemMs: 100 } },
+    { id: 'large', vram: '6GB', loadMs: 8000, batch: { perItemMs: 1000 } },
     { id: 'small', vram: '1GB', loadMs: 6000, batch: { perItemMs: 100 } },
   ]
   const first = (gb: number) => {
@@ -56,6 +56,28 @@ test('begins on a cold device with the largest model where they do not fit toget
   }
   assert.deepEqual(first(7), ['load large'])
   assert.deepEqual(first(12), ['load long'])
+})
+
+test('begins on a cold device with what is complete rather than with what would have to be loaded again', () => {
+  const first = (waitsFor: string) => {
+    const world = createWorld([gb4('a'), gb4('b')], [{ id: 'gpu', gb: 4 }])
+    block(world, 'a', [{ modelId: waitsFor, count: 4 }])
+    arrive(world, 'a', 4)
+    arrive(world, 'b', 3)
+    return words(step(world))
+  }
+  assert.deepEqual(first('b'), ['load b'])
+  assert.deepEqual(first('a'), ['load a']) // its own items free the others
+})
+
+test('a free device loads a model that is nowhere before a copy of one that is only being loaded', () => {
+  const world = createWorld(
+    [gb4('a'), gb4('b')],
+    [0, 1].map((index) => ({ id: `gpu${index}`, gb: 4 })),
+  )
+  arrive(world, 'a', 90)
+  arrive(world, 'b', 1)
+  assert.deepEqual(words(step(world)), ['load a', 'load b'])
 })
 
 test('copies a model only where each copy would still have loads of work', () => {

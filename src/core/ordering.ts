@@ -5,7 +5,7 @@
 //      level; the bill is read from sums that the queue's head carries (the lab's policy P, docs/policy.md).
 //  (2) goal throughput: the longest way to the end of the graph below the queue, less for a queue whose items are still
 //      blocked in part, since it would have to be loaded again for the rest (rank and finality, docs/policy.md).
-import { clearMs } from './estimates.ts'
+import { clearMs, finality } from './estimates.ts'
 import { weightOf } from './fairness.ts'
 import { runMs } from './model.ts'
 import { throughput } from './policy.ts'
@@ -22,7 +22,7 @@ export type UrgencyClass = typeof ordinary | typeof overdue | typeof urgent | ty
 const saturationLevels = 10
 
 /** How much a queue counts less while part of its items is blocked: (ready ÷ known) to this power. Study: 3 to 5 gain most. */
-const finalityExponent = 3
+export const finalityExponent = 3
 
 export function classOf(view: View, model: ModelState): UrgencyClass {
   if (model.readyCount === 0) return ordinary
@@ -85,9 +85,8 @@ export function score(view: View, model: ModelState, loadMs: number): number {
   const { policy } = view.state
   const workMs = clearMs(model.model, model.readyCount)
   if (policy.goal === throughput) {
-    const finality = Math.max(0.001, model.readyCount / (model.readyCount + model.blockedCount))
     const age = 1 + waitedMs(model, view.nowMs) / view.waitBoundMs
-    return finality ** finalityExponent * (model.rankMs + workMs) * age
+    return finality(model) ** finalityExponent * (model.rankMs + workMs) * age
   }
   return bill(view, model) / Math.max(1, workMs + policy.loadWeight * loadMs) ** policy.costExponent
 }

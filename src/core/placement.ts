@@ -73,11 +73,29 @@ function chooseCpuLoad({ state, nowMs }: View, device: DeviceState): LoadPlan | 
 function chooseClaim(view: View, device: DeviceState, isIdle: boolean): Claimant | null {
   const all = isIdle ? view.claimants : view.missing
   const isWanted = ({ model }: Claimant) => wants(view, device, model, isIdle)
-  const first = all.find(isWanted)
+  const first = firstOf(all, isWanted)
   if (!first) return null
   const promised = device.nextLoad && all.find(({ model }) => model.model.id === device.nextLoad)
   if (promised && first.urgency <= promised.urgency && isWanted(promised)) return promised
-  return firstAgainstStalls(view, device, first, wanted(all, isWanted)) ?? first
+  const isAlike = (each: Claimant) => isWanted(each) && isComing(each) === isComing(first)
+  return firstAgainstStalls(view, device, first, wanted(all, isAlike)) ?? first
+}
+
+/** The first that makes sense; within its class a copy of a model that is only being loaded elsewhere comes last. */
+function firstOf(all: readonly Claimant[], isWanted: (claim: Claimant) => boolean): Claimant | null {
+  let coming: Claimant | null = null
+  for (const each of all) {
+    if (coming && each.urgency < coming.urgency) break
+    if (!isWanted(each)) continue
+    if (!isComing(each)) return each
+    coming ??= each
+  }
+  return coming
+}
+
+/** It is on no device yet, but will be on one. */
+function isComing({ model: { instances } }: Claimant): boolean {
+  return instances.length > 0 && instances.every(({ phase }) => phase === 'starting')
 }
 
 /** One after another, as they are asked for: there may be a thousand. */

@@ -4,10 +4,11 @@
 //
 //   firstAgainstStalls   of the claims that deserve a place alike, the one whose compute hides the loads of the others
 //   fitsInto             a load in the time in which the memory lane would only wait for visits to end
-import { arrivalMs, clearMs } from './estimates.ts'
+import { arrivalMs, clearMs, finality } from './estimates.ts'
 import { headroomBytes } from './ledger.ts'
 import { leastBytes, runMs } from './model.ts'
-import { interactive, ordinary } from './ordering.ts'
+import { finalityExponent, interactive, ordinary } from './ordering.ts'
+import { throughput } from './policy.ts'
 import type { DeviceState, InstanceState, ModelState, State } from './state.ts'
 import type { Claimant, View } from './view.ts'
 
@@ -23,13 +24,16 @@ const mostAlike = 16
 const quietFactor = 4
 
 /** The claim that should go before `first` on a device that is empty or will stand still, or null. `wanted` are the claims
- *  that make sense there, in their order, from `first` on.
- *  (1) The shortest load whose compute is as long as all the other loads; on a device that is not empty only among those
- *      that deserve the place at least 1 / hysteresis as much as the first.
- *  On an empty one, where none is so long:
- *  (2) where the models with work do not fit together, the largest: it keeps others out, and while it computes the small
- *      ones are loaded beside it;
- *  (3) else the one that computes longest for its load. */
+ *  that make sense there, in their order, from `first` on. A queue counts less while part of it is blocked, since it would
+ *  have to be loaded again for the rest (finality).
+ *  On a device that is not empty:
+ *  (1) the shortest load whose compute is as long as all the other loads, of those that deserve the place at least
+ *      1 / hysteresis as much as the first.
+ *  On an empty one:
+ *  (2) the shortest load of all, if its compute is as long as all the others;
+ *  (3) where the models with work do not fit together, a large one that soon gives its place back and has much below it:
+ *      it keeps others out, and while it computes the small ones are loaded beside it;
+ *  (4) else the one with most to compute, and below it, for its load. */
 export function firstAgainstStalls(
   view: View,
   device: DeviceState,
@@ -43,11 +47,26 @@ export function firstAgainstStalls(
   }
   const claims = [...wanted]
   if (claims.length < 2) return null
+  const hiding = bestHiding(claims)
+  if (hiding && claims.every(({ model }) => model.loadMs >= hiding.model.loadMs)) return hiding
   const fitsTogether = view.state.waiting.vramBytes <= totalBudgetBytes(view.state)
-  const { best } = highest(claims, ({ model }) =>
-    fitsTogether ? clearMs(model.model, model.readyCount) / Math.max(1, model.loadMs) : model.model.vramBytes,
-  )
-  return bestHiding(claims) ?? best
+  const looksBelow = view.state.policy.goal !== throughput
+  const { best } = highest(claims, ({ model }) => coldRank(model, fitsTogether, looksBelow))
+  return looksBelow ? best : (hiding ?? best)
+}
+
+/** (3), (4) Goal throughput does not look below: on wf-nextflow that loads 6 % more. */
+function coldRank(model: ModelState, fitsTogether: boolean, looksBelow: boolean): number {
+  const workMs = clearMs(model.model, model.readyCount)
+  const loadMs = Math.max(1, model.loadMs)
+  const belowMs = looksBelow ? model.rankMs + workMs : workMs
+  if (fitsTogether) return (completeness(model) * belowMs) / loadMs
+  const { vramBytes } = model.model
+  return completeness(model) * (looksBelow ? (vramBytes * (belowMs + 1000)) / (loadMs + workMs) : vramBytes)
+}
+
+function completeness(model: ModelState): number {
+  return finality(model) ** finalityExponent
 }
 
 function isShort(leftMs: number, { model }: Claimant): boolean {
@@ -73,7 +92,8 @@ function bestHiding(claims: readonly Claimant[]): Claimant | null {
   const allMs = claims.reduce((sum, { model }) => sum + model.loadMs, 0)
   const { best, rank } = highest(claims, ({ model }) => {
     const othersMs = Math.max(1000, allMs - model.loadMs)
-    return clearMs(model.model, model.readyCount) >= othersMs ? othersMs / Math.max(1, model.loadMs) : 0
+    const hides = clearMs(model.model, model.readyCount) >= othersMs
+    return hides ? (completeness(model) * othersMs) / Math.max(1, model.loadMs) : 0
   })
   return rank > 0 ? best : null
 }

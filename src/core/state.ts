@@ -46,7 +46,11 @@ export interface TenantState {
 }
 
 export interface ModelState {
-  readonly model: Model
+  /** As it was declared, but with run times as they were measured. */
+  model: Model
+  readonly declared: Model
+  /** Measured ÷ declared run time, a running average, and the batches that it is from. */
+  readonly pace: { ratio: number; batchCount: number }
   /** Its place in `State.models`. */
   readonly index: number
   /** Ready items, less those that a batch is being claimed for. */
@@ -58,6 +62,7 @@ export interface ModelState {
   waitsOn: readonly { modelId: ModelId; count: number }[]
   /** Ready, being claimed and blocked, as `State.waiting` counts them. */
   waitingCount: number
+  waitingMs: number
   /** Compute below an item of this model, and the longest way down, ms (descendants.ts). */
   restMs: number
   rankMs: number
@@ -199,6 +204,8 @@ export function createState(
 function createModelState(model: Model, index: number): ModelState {
   return {
     model,
+    declared: model,
+    pace: { ratio: 1, batchCount: 0 },
     index,
     readyCount: 0,
     blockedCount: 0,
@@ -206,6 +213,7 @@ function createModelState(model: Model, index: number): ModelState {
     latestEndAtMs: null,
     waitsOn: [],
     waitingCount: 0,
+    waitingMs: 0,
     restMs: 0,
     rankMs: 0,
     claimingCount: 0,

@@ -5,7 +5,7 @@ import assert from 'node:assert/strict'
 import { apply } from './apply.ts'
 import { decide } from './decide.ts'
 import { brokenInvariants } from './invariants.ts'
-import { defineModel, type ModelOptions } from './model.ts'
+import { defineModel, type ModelOptions, runMs } from './model.ts'
 import { defaultPolicy, type Policy } from './policy.ts'
 import type { Command, SchedulerEvent } from './protocol.ts'
 import type { LevelHead } from './queue-head.ts'
@@ -131,14 +131,10 @@ export function finish(world: World, command: Command): void {
   } else if (command.type === 'stop-instance') {
     report(world, { type: 'memory-released', atMs, instanceId: command.instanceId })
   } else if (command.type === 'run-batch') {
-    report(world, {
-      type: 'batch-finished',
-      atMs,
-      batchId: command.batchId,
-      failedCount: 0,
-      runMs: 100,
-      peakBytes: null,
-    })
+    const { batchId } = command
+    const batch = world.state.batchById.get(batchId) // reported a second time it is gone
+    const tookMs = batch ? runMs(batch.instance.model.declared, batch.itemCount) : 100
+    report(world, { type: 'batch-finished', atMs, batchId, failedCount: 0, runMs: tookMs, peakBytes: null })
   }
 }
 

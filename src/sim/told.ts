@@ -7,7 +7,7 @@ import type { ModelState, State } from '../core/state.ts'
 import { plimsollPolicy, type SimulatedPolicy } from './simulate.ts'
 import type { Draws } from './spread.ts'
 
-/** `truth`: the models as they are. Give the run copies of them as `believed`: they are written to. */
+/** `truth`: the models as they are. */
 export function told(truth: readonly Model[], draws: Draws): SimulatedPolicy {
   const trueById = new Map(truth.map((model) => [model.id, model]))
   return {
@@ -44,11 +44,13 @@ function meanRun(draws: Draws, { model, readyCount }: ModelState, from: number):
 function tell(state: State, each: ModelState, truth: Model, load: number, run: number): void {
   const { model, waitingCount } = each
   const { waiting } = state
-  const beforeMs = clearMs(model, waitingCount)
-  model.batch.overheadMs = truth.batch.overheadMs * run
-  model.batch.perItemMs = truth.batch.perItemMs * run
-  waiting.workMs += clearMs(model, waitingCount) - beforeMs
-  if (waitingCount > 0) waiting.loadMs += truth.loadMs * load - model.loadMs
-  model.loadMs = truth.loadMs * load
-  each.loadMs = model.loadMs
+  const loadMs = truth.loadMs * load
+  const { batch } = truth
+  const told = { ...batch, overheadMs: batch.overheadMs * run, perItemMs: batch.perItemMs * run }
+  if (waitingCount > 0) waiting.loadMs += loadMs - model.loadMs
+  each.model = { ...truth, loadMs, batch: told }
+  each.loadMs = loadMs
+  const waitingMs = clearMs(each.model, waitingCount)
+  waiting.workMs += waitingMs - each.waitingMs
+  each.waitingMs = waitingMs
 }
