@@ -10,8 +10,8 @@ import { type Inputs, readSources, type SourceRecord } from './sources.ts'
 /** Longest part of an id that the source gives. */
 const maxSourceIdLength = 200
 
-/** The items, each after those it needs. Throws BAD_VALUE for sources that cannot be read. */
-export function expandPipeline(pipeline: Pipeline, inputs: Inputs = {}): NewItem[] {
+/** The items, each after those it needs; deadlines count from `nowMs`. Throws BAD_VALUE for sources that cannot be read. */
+export function expandPipeline(pipeline: Pipeline, inputs: Inputs = {}, nowMs = 0): NewItem[] {
   const records = readSources(pipeline, inputs)
   const modelHashes = new Map(
     [...pipeline.runnerSpecs].map(([modelId, spec]) => [
@@ -39,6 +39,7 @@ export function expandPipeline(pipeline: Pipeline, inputs: Inputs = {}): NewItem
       source: record?.value ?? null,
       maxAttempts: step.maxAttempts,
       timeoutMs: step.timeoutMs,
+      deadlineAtMs: step.deadlineMs === null ? null : nowMs + step.deadlineMs,
     })
     items.push(item)
     idsByStep.set(step.name, [...(idsByStep.get(step.name) ?? []), item.id])

@@ -43,6 +43,8 @@ export interface Step {
   priority: number
   maxAttempts: number
   timeoutMs: number | null
+  /** From its submission, ms; null: none. */
+  deadlineMs: number | null
   /** What its results depend on, as text: for ids. */
   definition: string
 }
@@ -218,7 +220,7 @@ function defaultInput({ forEach }: CheckedFile['steps'][string]): string {
 }
 
 function compileStep(name: string, step: CheckedFile['steps'][string], { steps, models }: CheckedFile): Step {
-  const { source, model, when, forEach, priority = 0, retries = 2, timeout } = step
+  const { source, model, when, forEach, priority = 0, retries = 2, timeout, deadline } = step
   const input = compileTemplate(step.input === undefined ? defaultInput(step) : step.input)
   const templates = {
     when: when === undefined ? null : compileTemplate(when),
@@ -240,6 +242,7 @@ function compileStep(name: string, step: CheckedFile['steps'][string], { steps, 
     priority,
     maxAttempts: retries + 1,
     timeoutMs: timeout === undefined ? null : parseDuration(timeout),
+    deadlineMs: deadline === undefined ? null : parseDuration(deadline),
     definition: JSON.stringify([
       name,
       written,

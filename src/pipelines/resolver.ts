@@ -83,9 +83,9 @@ function expand(step: Step, item: NewItem, scope: Record<string, unknown>): Reso
 }
 
 function childOf(step: Step, item: NewItem, index: number, input: unknown): NewItem {
-  const { modelId, priority, sourceId, source, maxAttempts, timeoutMs } = item
+  const { modelId, priority, sourceId, source, maxAttempts, timeoutMs, tenant } = item
   const id = itemId(sourceId ?? step.name, modelId, uuidOf(`${item.id}\n${index}\n${JSON.stringify(input)}`))
-  return newItem({ id, modelId, input, priority, sourceId, source, maxAttempts, timeoutMs })
+  return newItem({ id, modelId, input, priority, sourceId, source, maxAttempts, timeoutMs, tenant })
 }
 
 function isTrue(value: unknown): boolean {

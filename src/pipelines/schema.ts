@@ -188,6 +188,11 @@ const step = z.strictObject({
   timeout: duration
     .optional()
     .describe("Longest run of one item. Default: the model's timeouts.run for the batch."),
+  deadline: duration
+    .optional()
+    .describe(
+      'Time from its submission until an item must have ended. It goes first when it would be too late otherwise, and what it waits for too. Default: none.',
+    ),
 })
 
 const table = z.strictObject({
@@ -197,9 +202,13 @@ const table = z.strictObject({
   columns: z.record(z.string(), z.string()).describe('Title to text with ${expressions}.'),
 })
 
-const policyShape = Object.fromEntries(
-  Object.entries(policyOptions).map(([key, option]) => [key, optionType(option)]),
-)
+const policyShape = {
+  ...Object.fromEntries(Object.entries(policyOptions).map(([key, option]) => [key, optionType(option)])),
+  tenants: z
+    .record(z.string(), z.number())
+    .optional()
+    .describe('Weights of tenants: twice the weight, twice the device time. One that is not named has 1.'),
+}
 
 function optionType(option: (typeof policyOptions)[keyof typeof policyOptions]) {
   const { text, kind, default: value, min, max } = option

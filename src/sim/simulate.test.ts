@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { defineModel } from '../core/model.ts'
+import { parsePolicy } from '../core/policy.ts'
 import type { SchedulerEvent } from '../core/protocol.ts'
 import { baselines } from './baselines/index.ts'
 import type { SimulationResult } from './report.ts'
@@ -137,4 +138,45 @@ test('static residency is refused where the set does not fit', () => {
     () => simulate({ workload: videosAtOnce(1), devices: cards(7.2), simulated: named('triton') }),
     /needs 14 GB for all models at once/,
   )
+})
+
+/** 300 items of each of two tenants at once, of one model or of two: items of each in the first `untilMs`. */
+function sharesOfFloods(ofTwoModels: boolean, gb: number, weight: number): Record<string, number> {
+  const models = ['a', 'b'].map((id) =>
+    defineModel({ id, vram: '4GB', loadMs: 5000, batch: { max: 8, overheadMs: 100, perItemMs: 500 } }),
+  )
+  const items = ['ann', 'bob'].flatMap((tenant) =>
+    Array.from({ length: 300 }, (_, index) =>
+      workItem(`${tenant}${index}`, ofTwoModels && tenant === 'bob' ? 'b' : 'a', 0, { tenant }),
+    ),
+  )
+  const counts: Record<string, number> = {}
+  const onEvent = (event: SchedulerEvent) => {
+    if (event.type !== 'batch-claimed' || event.atMs > 100_000) return
+    for (const [tenant, count] of Object.entries(event.countByTenant ?? {}))
+      counts[tenant] = (counts[tenant] ?? 0) + count
+  }
+  simulate({
+    workload: { models, items },
+    devices: cards(gb),
+    policy: parsePolicy({ tenants: { bob: weight } }),
+    onEvent,
+  })
+  return counts
+}
+
+test('tenants that flood the same model share it by their weights, to the item', () => {
+  const even = sharesOfFloods(false, 14, 1)
+  assert.ok(Math.abs(even.ann! - even.bob!) <= 8, JSON.stringify(even))
+  const threefold = sharesOfFloods(false, 14, 3)
+  assert.ok(Math.abs(threefold.bob! / threefold.ann! - 3) < 0.3, JSON.stringify(threefold))
+})
+
+test('tenants of two models share the device, and within a few visits also where only one model fits', () => {
+  const even = sharesOfFloods(true, 14, 1)
+  assert.ok(Math.abs(even.ann! - even.bob!) <= 8, JSON.stringify(even))
+  const threefold = sharesOfFloods(true, 14, 3)
+  assert.ok(Math.abs(threefold.bob! / threefold.ann! - 3) < 0.5, JSON.stringify(threefold))
+  const taking = sharesOfFloods(true, 5, 1)
+  assert.ok(taking.ann! / taking.bob! < 2 && taking.bob! / taking.ann! < 2, JSON.stringify(taking))
 })
