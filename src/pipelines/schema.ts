@@ -202,7 +202,7 @@ const table = z.strictObject({
   columns: z.record(z.string(), z.string()).describe('Title to text with ${expressions}.'),
 })
 
-const policyShape = {
+const policyShape: z.ZodRawShape = {
   ...Object.fromEntries(Object.entries(policyOptions).map(([key, option]) => [key, optionType(option)])),
   tenants: z
     .record(z.string(), z.number())
