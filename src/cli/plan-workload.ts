@@ -5,7 +5,7 @@ import type { Model } from '../core/model.ts'
 import type { Pipeline, Step } from '../pipelines/pipeline.ts'
 import type { Workload, WorkloadItem } from '../sim/workload.ts'
 import type { StoreStats } from '../stores/store.ts'
-import type { Measured } from './measured.ts'
+import { type Measured, profileOf } from './measured.ts'
 
 /** What earlier runs made of a step, per record. */
 export interface StepShape {
@@ -31,11 +31,11 @@ export function shapesOf({ steps }: Pipeline, { groups }: StoreStats): Map<strin
   return shapes
 }
 
-/** Declared times, replaced by measured ones. A batch of a measured model takes its items' mean time each. */
+/** Declared times, replaced by measured ones. */
 export function measuredModel(model: Model, measured: Measured | undefined): Model {
   if (!measured) return model
-  const { loads, loadMs, items, itemMs } = measured
-  const batch = items > 0 ? { ...model.batch, overheadMs: 0, perItemMs: itemMs, exponent: 1 } : model.batch
+  const { loads, loadMs, items } = measured
+  const batch = items > 0 ? { ...model.batch, ...profileOf(measured), exponent: 1 } : model.batch
   return { ...model, loadMs: loads > 0 ? Math.round(loadMs) : model.loadMs, batch }
 }
 
@@ -89,7 +89,8 @@ function takes(index: number, ratio: number): boolean {
   return takesOf(index, ratio) > 0
 }
 
-function takesOf(index: number, mean: number): number {
+/** How many of a mean number fall to this index, so that they are spread evenly. */
+export function takesOf(index: number, mean: number): number {
   return Math.floor((index + 1) * mean + 1e-9) - Math.floor(index * mean + 1e-9)
 }
 

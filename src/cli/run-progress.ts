@@ -1,28 +1,56 @@
-// From a run's store and state to the progress that is painted: counts by step, what each device holds, and an estimate
-// of the rest: its compute by what batches took so far, one after another, as long as no simulation says it better.
+// From a run's store and state to the progress that is painted: counts by step, what each device holds, and how long the
+// rest takes, which is forecast now and then and counts down meanwhile.
 import { bookedBytes } from '../core/ledger.ts'
-import { runMs } from '../core/model.ts'
 import type { InstanceState } from '../core/state.ts'
 import type { Run } from '../daemon/run.ts'
+import type { Pipeline } from '../pipelines/pipeline.ts'
 import type { StoreStats } from '../stores/store.ts'
+import { forecastRest } from './eta.ts'
+import { shapesOf } from './plan-workload.ts'
 import type { InstanceProgress, ProgressState, StepProgress } from './progress.ts'
 
-export async function progressOf({ store, daemon, startedAtMs }: Run, nowMs: number): Promise<ProgressState> {
-  const devices = daemon.state.devices.map(({ id, budgetBytes, ledger, instances }) => ({
-    id,
-    budgetBytes,
-    bookedBytes: bookedBytes(ledger),
-    instances: instances.map((each) => ({
-      modelId: each.model.model.id,
-      bytes: each.bytes,
-      state: shown(each),
-    })),
-  }))
-  return {
-    steps: countSteps(await store.stats()),
-    devices,
-    etaMs: restMs(daemon),
-    elapsedMs: nowMs - startedAtMs,
+/** A forecast stands for so long, and for this many times as long as it took to make, ms. */
+const forecastMs = 3000
+const forecastShare = 50
+
+export class RunProgress {
+  readonly #run: Run
+  readonly #pipeline: Pipeline
+  /** When the run ends by the last forecast, and until when that stands. */
+  #eta: { endsAtMs: number | null; untilMs: number } = { endsAtMs: null, untilMs: 0 }
+
+  constructor(run: Run, pipeline: Pipeline) {
+    this.#run = run
+    this.#pipeline = pipeline
+  }
+
+  async at(nowMs: number): Promise<ProgressState> {
+    const { store, daemon, startedAtMs } = this.#run
+    const devices = daemon.state.devices.map(({ id, budgetBytes, ledger, instances }) => ({
+      id,
+      budgetBytes,
+      bookedBytes: bookedBytes(ledger),
+      instances: instances.map((each) => ({
+        modelId: each.model.model.id,
+        bytes: each.bytes,
+        state: shown(each),
+      })),
+    }))
+    const stats = await store.stats()
+    const etaMs = await this.#etaMs(stats, nowMs)
+    return { steps: countSteps(stats), devices, etaMs, elapsedMs: nowMs - startedAtMs }
+  }
+
+  async #etaMs(stats: StoreStats, nowMs: number): Promise<number | null> {
+    const { store, daemon } = this.#run
+    if (nowMs >= this.#eta.untilMs) {
+      const startedAtMs = Date.now()
+      const etaMs = await forecastRest(store, daemon.state, shapesOf(this.#pipeline, stats), nowMs)
+      const standsMs = Math.max(forecastMs, forecastShare * (Date.now() - startedAtMs))
+      this.#eta = { endsAtMs: etaMs === null ? null : nowMs + etaMs, untilMs: nowMs + standsMs }
+    }
+    const { endsAtMs } = this.#eta
+    return endsAtMs === null ? null : Math.max(0, endsAtMs - nowMs)
   }
 }
 
@@ -42,16 +70,4 @@ function countSteps({ groups }: StoreStats): StepProgress[] {
     if (state === 'done' || state === 'failed' || state === 'skipped') progress[state] += count
   }
   return [...steps.values()]
-}
-
-/** Compute of what waits, in full batches, and a load for each model that is out. */
-function restMs({ state, meanItemMs }: Run['daemon']): number | null {
-  let restMs = 0
-  for (const { model, readyCount, blockedCount, claimingCount, instances, loadMs } of state.models) {
-    const count = readyCount + blockedCount + claimingCount
-    if (count === 0) continue
-    const itemMs = meanItemMs.get(model.id) ?? runMs(model, model.batch.max) / model.batch.max
-    restMs += count * itemMs + (instances.length === 0 ? loadMs : 0)
-  }
-  return restMs
 }

@@ -15,7 +15,7 @@ import { gatherReport, writeResults } from '../pipelines/report.ts'
 import { allItems, type StoredItem } from '../stores/store.ts'
 import { print, printJson, printTable } from './output.ts'
 import { TerminalPainter } from './progress.ts'
-import { progressOf } from './run-progress.ts'
+import { RunProgress } from './run-progress.ts'
 import { type RunSummary, summarizeRun } from './run-summary.ts'
 import { drawTimeline } from './timeline.ts'
 
@@ -57,7 +57,7 @@ async function run(file: string, inputs: string[], options: Options): Promise<vo
   const results = options.out ?? files.results
   const current = await startRun({ pipeline, files, inputs })
   if (!options.json) print(greeting(pipeline, current))
-  const screen = options.json ? null : show(current)
+  const screen = options.json ? null : show(new RunProgress(current, pipeline))
   const stopListening = listen(current, (text) =>
     screen ? screen.note(text) : process.stderr.write(`${text}\n`),
   )
@@ -143,12 +143,12 @@ interface Screen {
 }
 
 /** Paints progress on a terminal, or writes a line now and then. */
-function show(current: Run): Screen {
+function show(progress: RunProgress): Screen {
   const painter = new TerminalPainter(process.stderr)
   let isOver = false
   const paint = async () => {
     const startedAtMs = Date.now()
-    painter.paint(await progressOf(current, Date.now()))
+    painter.paint(await progress.at(Date.now()))
     return Math.max(process.stderr.isTTY ? paintMs : plainMs, 20 * (Date.now() - startedAtMs))
   }
   let wake = () => {}

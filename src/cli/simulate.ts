@@ -1,24 +1,26 @@
-// `plimsoll simulate DIR`: a workload on simulated cards, under our policy or a baseline. With --json one object; without,
-// a table and a timeline. The clock that measures the cost of a decision is given to the simulator from here.
+// `plimsoll simulate DIR`: a workload on simulated cards, under our policy or a baseline; `--from RUN`: a recorded run once
+// more, under another policy, budget or card. With --json one object; without, a table and a timeline. The clock that measures the cost of a decision is given to the simulator from here.
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { Command } from 'commander'
 import { SchedulerError } from '../core/errors.ts'
 import { type Policy, parsePolicy } from '../core/policy.ts'
 import type { DeviceOptions } from '../core/state.ts'
-import { parseBytes } from '../core/units.ts'
+import { formatMs, parseBytes } from '../core/units.ts'
 import type { RecordLine } from '../daemon/record.ts'
 import { baselines } from '../sim/baselines/index.ts'
 import { linesOf } from '../sim/report.ts'
 import { plimsollPolicy, type SimulatedPolicy, simulate } from '../sim/simulate.ts'
 import type { Workload } from '../sim/workload.ts'
 import { print, printJson, printTable } from './output.ts'
+import { readRecordedRun } from './recorded-run.ts'
 import { drawTimeline } from './timeline.ts'
 import { readWorkload } from './workload-folder.ts'
 
 const policies = [plimsollPolicy, ...baselines]
 
 interface Flags {
+  from?: string
   gpu: string[]
   safety: string
   slots: string
@@ -37,7 +39,8 @@ export function simulateCommand(): Command {
     .description(
       'Runs a workload on simulated GPUs and says how long it takes, what waits and what is loaded.',
     )
-    .argument('<folder>', 'workload: models.json, and items.jsonl or items.jsonl.gz')
+    .argument('[folder]', 'workload: models.json, and items.jsonl or items.jsonl.gz')
+    .option('--from <run>', 'a recorded run instead: its database, such as .plimsoll/archive.db')
     .option('--gpu <size>', 'memory of a GPU, such as 16GB or 2x8GB; again for each further one', collect, [])
     .option('--safety <ratio>', 'share of the memory that may be promised', '0.9')
     .option('--slots <count>', 'batches that run at once on a GPU', '1')
@@ -54,14 +57,20 @@ export function simulateCommand(): Command {
     .action(runSimulation)
 }
 
-function runSimulation(folder: string, flags: Flags): void {
+interface Subject {
+  name: string
+  workload: Workload
+  devices: DeviceOptions[]
+  policy: Policy
+  /** A recorded run's own figures. */
+  recorded: { makespanMs: number; loads: number; evictions: number } | null
+}
+
+async function runSimulation(folder: string | undefined, flags: Flags): Promise<void> {
   const simulated = policyNamed(flags.policy)
-  const devices = devicesOf(flags)
-  const policy = policyOf(flags.set)
+  const { name, workload, devices, policy, recorded } = await subjectOf(folder, flags)
   const seed = wholeNumber('--seed', flags.seed, Number.MIN_SAFE_INTEGER)
   const sigma = numberBetween('--spread', flags.spread, 0, 3)
-  const workload = readWorkload(folder)
-  const name = basename(resolve(folder))
   const picture = flags.timeline ?? (flags.json ? null : join('.plimsoll', `simulate-${name}.svg`))
   const record =
     picture === null ? null : startRecord(`${name}, policy ${simulated.name}`, workload, devices, policy)
@@ -79,12 +88,39 @@ function runSimulation(folder: string, flags: Flags): void {
     mkdirSync(dirname(picture), { recursive: true })
     writeFileSync(picture, drawTimeline(record!))
   }
-  if (flags.json) printJson(result)
+  if (flags.json) printJson(recorded ? { ...result, recorded } : result)
   else {
     printTable({ title: name, columns: ['figure', 'value'], rows: linesOf(result) })
+    if (recorded) {
+      const { makespanMs, loads, evictions } = recorded
+      print(`the run itself: ${formatMs(makespanMs)}, ${loads} loads, ${evictions} evictions`)
+    }
     print(`timeline: ${picture}`)
   }
   if (result.completed < result.items || result.violations > 0) process.exitCode = 1
+}
+
+/** What is simulated: a workload folder, or a recorded run with what the flags change of it. */
+async function subjectOf(folder: string | undefined, flags: Flags): Promise<Subject> {
+  if ((folder === undefined) === (flags.from === undefined)) {
+    const text =
+      'What is to be simulated? Name a workload folder, or a recorded run with --from DATABASE; one of both.'
+    throw new SchedulerError('BAD_VALUE', text)
+  }
+  if (folder !== undefined) {
+    const [devices, policy] = [devicesOf(flags), policyOf(flags.set)]
+    const workload = readWorkload(folder)
+    return { name: basename(resolve(folder)), workload, devices, policy, recorded: null }
+  }
+  const run = await readRecordedRun(flags.from!)
+  const { wallMs, loads, evictions } = run.summary
+  return {
+    name: run.name,
+    workload: run.workload,
+    devices: flags.gpu.length > 0 ? devicesOf(flags) : run.devices,
+    policy: { ...run.policy, ...settingsOf(flags.set) },
+    recorded: { makespanMs: wallMs, loads, evictions },
+  }
 }
 
 function policyNamed(name: string): SimulatedPolicy {
@@ -124,6 +160,17 @@ export function parseGpus(gpu: readonly string[], safetyRatio: number, slotCount
 
 /** `policy.maxWait=120s` and so on: what the config file says under `policy:`. */
 function policyOf(settings: string[]): Policy {
+  return parsePolicy(writtenIn(settings))
+}
+
+/** Only the options that are named. */
+function settingsOf(settings: string[]): Partial<Policy> {
+  const written = writtenIn(settings)
+  const policy = parsePolicy(written)
+  return Object.fromEntries(Object.keys(written).map((key) => [key, policy[key as keyof Policy]]))
+}
+
+function writtenIn(settings: string[]): Record<string, string> {
   const written: Record<string, string> = {}
   for (const setting of settings) {
     const [, section, key, value] = /^([a-z]+)\.(\w+)=(.+)$/i.exec(setting) ?? []
@@ -133,7 +180,7 @@ function policyOf(settings: string[]): Policy {
     }
     written[key!] = value!
   }
-  return parsePolicy(written)
+  return written
 }
 
 function numberBetween(flag: string, text: string, min: number, max: number): number {

@@ -7,10 +7,10 @@ import { decide as plimsoll } from '../core/decide.ts'
 import { brokenInvariants } from '../core/invariants.ts'
 import { countByTenant } from '../core/lease.ts'
 import { bookedBytes } from '../core/ledger.ts'
-import { leadTimes, leastBytes, type Model } from '../core/model.ts'
+import { leadTimes, leastBytes, type Model, type ModelId } from '../core/model.ts'
 import { defaultPolicy, type Policy } from '../core/policy.ts'
-import type { BatchId, Command, Decision, SchedulerEvent } from '../core/protocol.ts'
-import { createState, type DeviceOptions, type State } from '../core/state.ts'
+import type { BatchId, Command, Decision, DeviceId, SchedulerEvent } from '../core/protocol.ts'
+import { createState, type DeviceOptions, modelOf, type State } from '../core/state.ts'
 import { neverFits } from '../core/vram.ts'
 import { WorkGraph } from '../core/work-graph.ts'
 import { newItem } from '../core/work-item.ts'
@@ -46,6 +46,8 @@ export interface SimulationOptions {
   sigma?: number
   /** The models as the policy is told of them, in the order of the workload. Default: as they are. */
   believed?: readonly Model[]
+  /** What is loaded at the start. Default: nothing. */
+  residents?: readonly { modelId: ModelId; deviceId: DeviceId }[]
   /** A clock for the cost of a decision, in nanoseconds. Without it none is measured. */
   clockNs?: (() => number) | null
   /** Every event and command, in order. */
@@ -112,6 +114,18 @@ class Simulation {
       leadMs: leadTimes(believed),
     })
     this.#decide = (options.simulated ?? plimsollPolicy).create(this.#backlog, believed)
+    for (const resident of options.residents ?? []) this.#putOn(resident)
+  }
+
+  #putOn({ modelId, deviceId }: { modelId: ModelId; deviceId: DeviceId }): void {
+    const atMs = this.#nextArrivalAtMs
+    const instanceId = `${modelId}-${this.#state.nextInstance}`
+    const bytes = modelOf(this.#state, modelId).model.vramBytes
+    const reason = { rule: 'load-best', figures: {} } as const
+    const command: Command = { type: 'start-load', instanceId, modelId, deviceId, bytes, reason }
+    this.#apply({ type: 'command-issued', atMs, command })
+    const nothingMeasured = { loadMs: null, residentBytes: null, maxBatch: null }
+    this.#apply({ type: 'load-finished', atMs, instanceId, ...nothingMeasured })
   }
 
   run(): SimulationResult {

@@ -1,0 +1,59 @@
+// A recorded run as a workload, to be run again under another policy or on another card: its items with what they waited for and
+// when they were submitted, its models with the times that were measured, its devices and its policy.
+import { existsSync } from 'node:fs'
+import { SchedulerError } from '../core/errors.ts'
+import type { DeviceOptions } from '../core/state.ts'
+import { type RunLine, readRecord } from '../daemon/record.ts'
+import { findDatabase } from '../daemon/run-files.ts'
+import type { Workload } from '../sim/workload.ts'
+import { openSqliteReader } from '../stores/sqlite.ts'
+import { allItems } from '../stores/store.ts'
+import { measureModels } from './measured.ts'
+import { measuredModel } from './plan-workload.ts'
+import { type RunSummary, summarizeRun } from './run-summary.ts'
+import { ranBefore } from './stored-workload.ts'
+
+export interface RecordedRun {
+  name: string
+  workload: Workload
+  devices: DeviceOptions[]
+  policy: RunLine['policy']
+  /** What really happened. */
+  summary: RunSummary
+}
+
+/** Throws BAD_VALUE where there is no such run, or none of its items has run. */
+export async function readRecordedRun(database: string): Promise<RecordedRun> {
+  const files = findDatabase(database)
+  if (!existsSync(files.record)) {
+    throw new SchedulerError(
+      'BAD_VALUE',
+      `${files.record} is missing: the run of ${database} was not recorded.`,
+    )
+  }
+  const runs = [...readRecord(files.record)].filter((line) => line.type === 'run')
+  const [first, last] = [runs[0], runs.at(-1)]
+  if (!first || !last) throw new SchedulerError('BAD_VALUE', `${files.record} holds no run.`)
+  const store = await openSqliteReader(files.database)
+  const items = await allItems(store).finally(() => store.close())
+  const measured = measureModels(readRecord(files.record))
+  const models = last.models.map((model) => measuredModel(model, measured.get(model.id)))
+  const known = new Set(models.map(({ id }) => id))
+  const ran = ranBefore(items, first.atMs).filter(({ model }) => known.has(model))
+  if (ran.length === 0) {
+    throw new SchedulerError(
+      'BAD_VALUE',
+      `No item of ${database} has run yet. \`plimsoll run PIPELINE\` runs it.`,
+    )
+  }
+  const devices = last.devices
+    .filter(({ kind }) => kind !== 'cpu')
+    .map(({ id, capacityBytes, budgetBytes }) => ({
+      id,
+      kind: 'simulated',
+      capacityBytes,
+      safetyRatio: budgetBytes / capacityBytes,
+    }))
+  const summary = summarizeRun(readRecord(files.record))
+  return { name: last.pipeline, workload: { models, items: ran }, devices, policy: last.policy, summary }
+}
