@@ -1,0 +1,293 @@
+// Whoever uses the daemon: starts it while there is work, submits, cancels, retries, edits the pipeline, presses Ctrl-C
+// once or twice, and starts it again after a kill or an error of the store. What it does to the daemon is what cli/run.ts
+// does. Judges how a life of the daemon ends.
+import { leastBytes } from '../../src/core/model.ts'
+import type { ItemId, NewItem } from '../../src/core/work-item.ts'
+import { Daemon } from '../../src/daemon/daemon.ts'
+import { recover } from '../../src/daemon/recovery.ts'
+import type { Store } from '../../src/stores/store.ts'
+import type { Chance } from './chance.ts'
+import type { Context } from './context.ts'
+import type { Devices } from './device.ts'
+import type { Disk } from './disk.ts'
+import { type Arrival, createArrivals } from './graph.ts'
+import type { ItemChecks } from './item-checks.ts'
+import { LedgerChecks } from './ledger-checks.ts'
+import { Life } from './life.ts'
+import { closeMs, type Liveness } from './liveness.ts'
+import type { Machine } from './machine.ts'
+import type { Runners } from './runner.ts'
+
+export interface Parts {
+  context: Context
+  machine: Machine
+  disk: Disk
+  devices: Devices
+  runners: Runners
+  items: ItemChecks
+  liveness: Liveness
+}
+
+/** A life that has been started. */
+export interface Current {
+  life: Life
+  daemon: Daemon
+  checks: LedgerChecks
+  /** It takes work: not before its recovery, not after its end. */
+  isRunning: boolean
+}
+
+export class Operator {
+  current: Current | null = null
+  lifeCount = 0
+  /** Everything has ended and the last daemon is closed. */
+  isDone = false
+  readonly #parts: Parts
+  readonly #chance: Chance
+  readonly #arrivals: Arrival[]
+  /** Items of the pipeline by now. */
+  readonly #listed: NewItem[] = []
+  #wake: () => void = () => {}
+
+  constructor(parts: Parts) {
+    this.#parts = parts
+    this.#chance = parts.context.chance('operator')
+    const { seed, settings, world } = parts.context
+    this.#arrivals = createArrivals(seed, settings, world.models)
+    for (const { atMs, items } of this.#arrivals) this.#at(atMs, () => this.#arrive(items))
+    this.#plan('drain', () => this.#interrupt())
+    this.#plan('user-cancels', () => this.#cancel())
+    this.#plan('user-retries', () => this.#retry())
+  }
+
+  get listedIds(): ItemId[] {
+    return this.#listed.map(({ id }) => id)
+  }
+
+  async run(): Promise<void> {
+    while (await this.#untilWork()) {
+      const life = new Life(++this.lifeCount, this.#parts.context)
+      this.#parts.context.log('life', String(life.number))
+      this.#parts.machine.freeStuck()
+      void life.killed.then(() => this.#ended(life))
+      await Promise.race([this.#live(life), life.killed])
+      life.end()
+      this.current = null
+      await this.#parts.context.agenda.sleep(this.#chance.pick([1, 100, 5000]))
+    }
+    this.isDone = true
+  }
+
+  /** The process is gone, by a kill or by itself. */
+  #ended(life: Life): Promise<void> {
+    this.#parts.runners.orphan(life)
+    return this.#parts.disk.kill(life)
+  }
+
+  /** Until something is listed that has not ended; false: there is and will be nothing more. */
+  async #untilWork(): Promise<boolean> {
+    const { items } = this.#parts
+    while (items.openCount === 0 && this.#listed.every(({ id }) => items.stateOf(id) !== null)) {
+      if (this.#listed.length === this.#parts.context.settings.itemCount && !this.#parts.context.faults.isOn)
+        return false
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve
+      })
+    }
+    return true
+  }
+
+  /** Something may have become work. */
+  nudge(): void {
+    this.#wake()
+  }
+
+  async #live(life: Life): Promise<void> {
+    const { context, disk, items } = this.#parts
+    const current = this.#create(life)
+    let store: Store
+    try {
+      const recovered = await recover({
+        openStore: () => disk.open(life),
+        reapLeftovers: () => this.#parts.runners.reapLeftovers(life),
+        createDaemon: (opened) => this.#createDaemon(life, current, opened),
+        clock: life.clock,
+        items: this.#edited(),
+      })
+      store = recovered.store
+    } catch (error) {
+      this.#judge(error)
+      return
+    }
+    this.current = current
+    current.isRunning = true
+    items.lifeBegan()
+    this.#parts.liveness.lifeBegan()
+    this.#submitListed()
+    await current.daemon.finished.catch((error) => this.#judge(error, current.daemon))
+    current.isRunning = false
+    await this.#close(current)
+    await store.close()
+    context.log('closed')
+  }
+
+  #create(life: Life): Current {
+    const { context, machine, items, liveness } = this.#parts
+    const checks: LedgerChecks = new LedgerChecks(context, machine, life, (modelId, ids) => {
+      liveness.batchStarted(modelId)
+      items.runStarted(ids)
+    })
+    return { life, checks, daemon: null as unknown as Daemon, isRunning: false }
+  }
+
+  #createDaemon(life: Life, current: Current, store: Store): Daemon {
+    const { context, devices, runners, items } = this.#parts
+    const { checks } = current
+    const byId = devices.forLife(life)
+    const daemon: Daemon = new Daemon({
+      store,
+      models: context.world.models,
+      runners: runners.forLife(life, checks),
+      devices: context.world.devices.map(({ options }) => ({ options, device: byId.get(options.id)! })),
+      policy: context.world.policy,
+      clock: life.clock,
+      random: context.chance(`backoff ${life.number}`).number,
+      onEvent(event) {
+        if (life.isOver) return
+        context.log('event', event)
+        checks.event(event, daemon.state)
+      },
+      onOutcomes(outcomes) {
+        if (!life.isOver) items.told(outcomes)
+      },
+    })
+    current.daemon = daemon
+    void daemon.finished.then(
+      () => this.#finished(current),
+      () => {},
+    )
+    return daemon
+  }
+
+  /** `finished` says that nothing is left that could run. */
+  #finished({ daemon, life }: Current): void {
+    const { context, items } = this.#parts
+    if (life.isOver || daemon.state.isDraining) return
+    context.check(items.openCount === 0, () => `the daemon finished with ${items.openCount} items open`)
+  }
+
+  /** An error that a life ends with is one that was made up, or says what is true. */
+  #judge(error: unknown, daemon?: Daemon): void {
+    const { context, disk, items } = this.#parts
+    const { code, message } = error as { code?: string; message: string }
+    context.log('error', message)
+    if (disk.injected.has(error)) return
+    const hopeless = context.world.models.filter((model) =>
+      daemon?.state.devices.every(
+        ({ capacityBytes, safetyRatio }) =>
+          model.vramBytes > 0 && leastBytes(model) > Math.floor(capacityBytes * safetyRatio),
+      ),
+    )
+    const isTrue = code === 'NEVER_FITS' && hopeless.length > 0
+    const isRefused = message.endsWith('did not answer')
+    context.check(isTrue || isRefused, () => `the daemon ended with: ${message}`)
+    if (!isTrue) return
+    // The user gives up what can never run.
+    const open = items.ids(['blocked', 'scheduled', 'ready', 'leased'])
+    void this.#change('cancel', open)
+  }
+
+  async #close({ daemon, checks, life }: Current): Promise<void> {
+    const { context, machine } = this.#parts
+    const startedAtMs = context.agenda.nowMs
+    const stopWatching = context.agenda.after(closeMs, () =>
+      context.fail(`close has not ended after ${closeMs} ms`),
+    )
+    await daemon.close()
+    stopWatching()
+    if (life.isOver) return
+    context.log('close took', String(context.agenda.nowMs - startedAtMs))
+    context.check(life.timerCount === 0, () => `${life.timerCount} timers are left after close`)
+    const left = machine.alive().filter((each) => each.life === life)
+    context.check(left.length === 0, () => `${left.map(({ instanceId }) => instanceId)} live after close`)
+    checks.afterMoment(daemon.state)
+  }
+
+  /** Ctrl-C; in one of three cases again before it is done: then the process exits at once. */
+  #interrupt(): void {
+    const { current } = this
+    if (!current?.isRunning) return
+    this.#parts.context.faults.happens('drain')
+    current.daemon.drain()
+    if (!this.#chance.happens(0.3)) return
+    this.#parts.context.agenda.after(this.#chance.between(1, 3000), async () => {
+      if (this.current !== current || !current.isRunning) return
+      current.isRunning = false
+      await this.#close(current)
+      current.life.end()
+    })
+  }
+
+  #arrive(items: readonly NewItem[]): void {
+    this.#listed.push(...items)
+    this.#submitListed()
+    this.nudge()
+  }
+
+  /** What came while no daemon could take it, or comes now. Without one the next start submits it. */
+  #submitListed(): void {
+    const { current } = this
+    const fresh = this.#listed.filter(({ id }) => this.#parts.items.stateOf(id) === null)
+    if (!current?.isRunning || fresh.length === 0) return
+    void this.#submit(fresh, current)
+  }
+
+  async #submit(fresh: NewItem[], { daemon, life }: Current): Promise<void> {
+    const { disk, items } = this.#parts
+    await disk.store.submit(fresh, life.clock.nowMs())
+    await items.readEvents()
+    daemon.queuesChanged()
+  }
+
+  #cancel(): void {
+    const open = this.#parts.items.ids(['blocked', 'scheduled', 'ready', 'leased'])
+    const chosen = open.filter(() => this.#chance.happens(0.1))
+    if (chosen.length > 0 && this.#parts.context.faults.happens('user-cancels'))
+      void this.#change('cancel', chosen)
+  }
+
+  #retry(): void {
+    const ended = this.#parts.items.ids(['failed', 'cancelled'])
+    const chosen = ended.filter(() => this.#chance.happens(0.3))
+    if (chosen.length > 0 && this.#parts.context.faults.happens('user-retries'))
+      void this.#change('retry', chosen)
+  }
+
+  async #change(method: 'cancel' | 'retry', ids: ItemId[]): Promise<void> {
+    const { disk, items, context } = this.#parts
+    context.log(method, ids)
+    await disk.store[method](ids, context.agenda.wallMs)
+    await items.readEvents()
+    if (this.current?.isRunning) this.current.daemon.queuesChanged()
+    this.nudge()
+  }
+
+  /** The items that the pipeline has now: it may have lost some, with all that wait for them. */
+  #edited(): NewItem[] {
+    if (!this.#parts.context.faults.strikes('user-edits')) return [...this.#listed]
+    const lost = new Set<ItemId>()
+    for (const { id, dependencies } of this.#listed) {
+      if (this.#chance.happens(0.1) || dependencies.some((each) => lost.has(each.id))) lost.add(id)
+    }
+    return this.#listed.filter(({ id }) => !lost.has(id))
+  }
+
+  #plan(kind: 'drain' | 'user-cancels' | 'user-retries', act: () => void): void {
+    const { faults, settings } = this.#parts.context
+    for (const atMs of faults.moments(kind, settings.spanMs)) this.#at(atMs, act)
+  }
+
+  #at(ms: number, act: () => void): void {
+    this.#parts.context.agenda.after(ms, act)
+  }
+}
