@@ -55,6 +55,8 @@ export class Daemon {
   #isReading = false
   #mustReadAgain = false
   #isPumping = false
+  /** Every device has been read once. */
+  #hasObserved = false
   #isOver = false
   #cancelTimer = () => {}
   #cancelObserving = () => {}
@@ -88,8 +90,8 @@ export class Daemon {
     this.finished.catch(() => {}) // whoever waits for it hears of it
   }
 
+  /** Nothing is promised before every device has been read: others may hold what is declared to be ours. */
   start(): void {
-    this.queuesChanged()
     this.#observe()
   }
 
@@ -138,7 +140,7 @@ export class Daemon {
 
   /** Asks for commands until there are none. Events that are told meanwhile are seen by the next question. */
   #pump(): void {
-    if (this.#isPumping || this.#isOver) return
+    if (this.#isPumping || this.#isOver || !this.#hasObserved) return
     this.#isPumping = true
     try {
       for (;;) {
@@ -304,6 +306,10 @@ export class Daemon {
   #observe(): void {
     this.#attempt(async () => {
       for (const device of this.#devices.values()) await this.#hands.observe(device)
+      if (!this.#hasObserved) {
+        this.#hasObserved = true
+        this.queuesChanged()
+      }
       if (!this.#isOver) this.#cancelObserving = this.#options.clock.after(observeMs, () => this.#observe())
     })
   }
