@@ -305,13 +305,22 @@ export class Daemon {
 
   #observe(): void {
     this.#attempt(async () => {
-      for (const device of this.#devices.values()) await this.#hands.observe(device)
+      for (const device of this.#devices.values()) await this.#read(device)
       if (!this.#hasObserved) {
         this.#hasObserved = true
         this.queuesChanged()
       }
       if (!this.#isOver) this.#cancelObserving = this.#options.clock.after(observeMs, () => this.#observe())
     })
+  }
+
+  /** A device that cannot be read at the start ends the daemon; later its last reading stands until the next. */
+  async #read(device: Device): Promise<void> {
+    try {
+      await this.#hands.observe(device)
+    } catch (error) {
+      if (!this.#hasObserved) throw error
+    }
   }
 
   #attempt(task: () => Promise<void>): void {

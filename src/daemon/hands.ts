@@ -123,7 +123,12 @@ export class Hands {
   }
 }
 
+/** A device that cannot be read shows nothing back. */
 async function stillHolds(device: Device, group: number): Promise<boolean> {
-  const { bytesByGroup } = await device.read([group])
-  return (bytesByGroup?.get(group) ?? 0) > 0
+  try {
+    const { bytesByGroup } = await device.read([group])
+    return (bytesByGroup?.get(group) ?? 0) > 0
+  } catch {
+    return true
+  }
 }
