@@ -15,7 +15,7 @@ import { cpuDeviceId, createState, type DeviceOptions, type State } from '../cor
 import type { Device } from '../devices/device.ts'
 import type { Runner } from '../runners/runner.ts'
 import type { Outcome, Store } from '../stores/store.ts'
-import { type BatchContext, claimFor, runBatch } from './batch.ts'
+import { type BatchContext, claimFor, record, runBatch } from './batch.ts'
 import type { Clock } from './clock.ts'
 import { Hands } from './hands.ts'
 
@@ -185,11 +185,8 @@ export class Daemon {
     const live = this.#hands.live.get(instanceId)
     if (!live) {
       // The instance went between the decision and the claim: nobody has seen the items.
-      await this.#options.store.finish(
-        claim.token,
-        claim.items.map(({ id }) => ({ type: 'release', id })),
-        clock.nowMs(),
-      )
+      const outcomes = claim.items.map(({ id }): Outcome => ({ type: 'release', id }))
+      await record(claim.token, outcomes, this.#batch)
       this.#tell({
         type: 'batch-finished',
         atMs: clock.nowMs(),
@@ -198,7 +195,6 @@ export class Daemon {
         runMs: 0,
         peakBytes: null,
       })
-      this.queuesChanged()
       return
     }
     const { failedCount, runMs, peakBytes, failure } = await runBatch(live, claim, this.#batch)
@@ -224,8 +220,7 @@ export class Daemon {
       const outcomes = claim.items.map(
         ({ id }): Outcome => ({ type: 'fail', id, error, retryable: false, retryAtMs: nowMs }),
       )
-      await store.finish(claim.token, outcomes, nowMs)
-      this.#batch.recorded(outcomes)
+      await record(claim.token, outcomes, this.#batch)
     }
   }
 
