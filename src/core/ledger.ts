@@ -28,7 +28,7 @@ export function headroomBytes(device: DeviceState): number {
 /** For a load under way. */
 export function reserve(device: DeviceState, bytes: number): void {
   assert(
-    bytes <= headroomBytes(device),
+    bytes === 0 || bytes <= headroomBytes(device),
     `a load books only free bytes (${bytes} of ${headroomBytes(device)} on ${device.id})`,
   )
   device.ledger.reservedBytes += bytes
@@ -40,10 +40,10 @@ export function settle(instance: InstanceState): void {
   instance.device.ledger.residentBytes += instance.bytes
 }
 
-/** For a running batch. */
+/** For a running batch. One that needs nothing may run also when foreign use has grown into what is booked. */
 export function activate(device: DeviceState, bytes: number): void {
   assert(
-    bytes <= headroomBytes(device),
+    bytes === 0 || bytes <= headroomBytes(device),
     `a batch books only free bytes (${bytes} of ${headroomBytes(device)} on ${device.id})`,
   )
   device.ledger.activeBytes += bytes
