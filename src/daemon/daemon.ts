@@ -8,10 +8,17 @@ import { apply } from '../core/apply.ts'
 import { decide } from '../core/decide.ts'
 import { SchedulerError } from '../core/errors.ts'
 import { brokenInvariants } from '../core/invariants.ts'
-import type { Model, ModelId } from '../core/model.ts'
+import { leastBytes, type Model, type ModelId } from '../core/model.ts'
 import type { Policy } from '../core/policy.ts'
 import type { Command, Reason, SchedulerEvent } from '../core/protocol.ts'
-import { cpuDeviceId, createState, type DeviceOptions, type State } from '../core/state.ts'
+import {
+  cpuDeviceId,
+  createState,
+  type DeviceOptions,
+  type DeviceState,
+  type ModelState,
+  type State,
+} from '../core/state.ts'
 import type { Device } from '../devices/device.ts'
 import type { Runner } from '../runners/runner.ts'
 import type { Outcome, Store } from '../stores/store.ts'
@@ -272,18 +279,19 @@ export class Daemon {
       this.#resolve()
       return
     }
-    const isMoving =
-      this.#hands.live.size > 0 ||
-      this.#sweepAtMs !== null ||
-      waiting.some(({ coolUntilMs }) => coolUntilMs > this.#options.clock.nowMs())
-    if (!isMoving && this.state.instanceById.size === 0) {
-      const names = waiting.map(
-        ({ model, readyCount, blockedCount }) => `${model.id} (${readyCount} ready, ${blockedCount} blocked)`,
-      )
-      this.#fail(
-        new SchedulerError('NEVER_FITS', `Nothing can run, and items wait for: ${names.join(', ')}.`),
-      )
-    }
+    if (Number.isFinite(this.#sweepAtMs) || waiting.some((each) => this.#mayRun(each))) return
+    const names = waiting.map(
+      ({ model, readyCount, blockedCount }) => `${model.id} (${readyCount} ready, ${blockedCount} blocked)`,
+    )
+    this.#fail(new SchedulerError('NEVER_FITS', `Nothing can run, and items wait for: ${names.join(', ')}.`))
+  }
+
+  /** It has ready items and some device is large enough: what is in the way may go, foreign use too. */
+  #mayRun({ model, readyCount }: ModelState): boolean {
+    const neededBytes = leastBytes(model)
+    const isLargeEnough = ({ capacityBytes, safetyRatio }: DeviceState) =>
+      neededBytes <= Math.floor(capacityBytes * safetyRatio)
+    return readyCount > 0 && this.state.devices.some(isLargeEnough)
   }
 
   /** One timer: the policy's, or the store's next lease end or retry. */
