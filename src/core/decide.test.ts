@@ -148,6 +148,17 @@ test('keeps room for the batches of a model whose items need memory', () => {
   )
 })
 
+test('on a device of two slots what leaves needs no room for its batches', () => {
+  const models = [
+    { id: 'small', vram: '2GB' },
+    { id: 'whole', vram: '9GB', batch: { max: 2, activation: '1GB' } },
+  ]
+  const world = createWorld(models, [{ id: 'gpu', gb: 10, slots: 2 }])
+  resident(world, 'small')
+  arrive(world, 'whole', 1)
+  assert.deepEqual(words(settle(world)), ['stop small for whole', 'load whole', 'run whole'])
+})
+
 test('shrinks a batch to the memory there is', () => {
   const world = createWorld(
     [{ id: 'a', vram: '4GB', batch: { max: 8, activation: '1GB' } }],

@@ -154,11 +154,13 @@ function planLoad(
 /** Bytes to leave free for batches: what runs now, or one item of the most demanding model in every slot. */
 function activationRoom(device: DeviceState, newcomer: ModelState, leaving: InstanceState[]): number {
   let largestBytes = newcomer.model.batch.activationBytes
+  let residentCount = 1
   for (const instance of device.instances) {
     if (instance.phase !== 'ready' || leaving.includes(instance)) continue
+    residentCount++
     largestBytes = Math.max(largestBytes, instance.model.model.batch.activationBytes)
   }
-  const slots = Math.min(device.slots, device.instances.length + 1)
+  const slots = Math.min(device.slots, residentCount)
   return Math.max(device.ledger.activeBytes, largestBytes * slots)
 }
 

@@ -34,6 +34,7 @@ export class Disk {
   /** Calls that are carried out, or answered, no earlier. */
   #carriedOutAtMs = 0
   #owner: Life | null = null
+  #openCount = 0
 
   constructor(context: Context, resolver: Resolver, watch: (store: Store) => StoreWatch) {
     this.#context = context
@@ -43,14 +44,16 @@ export class Disk {
     this.#isOrdered = this.#chance.happens(0.5)
   }
 
-  get pendingCount(): number {
-    return this.#pending.size
+  /** Calls that have not been answered. */
+  get openCount(): number {
+    return this.#openCount
   }
 
   async open(life: Life): Promise<Store> {
     if (!life.act('open')) return never()
     this.#context.check(this.#owner === null, () => 'two daemons own one store')
     this.#owner = life
+    this.#openCount = 0
     const call =
       (method: string) =>
       (...args: unknown[]) =>
@@ -79,7 +82,11 @@ export class Disk {
     this.#context.check(this.#owner === life, () => `the daemon calls ${method} after it closed the store`)
     const fate = this.#fate(method)
     return new Promise((resolve, reject) => {
-      const answer = (tell: () => void) => {
+      const answer = (settle: () => void) => {
+        const tell = () => {
+          this.#openCount--
+          settle()
+        }
         const ms = this.#isOrdered ? 0 : this.#delayMs()
         if (ms === 0 && !life.isOver) tell()
         else life.deliver(ms, tell)
@@ -98,6 +105,7 @@ export class Disk {
         },
       }
       this.#pending.add(call)
+      this.#openCount++
       this.#context.agenda.after(this.#delayUntilTurnMs(), () => {
         if (this.#pending.has(call)) call.carryOut()
       })

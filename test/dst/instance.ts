@@ -188,8 +188,9 @@ export class SimulatedInstance implements Instance {
           )
       }
     }
-    if (faults.strikes('answer-of-stranger'))
-      this.#plan(2, () => answer({ type: 'output', id: 'i0', output: wrongOutput('i0') }))
+    const stranger = ['i0', 'i1', 'i2'].find((id) => items.every((item) => item.id !== id))
+    if (stranger && faults.strikes('answer-of-stranger'))
+      this.#plan(2, () => answer({ type: 'output', id: stranger, output: wrongOutput(stranger) }))
     if (fate === 'batch-hangs') return
     this.#plan(Math.max(2, endMs), () => {
       if (fate === 'batch-crashes') return this.crash('was killed by SIGSEGV')

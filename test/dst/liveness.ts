@@ -20,6 +20,9 @@ import type { Context } from './context.ts'
 
 const restMs = 3000
 
+/** The end of a lease that ended otherwise may be the next moment the daemon looks at: a minute. */
+const stuckMs = 65_000
+
 /** Longest unload and grace of an instance, and the memory it waits for, with all calls of the store slow. */
 export const closeMs = 60_000
 
@@ -119,7 +122,7 @@ export class Liveness {
       state.models.every(isHopeless) &&
       canMoveCount === readyCountOf(readyByModel)
     this.#stuckMs = isStuck ? this.#stuckMs + passedMs : 0
-    this.#context.check(this.#stuckMs <= restMs, () => 'the daemon waits for what can never run')
+    this.#context.check(this.#stuckMs <= stuckMs, () => 'the daemon waits for what can never run')
   }
 }
 

@@ -139,7 +139,7 @@ function situationOf({ disk, items }: Parts, { current }: Operator): Situation |
     state: daemon.state,
     nowMs: life.clock.nowMs(),
     isWorking: isRunning && checks.hasReadAll && !daemon.state.isDraining,
-    pendingCount: disk.pendingCount,
+    pendingCount: disk.openCount,
     readyByModel: items.readyByModel,
     canMoveCount: items.ids(['ready', 'scheduled', 'leased']).length,
   }
