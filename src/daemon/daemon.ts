@@ -105,7 +105,7 @@ export class Daemon {
   /** Call after a submission: reads the heads again. */
   queuesChanged(): void {
     this.#mustReadAgain = true
-    if (!this.#isReading) this.#attempt(() => this.#readHeads())
+    if (!this.#isReading && !this.#isOver) this.#attempt(() => this.#readHeads())
   }
 
   /** Starts nothing new; `finished` resolves when the running batches are recorded. */
@@ -264,7 +264,6 @@ export class Daemon {
         this.#headsSeen.set(head.modelId, text)
         return isNew
       })
-      if (!this.#mustReadAgain) this.#isReading = false
       this.#tell({ type: 'queue-changed', atMs: clock.nowMs(), heads: changed })
     }
     this.#isReading = false

@@ -14,7 +14,7 @@ import { createRunner } from '../runners/create.ts'
 import { RunnerLedger, reapLeftovers } from '../runners/ledger.ts'
 import { openSqliteStore } from '../stores/sqlite.ts'
 import type { Store } from '../stores/store.ts'
-import { systemClock } from './clock.ts'
+import { machineClock } from './clock.ts'
 import { Daemon, type DaemonOptions } from './daemon.ts'
 import { RunRecord } from './record.ts'
 import { recover } from './recovery.ts'
@@ -35,6 +35,7 @@ export interface Run {
   /** Items of the pipeline as it is now, without the children that fan-out makes. */
   items: NewItem[]
   addedCount: number
+  /** By the wall clock. */
   startedAtMs: number
   /** Processes of an earlier run that were still alive. */
   reapedCount: number
@@ -51,36 +52,35 @@ export async function startRun({ pipeline, files, inputs = [], onEvent }: RunOpt
   let record: RunRecord | null = null
   const { daemon, store, addedCount, reapedCount } = await recover({
     items,
-    clock: systemClock,
+    machine: machineClock,
     openStore: () => openSqliteStore({ file: files.database, resolver: pipelineResolver(pipeline) }),
     async reapLeftovers() {
       const reapedCount = await reapLeftovers(files.runners)
       mkdirSync(files.logs, { recursive: true })
       return reapedCount
     },
-    createDaemon: (store) =>
+    createDaemon: (store, clock) =>
       createDaemon(pipeline, files, {
         store,
         policy,
-        clock: systemClock,
+        clock,
         random: Math.random,
         onEvent(event) {
           record?.add(event)
           onEvent?.(event)
         },
       }),
-    onReady({ state }) {
-      record = new RunRecord(files.record, pipeline.name, state, systemClock.nowMs())
+    onReady({ state }, clock) {
+      record = new RunRecord(files.record, pipeline.name, state, clock.nowMs())
     },
   })
-  const startedAtMs = systemClock.nowMs()
   return {
     daemon,
     store,
     record: record!,
     items,
     addedCount,
-    startedAtMs,
+    startedAtMs: machineClock.wallMs(),
     reapedCount,
     close: () => store.close(),
   }

@@ -34,6 +34,8 @@ export class Devices {
 
   #read(deviceId: DeviceId, groups: readonly number[], life: Life): Promise<DeviceReading> {
     if (!life.act('reading')) return never()
+    if (!this.#machine.devices.get(deviceId)!.tells)
+      return Promise.resolve(this.#machine.read(deviceId, groups))
     const { faults } = this.#context
     const isRefused = faults.strikes('reading-fails')
     const isSlow = faults.strikes('reading-slow')

@@ -1,7 +1,7 @@
 // One life of the daemon's process, from its start to its end or to kill -9. Everything that the daemon does to the world
 // passes through `act`, so that it can be killed between any two effects: from then on nothing that it does happens and
 // nothing that it waits for comes. Its promises are left where they are, as in a process that is gone.
-import type { Clock } from '../../src/daemon/clock.ts'
+import type { MachineClock } from '../../src/daemon/clock.ts'
 import type { Context } from './context.ts'
 
 export class Life {
@@ -9,7 +9,7 @@ export class Life {
   /** Resolves when it has been killed. */
   readonly killed: Promise<void>
   isOver = false
-  readonly clock: Clock
+  readonly clock: MachineClock
   readonly #context: Context
   readonly #timers = new Set<() => void>()
   #onEnd: () => void = () => {}
@@ -21,7 +21,8 @@ export class Life {
       this.#onEnd = resolve
     })
     this.clock = {
-      nowMs: () => context.agenda.wallMs,
+      wallMs: () => context.agenda.wallMs,
+      steadyMs: () => context.agenda.nowMs,
       after: (ms, callback) => this.after(ms, callback),
     }
   }

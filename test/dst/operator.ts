@@ -3,6 +3,7 @@
 // does. Judges how a life of the daemon ends.
 import { leastBytes } from '../../src/core/model.ts'
 import type { ItemId, NewItem } from '../../src/core/work-item.ts'
+import type { Clock } from '../../src/daemon/clock.ts'
 import { Daemon } from '../../src/daemon/daemon.ts'
 import { recover } from '../../src/daemon/recovery.ts'
 import type { Store } from '../../src/stores/store.ts'
@@ -32,6 +33,7 @@ export interface Parts {
 export interface Current {
   life: Life
   daemon: Daemon
+  clock: Clock
   checks: LedgerChecks
   /** It takes work: not before its recovery, not after its end. */
   isRunning: boolean
@@ -110,8 +112,8 @@ export class Operator {
       const recovered = await recover({
         openStore: () => disk.open(life),
         reapLeftovers: () => this.#parts.runners.reapLeftovers(life),
-        createDaemon: (opened) => this.#createDaemon(life, current, opened),
-        clock: life.clock,
+        createDaemon: (opened, clock) => this.#createDaemon(life, current, opened, clock),
+        machine: life.clock,
         items: this.#edited(),
       })
       store = recovered.store
@@ -137,10 +139,11 @@ export class Operator {
       liveness.batchStarted(modelId)
       items.runStarted(ids)
     })
-    return { life, checks, daemon: null as unknown as Daemon, isRunning: false }
+    const later = null as never // known when the store is open
+    return { life, checks, daemon: later, clock: later, isRunning: false }
   }
 
-  #createDaemon(life: Life, current: Current, store: Store): Daemon {
+  #createDaemon(life: Life, current: Current, store: Store, clock: Clock): Daemon {
     const { context, devices, runners, items } = this.#parts
     const { checks } = current
     const byId = devices.forLife(life)
@@ -150,7 +153,7 @@ export class Operator {
       runners: runners.forLife(life, checks),
       devices: context.world.devices.map(({ options }) => ({ options, device: byId.get(options.id)! })),
       policy: context.world.policy,
-      clock: life.clock,
+      clock,
       random: context.chance(`backoff ${life.number}`).number,
       onEvent(event) {
         if (life.isOver) return
@@ -162,6 +165,7 @@ export class Operator {
       },
     })
     current.daemon = daemon
+    current.clock = clock
     void daemon.finished.then(
       () => this.#finished(current),
       () => {},
@@ -242,9 +246,9 @@ export class Operator {
     void this.#submit(fresh, current)
   }
 
-  async #submit(fresh: NewItem[], { daemon, life }: Current): Promise<void> {
+  async #submit(fresh: NewItem[], { daemon, clock }: Current): Promise<void> {
     const { disk, items } = this.#parts
-    await disk.store.submit(fresh, life.clock.nowMs())
+    await disk.store.submit(fresh, clock.nowMs())
     await items.readEvents()
     daemon.queuesChanged()
   }
@@ -266,9 +270,10 @@ export class Operator {
   async #change(method: 'cancel' | 'retry', ids: ItemId[]): Promise<void> {
     const { disk, items, context } = this.#parts
     context.log(method, ids)
-    await disk.store[method](ids, context.agenda.wallMs)
+    const running = this.current?.isRunning ? this.current : null
+    await disk.store[method](ids, running ? running.clock.nowMs() : context.agenda.wallMs)
     await items.readEvents()
-    if (this.current?.isRunning) this.current.daemon.queuesChanged()
+    running?.daemon.queuesChanged()
     this.nudge()
   }
 

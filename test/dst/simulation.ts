@@ -134,10 +134,10 @@ async function live(parts: Parts, operator: Operator): Promise<void> {
 
 function situationOf({ disk, items }: Parts, { current }: Operator): Situation | null {
   if (!current || current.life.isOver) return null
-  const { daemon, isRunning, checks, life } = current
+  const { daemon, clock, isRunning, checks } = current
   return {
     state: daemon.state,
-    nowMs: life.clock.nowMs(),
+    nowMs: clock.nowMs(),
     isWorking: isRunning && checks.hasReadAll && !daemon.state.isDraining,
     pendingCount: disk.openCount,
     readyByModel: items.readyByModel,
