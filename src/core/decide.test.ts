@@ -193,6 +193,18 @@ test('quarantines memory that does not come back, and goes on when it does', () 
   assert.deepEqual(words(step(world)), ['load b'])
 })
 
+test('leaves a device to others while quarantined memory keeps a model out', () => {
+  const whole = { id: 'whole', vram: '8GB', loadMs: 1000 }
+  const world = createWorld([...three, whole], [{ id: 'gpu', gb: 8 }])
+  resident(world, 'a')
+  arrive(world, 'whole', 100)
+  assert.deepEqual(words(step(world)), ['stop a for whole'])
+  world.nowMs += 6000
+  assert.deepEqual(words(step(world)), ['quarantine a'])
+  arrive(world, 'b', 1)
+  assert.deepEqual(words(step(world)), ['load b'])
+})
+
 test('pauses after a failed load, and fails the queue after the third', () => {
   const world = createWorld(three, [{ id: 'gpu', gb: 4 }])
   arrive(world, 'a', 2)

@@ -25,6 +25,11 @@ export function headroomBytes(device: DeviceState): number {
   return device.budgetBytes - bookedBytes(device.ledger)
 }
 
+/** What instances may fill if all that can go goes: quarantined bytes may never come back. */
+export function offeredBytes({ budgetBytes, ledger }: DeviceState): number {
+  return budgetBytes - ledger.quarantinedBytes
+}
+
 /** For a load under way. */
 export function reserve(device: DeviceState, bytes: number): void {
   assert(

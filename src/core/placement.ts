@@ -3,7 +3,7 @@
 // whom it makes room for (`nextLoad`), so that bytes on their way back are never promised twice.
 import { clearMs, keepWorth } from './estimates.ts'
 import { chooseVictims, releasable } from './eviction.ts'
-import { headroomBytes } from './ledger.ts'
+import { headroomBytes, offeredBytes } from './ledger.ts'
 import { leastBytes } from './model.ts'
 import { interactive, ordinary, overdue, type UrgencyClass } from './ordering.ts'
 import type { RuleId } from './protocol.ts'
@@ -97,7 +97,7 @@ function totalBudgetBytes({ devices }: State): number {
 function wants(view: View, device: DeviceState, model: ModelState, isIdle: boolean): boolean {
   const copies = model.instances.length
   if (model.readyCount === 0 || (copies > 0 && !isIdle) || has(device, model)) return false
-  if (leastBytes(model.model) > device.budgetBytes || !canTry(view.state, model, view.nowMs)) return false
+  if (leastBytes(model.model) > offeredBytes(device) || !canTry(view.state, model, view.nowMs)) return false
   if (copies === 0) return true
   const { replicaFreeFactor, replicaFactor } = view.state.policy
   const isFree = leastBytes(model.model) <= headroomBytes(device)
@@ -110,7 +110,7 @@ function wants(view: View, device: DeviceState, model: ModelState, isIdle: boole
 function choosePrefetch(view: View, device: DeviceState): LoadPlan | null {
   const { state, nowMs } = view
   const best = view.expected.find(
-    (model) => leastBytes(model.model) <= device.budgetBytes && canTry(state, model, nowMs),
+    (model) => leastBytes(model.model) <= offeredBytes(device) && canTry(state, model, nowMs),
   )
   if (!best) return null
   const worth = keepWorth(view, best)
