@@ -205,6 +205,37 @@ test('leaves a device to others while quarantined memory keeps a model out', () 
   assert.deepEqual(words(step(world)), ['load b'])
 })
 
+/** Another process takes memory of the first device. */
+function takeForeign(world: World, foreignBytes: number): void {
+  const { id: deviceId, capacityBytes } = world.state.devices[0]!
+  const reading = { deviceId, capacityBytes, foreignBytes, bytesByInstance: {} }
+  report(world, { type: 'memory-observed', atMs: world.nowMs, ...reading })
+}
+
+const needsRoom = { id: 'roomy', vram: '4GB', loadMs: 1000, batch: { max: 2, activation: '1GB' } }
+
+test('stops an idle model when another process has taken the room of the batches of one with work', () => {
+  const world = createWorld([...three, needsRoom], [{ id: 'gpu', gb: 9 }])
+  resident(world, 'a', 'roomy')
+  takeForeign(world, 1e9)
+  arrive(world, 'roomy', 1)
+  assert.deepEqual(words(settle(world)), ['stop a for roomy', 'run roomy'])
+})
+
+test('moves a model whose batches have no room left on its device, also without it', () => {
+  const world = createWorld(
+    [needsRoom],
+    [
+      { id: 'gpu', gb: 6 },
+      { id: 'other', gb: 5 },
+    ],
+  )
+  resident(world, 'roomy')
+  takeForeign(world, 2e9)
+  arrive(world, 'roomy', 1)
+  assert.deepEqual(words(settle(world)), ['stop roomy for null', 'load roomy', 'run roomy'])
+})
+
 test('pauses after a failed load, and fails the queue after the third', () => {
   const world = createWorld(three, [{ id: 'gpu', gb: 4 }])
   arrive(world, 'a', 2)

@@ -108,6 +108,7 @@ export type RuleId =
   | 'load-replica'
   | 'prefetch'
   | 'make-room'
+  | 'no-room'
   | 'run-interactive'
   | 'run-overdue'
   | 'run-best'
