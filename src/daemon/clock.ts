@@ -43,3 +43,12 @@ export function sleep(clock: Clock, ms: number): Promise<void> {
     clock.after(ms, resolve)
   })
 }
+
+/** Resolves with the task, or when the time is over. */
+export async function within(clock: Clock, ms: number, task: Promise<unknown>): Promise<void> {
+  let cancel = () => {}
+  const limit = new Promise<void>((resolve) => {
+    cancel = clock.after(ms, resolve)
+  })
+  await Promise.race([task, limit]).finally(cancel)
+}

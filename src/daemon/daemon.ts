@@ -10,7 +10,7 @@ import { SchedulerError } from '../core/errors.ts'
 import { brokenInvariants } from '../core/invariants.ts'
 import { leastBytes, type Model, type ModelId } from '../core/model.ts'
 import type { Policy } from '../core/policy.ts'
-import type { Command, Reason, SchedulerEvent } from '../core/protocol.ts'
+import type { Command, InstanceId, Reason, SchedulerEvent } from '../core/protocol.ts'
 import {
   cpuDeviceId,
   createState,
@@ -23,11 +23,14 @@ import type { Device } from '../devices/device.ts'
 import type { Runner } from '../runners/runner.ts'
 import type { Outcome, Store } from '../stores/store.ts'
 import { type BatchContext, claimFor, record, runBatch } from './batch.ts'
-import type { Clock } from './clock.ts'
+import { type Clock, within } from './clock.ts'
 import { Hands } from './hands.ts'
 
 /** A claim without a sign of life for this long is given to another; three heartbeats fit in. Chosen, not measured. */
 const leaseMs = 60_000
+/** How long `close` waits for instances to be gone and their memory to be back, and then for the last writes, ms: an unload
+ * of 5 s, a grace of 2 s and a release of 5 s fit in twice. Chosen, not measured. */
+const closeLimitMs = 30_000
 /** How often the devices are read, ms. A reading of RAM costs about a millisecond. */
 const observeMs = 500
 
@@ -58,7 +61,7 @@ export class Daemon {
   readonly #devices: Map<string, Device>
   readonly #headsSeen = new Map<ModelId, string>()
   /** Batches and failing queues under way. */
-  #workCount = 0
+  readonly #works = new Set<Promise<void>>()
   #isReading = false
   #mustReadAgain = false
   #isPumping = false
@@ -113,8 +116,9 @@ export class Daemon {
     this.#tell({ type: 'drain-started', atMs: this.#options.clock.nowMs() })
   }
 
-  /** Stops every instance at once and proves that they are gone. Items without an answer stay leased for the next start. */
-  async close(): Promise<void> {
+  /** Stops every instance at once, proves that they are gone and records what they had answered; the rest of their items
+   * goes back. Answers with instances of which there is no proof in time: memory may never come back. */
+  async close(): Promise<InstanceId[]> {
     this.#isOver = true
     this.#cancelTimer()
     this.#cancelObserving()
@@ -130,7 +134,9 @@ export class Daemon {
         reason,
       })
     }
-    await Promise.all([...this.#hands.live.keys()].map((instanceId) => this.#hands.stop(instanceId)))
+    const left = await this.#hands.close(closeLimitMs)
+    await within(this.#options.clock, closeLimitMs, Promise.all(this.#works))
+    return left
   }
 
   #tell(event: SchedulerEvent): void {
@@ -232,12 +238,13 @@ export class Daemon {
   }
 
   #work(task: () => Promise<void>): void {
-    this.#workCount++
-    this.#attempt(async () => {
-      await task()
-      this.#workCount--
-      this.#finishIfIdle()
-    })
+    const work = task()
+      .catch((error) => this.#fail(error))
+      .then(() => {
+        this.#works.delete(work)
+        this.#finishIfIdle()
+      })
+    this.#works.add(work)
   }
 
   /** One reading at a time; changes that come meanwhile are read by the next. Only heads that changed become events. */
@@ -271,7 +278,7 @@ export class Daemon {
   }
 
   #finishIfIdle(): void {
-    if (this.#isOver || this.#isReading || this.#mustReadAgain || this.#workCount > 0) return
+    if (this.#isOver || this.#isReading || this.#mustReadAgain || this.#works.size > 0) return
     const waiting = this.state.models.filter(({ readyCount, blockedCount }) => readyCount + blockedCount > 0)
     if (this.state.isDraining || waiting.length === 0) {
       this.#isOver = true

@@ -3,7 +3,7 @@
 import type { InstanceId, SchedulerEvent } from '../core/protocol.ts'
 import type { Device } from '../devices/device.ts'
 import type { Instance, Runner } from '../runners/runner.ts'
-import { type Clock, sleep } from './clock.ts'
+import { type Clock, sleep, within } from './clock.ts'
 
 /** How often a device is asked whether bytes are back, ms: from design.md's 250 ms polls. */
 const releasePollMs = 250
@@ -21,6 +21,7 @@ export class Hands {
   readonly live = new Map<InstanceId, LiveInstance>()
   readonly #clock: Clock
   readonly #tell: (event: SchedulerEvent) => void
+  #hasGivenUp = false
 
   constructor(clock: Clock, tell: (event: SchedulerEvent) => void) {
     this.#clock = clock
@@ -81,6 +82,14 @@ export class Hands {
     return this.#end(instanceId)
   }
 
+  /** Ends all instances. After `limitMs` those that are not proven gone, or whose memory is not back, are left to the next
+   * start: answers with them. */
+  async close(limitMs: number): Promise<InstanceId[]> {
+    await within(this.#clock, limitMs, Promise.all([...this.live.keys()].map((id) => this.stop(id))))
+    this.#hasGivenUp = true
+    return [...this.live.keys()]
+  }
+
   #end(instanceId: InstanceId): Promise<void> {
     const live = this.live.get(instanceId)
     if (!live) return Promise.resolve()
@@ -91,8 +100,10 @@ export class Hands {
   async #release(instanceId: InstanceId, { instance, device }: LiveInstance): Promise<void> {
     const group = instance.pid
     await instance.stop()
-    while (device && group !== null && (await stillHolds(device, group)))
+    while (device && group !== null && (await stillHolds(device, group))) {
+      if (this.#hasGivenUp) return
       await sleep(this.#clock, releasePollMs)
+    }
     this.live.delete(instanceId)
     this.#tell({ type: 'memory-released', atMs: this.#clock.nowMs(), instanceId })
   }

@@ -39,6 +39,9 @@ export interface Current {
   isRunning: boolean
 }
 
+/** A pause between two looks at memory that `close` has given up on may be under way. */
+const pollMs = 251
+
 export class Operator {
   current: Current | null = null
   lifeCount = 0
@@ -207,11 +210,17 @@ export class Operator {
     const stopWatching = context.agenda.after(closeMs, () =>
       context.fail(`close has not ended after ${closeMs} ms`),
     )
-    await daemon.close()
+    const unproven = await daemon.close()
     stopWatching()
+    await context.agenda.sleep(pollMs)
     if (life.isOver) return
     context.log('close took', String(context.agenda.nowMs - startedAtMs))
     context.check(life.timerCount === 0, () => `${life.timerCount} timers are left after close`)
+    const booked = [...checks.instances.keys()]
+    context.check(
+      String(unproven) === String(booked),
+      () => `close says ${unproven} are left, and ${booked} are booked`,
+    )
     const left = machine.alive().filter((each) => each.life === life)
     context.check(left.length === 0, () => `${left.map(({ instanceId }) => instanceId)} live after close`)
     checks.afterMoment(daemon.state)
