@@ -100,10 +100,9 @@ export class Hands {
   async #release(instanceId: InstanceId, { instance, device }: LiveInstance): Promise<void> {
     const group = instance.pid
     await instance.stop()
-    while (device && group !== null && (await stillHolds(device, group))) {
-      if (this.#hasGivenUp) return
+    while (device && group !== null && !this.#hasGivenUp && (await stillHolds(device, group)))
       await sleep(this.#clock, releasePollMs)
-    }
+    if (this.#hasGivenUp) return
     this.live.delete(instanceId)
     this.#tell({ type: 'memory-released', atMs: this.#clock.nowMs(), instanceId })
   }
