@@ -196,8 +196,8 @@ export class Daemon {
     this.queuesChanged()
     if (claim.items.length === 0) return
     const live = this.#hands.live.get(instanceId)
-    if (!live) {
-      // The instance went between the decision and the claim: nobody has seen the items.
+    if (!live || live.ending) {
+      // The instance ended between the decision and the claim: nobody has seen the items.
       const outcomes = claim.items.map(({ id }): Outcome => ({ type: 'release', id }))
       await record(claim.token, outcomes, this.#batch)
       this.#tell({
