@@ -64,11 +64,18 @@ export class Hands {
       maxBatch,
     })
     const exit = await instance.exited
-    if (!live.ending) await this.fail(instanceId, exit.cause)
+    if (!live.ending) await this.#failed(instanceId, exit.cause)
   }
 
-  /** An instance that broke, or broke its contract: ends with instance-failed and memory-released. */
-  async fail(instanceId: InstanceId, message: string): Promise<void> {
+  /** A batch says that the instance can no longer be used: ends with instance-failed and memory-released. For other
+   * batches on it this is an end that was asked for. */
+  fail(instanceId: InstanceId, message: string): Promise<void> {
+    const live = this.live.get(instanceId)
+    if (live) live.isAsked = true
+    return this.#failed(instanceId, message)
+  }
+
+  async #failed(instanceId: InstanceId, message: string): Promise<void> {
     if (this.live.get(instanceId)?.ending === null) {
       this.#tell({ type: 'instance-failed', atMs: this.#clock.nowMs(), instanceId, message })
     }
@@ -100,7 +107,7 @@ export class Hands {
   async #release(instanceId: InstanceId, { instance, device }: LiveInstance): Promise<void> {
     const group = instance.pid
     await instance.stop()
-    while (device && group !== null && !this.#hasGivenUp && (await stillHolds(device, group)))
+    while (device && group !== null && (await stillHolds(device, group)) && !this.#hasGivenUp)
       await sleep(this.#clock, releasePollMs)
     if (this.#hasGivenUp) return
     this.live.delete(instanceId)

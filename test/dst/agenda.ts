@@ -55,10 +55,12 @@ export class Agenda {
   }
 }
 
-/** Lets all promises come to rest: Node empties the queue of microtasks before it calls an immediate. It is the only use
- * of the event loop here; no time passes in it. */
-export function drainMicrotasks(): Promise<void> {
+/** Lets all promises come to rest: Node empties the queue of microtasks before it calls the next tick, and before it calls
+ * an immediate, where it also tells of rejections that nobody handles. These are the only uses of the event loop here; no
+ * time passes in them. */
+export function drainMicrotasks(kind: 'tick' | 'immediate'): Promise<void> {
   return new Promise((resolve) => {
-    setImmediate(resolve)
+    if (kind === 'tick') process.nextTick(resolve)
+    else setImmediate(resolve)
   })
 }

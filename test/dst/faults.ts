@@ -11,6 +11,7 @@ export const faultTable = {
   'load-crashes': [0.3, 'load', 'the worker ends in the middle'],
   'load-out-of-memory': [0.3, 'load', 'the worker reports OUT_OF_MEMORY, or is killed by SIGKILL'],
   'batch-slow': [0.3, 'batch', 'takes 3 to 10 times as long'],
+  'batch-long': [0.03, 'batch', 'takes 1 to 3 minutes: longer than a lease without a sign of life'],
   'batch-hangs': [0.1, 'batch', 'no sign until the time-out'],
   'batch-crashes': [0.2, 'batch', 'the worker ends in the middle'],
   'batch-out-of-memory': [0.7, 'model', 'batches from a certain size on run out of memory'],
@@ -32,10 +33,10 @@ export const faultTable = {
   'reading-slow': [0.1, 'reading', 'takes 1 to 4 s'],
   'reading-fails': [0.05, 'reading', 'is refused by the device'],
   'store-slow': [0.2, 'call', 'takes 0.1 to 5 s'],
-  'store-full': [0.003, 'write', 'STORE_FULL: not carried out'],
-  'store-unknown': [0.003, 'write', 'STORE_FAILED: carried out, or not'],
+  'store-full': [0.02, 'write', 'STORE_FULL: not carried out'],
+  'store-unknown': [0.02, 'write', 'STORE_FAILED: carried out, or not'],
   'clock-jumps': [4, 'minute', 'up to 3 h forward or backward'],
-  kill: [0.01, 'effect', 'kill -9 of the daemon before it'],
+  kill: [0.02, 'effect', 'kill -9 of the daemon before it'],
   drain: [2, 'minute', 'Ctrl-C, sometimes twice'],
   'user-cancels': [3, 'minute', 'some items'],
   'user-retries': [4, 'minute', 'some items that failed or were cancelled'],
@@ -43,11 +44,16 @@ export const faultTable = {
 } as const satisfies Record<string, readonly [number, string, string]>
 
 export type FaultKind = keyof typeof faultTable
+/** A rate of each kind, or how often each happened. */
 export type FaultRates = Record<FaultKind, number>
 
 export const faultKinds = Object.keys(faultTable) as FaultKind[]
 
 export const noFaults = Object.fromEntries(faultKinds.map((kind) => [kind, 0])) as FaultRates
+
+export function addFaults(sum: FaultRates, counts: FaultRates): void {
+  for (const kind of faultKinds) sum[kind] += counts[kind]
+}
 
 /** One run in ten is calm; in the others half of the kinds are on, each at its highest rate, a third or a tenth of it. */
 export function drawRates(chance: Chance): FaultRates {

@@ -20,13 +20,14 @@ import { type Life, never } from './life.ts'
 import type { Machine, Process } from './machine.ts'
 import type { Traits } from './world.ts'
 
-/** The runner's time-outs, ms: like the real ones, a tenth as long where those are minutes. */
+/** The runner's time-outs, ms: like the real ones, shorter where those are many minutes. */
 const loadLimitMs = 20_000
-const runLimitMs = 15_000
+export const runLimitMs = 200_000
 const unloadLimitMs = 5000
 const graceMs = 2000
 
-const stopped: ItemError = { code: 'RUNNER_EXITED', message: 'the instance was stopped' }
+/** What a batch ends with when the daemon stops its instance. */
+export const stopped: ItemError = { code: 'RUNNER_EXITED', message: 'the instance was stopped' }
 const outOfMemory: ItemError = { code: 'OUT_OF_MEMORY', message: 'out of memory' }
 
 /** What the checks want to know of an instance. */
@@ -143,11 +144,15 @@ export class SimulatedInstance implements Instance {
     const { faults } = this.#context
     const count = items.length
     const isSlow = faults.strikes('batch-slow')
-    const batchMs =
-      runMs(this.model, count) * spread(this.#chance.number, 0.3) * (isSlow ? this.#chance.between(3, 10) : 1)
+    const isLong = faults.strikes('batch-long')
+    const batchMs = isLong
+      ? this.#chance.between(60_000, 180_000)
+      : runMs(this.model, count) *
+        spread(this.#chance.number, 0.3) *
+        (isSlow ? this.#chance.between(3, 10) : 1)
     const limitMs = timeoutMs ?? runLimitMs
     const fate = this.#fate(['batch-hangs', 'batch-crashes'])
-    if (isSlow) this.#context.disturb(batchMs)
+    if (isSlow || isLong) this.#context.disturb(batchMs)
     if (fate === 'batch-hangs') this.#context.disturb(limitMs + graceMs)
     const answers: ItemAnswer[] = []
     const bytes = Math.floor(count * this.model.batch.activationBytes * this.#traits.footprintRatio)

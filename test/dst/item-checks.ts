@@ -7,8 +7,10 @@
 //  (3) Attempts are at most the item's maximum.
 //  (4) Each lease is run at most once, and nothing is run that is not leased.
 //  (5) A stale token changes nothing, and is told so.
-//  (6) An item is charged with a failure only if a runner had it, or its model could not be loaded.
-//  (7) The daemon tells of an outcome what was recorded, once.
+//  (6) An item is charged with a failure only if a runner had it, or its model could not be loaded; never with a stop that
+//      the daemon asked for.
+//  (7) No lease ends by time: a daemon that lives keeps it, and after one that died all are given back.
+//  (8) The daemon tells of an outcome what was recorded, once.
 import {
   type EdgePolicy,
   hasEnded,
@@ -20,6 +22,7 @@ import type { Claim, Outcome, Store, StoredItem, StoreEvent } from '../../src/st
 import type { Context } from './context.ts'
 import { outcomesOf, type StoreWatch } from './disk.ts'
 import { wrongOutput } from './graph.ts'
+import { stopped } from './instance.ts'
 
 const next: Record<ItemState, readonly ItemState[]> = {
   blocked: ['ready', 'skipped', 'failed', 'done', 'cancelled'],
@@ -32,6 +35,8 @@ const next: Record<ItemState, readonly ItemState[]> = {
   skipped: ['blocked'],
   done: [],
 }
+
+export const openStates: readonly ItemState[] = ['blocked', 'scheduled', 'ready', 'leased']
 
 interface Known {
   readonly id: ItemId
@@ -58,7 +63,7 @@ export class ItemChecks implements StoreWatch {
   readonly #items = new Map<ItemId, Known>()
   /** Accepted outcomes that the daemon has not told of: those of the present life. */
   #accepted = new Map<Outcome, boolean>()
-  #openCount = 0
+  readonly #countByState = new Map<ItemState, number>()
 
   constructor(context: Context, store: Store) {
     this.#context = context
@@ -67,7 +72,11 @@ export class ItemChecks implements StoreWatch {
 
   /** Items that have not ended. */
   get openCount(): number {
-    return this.#openCount
+    return openStates.reduce((sum, state) => sum + this.countOf(state), 0)
+  }
+
+  countOf(state: ItemState): number {
+    return this.#countByState.get(state) ?? 0
   }
 
   stateOf(id: ItemId): ItemState | null {
@@ -84,7 +93,7 @@ export class ItemChecks implements StoreWatch {
     const stale = method === 'finish' ? await this.#staleOf(outcomesOf(args)) : []
     if (method === 'finish') this.#checkCharges(outcomesOf(args))
     const value = await work()
-    await this.readEvents()
+    await this.readEvents(method)
     if (method === 'claim') this.#claimed(value as Claim)
     if (method === 'finish') await this.#finished(outcomesOf(args).outcomes, value as Finished, stale)
     return value
@@ -111,10 +120,10 @@ export class ItemChecks implements StoreWatch {
     for (const outcome of outcomes) {
       const item = this.#items.get(outcome.id)!
       if (outcome.type !== 'fail' || item.token !== token || outcome.error.code === 'LOAD_FAILED') continue
-      this.#check(
-        item.runCount > item.runsBefore,
-        () => `${item.id}: charged with "${outcome.error.message}", but no runner had it`,
-      )
+      const { message } = outcome.error
+      const hadIt = item.runCount > item.runsBefore
+      this.#check(hadIt, () => `${item.id}: charged with "${message}", but no runner had it`)
+      this.#check(message !== stopped.message, () => `${item.id}: charged with a stop that was asked for`)
     }
   }
 
@@ -130,7 +139,7 @@ export class ItemChecks implements StoreWatch {
     }
   }
 
-  /** (7) Called when the daemon tells that outcomes have been recorded. */
+  /** (8) Called when the daemon tells that outcomes have been recorded. */
   told(outcomes: readonly Outcome[]): void {
     for (const outcome of outcomes) {
       this.#check(
@@ -146,16 +155,16 @@ export class ItemChecks implements StoreWatch {
     this.#accepted = new Map()
   }
 
-  async readEvents(): Promise<void> {
+  async readEvents(method = ''): Promise<void> {
     for (;;) {
       const events = await this.#store.events(this.eventCount, 500)
       if (events.length === 0) return
       this.eventCount += events.length
-      for (const event of events) await this.#take(event)
+      for (const event of events) await this.#take(event, method)
     }
   }
 
-  async #take({ itemId: id, state, attempt }: StoreEvent): Promise<void> {
+  async #take({ itemId: id, state, attempt }: StoreEvent, method: string): Promise<void> {
     const item = this.#items.get(id) ?? (await this.#meet(id))
     const before = item.state
     this.#context.log('item', `${id} ${before} -> ${state} ${attempt}`)
@@ -167,10 +176,14 @@ export class ItemChecks implements StoreWatch {
       item.leaseCount++
       item.runsBefore = item.runCount
     }
+    // (7) A fan-out may take the rest of its parts along; those are cancelled.
+    if (before === 'leased' && method === 'sweep')
+      this.#check(state === 'cancelled', () => `the lease of ${id} ended by time`)
     if (before === 'leased') item.token = null
     if (before === 'ready') this.#count(item.modelId, -1)
     if (state === 'ready') this.#count(item.modelId, 1)
-    this.#openCount += Number(!hasEnded(state)) - Number(before !== null && !hasEnded(before))
+    if (before !== null) this.#countByState.set(before, this.countOf(before) - 1)
+    this.#countByState.set(state, this.countOf(state) + 1)
     item.state = state
   }
 

@@ -48,6 +48,8 @@ export class LedgerChecks implements RunnerWatch {
   readonly #machine: Machine
   readonly #life: Life
   readonly #runStarted: (modelId: string, items: readonly string[]) => void
+  /** Something has happened that has not been checked yet. */
+  #isChanged = false
   #commandCount = 0
   #commandAtMs = -1
 
@@ -77,7 +79,8 @@ export class LedgerChecks implements RunnerWatch {
 
   /** Before the daemon applies it; `state` has all earlier ones. */
   event(event: SchedulerEvent, state: State): void {
-    this.#checkState(state)
+    if (this.#isChanged) this.#checkState(state)
+    this.#isChanged = true
     if (event.type === 'command-issued') this.#command(event.command)
     else if (event.type === 'batch-claimed') this.#claimed(event.batchId, event.itemCount)
     else if (event.type === 'batch-finished') this.#batches.delete(event.batchId)
@@ -90,6 +93,8 @@ export class LedgerChecks implements RunnerWatch {
 
   /** After everything of a moment has come to rest. */
   afterMoment(state: State): void {
+    if (!this.#isChanged) return
+    this.#isChanged = false
     this.#checkState(state)
     for (const device of state.devices) {
       const booked = this.#bookedBytes(device.id)
@@ -214,6 +219,7 @@ export class LedgerChecks implements RunnerWatch {
   /** (4) A runner was given a batch. */
   batchStarted(instance: SimulatedInstance, items: readonly string[]): void {
     const { instanceId, isStopping, process } = instance
+    this.#isChanged = true
     this.#check(!isStopping, () => `${instanceId} is given a batch after its stop`)
     this.#check(
       this.instances.get(instanceId)?.phase !== 'stopping',

@@ -12,7 +12,8 @@ import type { Context } from './context.ts'
 import type { Devices } from './device.ts'
 import type { Disk } from './disk.ts'
 import { type Arrival, createArrivals } from './graph.ts'
-import type { ItemChecks } from './item-checks.ts'
+import { runLimitMs } from './instance.ts'
+import { type ItemChecks, openStates } from './item-checks.ts'
 import { LedgerChecks } from './ledger-checks.ts'
 import { Life } from './life.ts'
 import { closeMs, type Liveness } from './liveness.ts'
@@ -38,6 +39,9 @@ export interface Current {
   /** It takes work: not before its recovery, not after its end. */
   isRunning: boolean
 }
+
+/** The longest batch, and all calls of the store slow. */
+const drainMs = runLimitMs + 60_000
 
 /** A pause between two looks at memory that `close` has given up on may be under way. */
 const pollMs = 251
@@ -89,12 +93,13 @@ export class Operator {
     return this.#parts.disk.kill(life)
   }
 
-  /** Until something is listed that has not ended; false: there is and will be nothing more. */
+  /** Until something is listed that has not ended; false: there is and will be nothing more. What the last daemon left
+   * when it was killed is left to one more. */
   async #untilWork(): Promise<boolean> {
-    const { items } = this.#parts
+    const { items, context, machine } = this.#parts
     while (items.openCount === 0 && this.#listed.every(({ id }) => items.stateOf(id) !== null)) {
-      if (this.#listed.length === this.#parts.context.settings.itemCount && !this.#parts.context.faults.isOn)
-        return false
+      const isAll = this.#listed.length === context.settings.itemCount && !context.faults.isOn
+      if (isAll) return machine.alive().some(({ isRecorded }) => isRecorded)
       await new Promise<void>((resolve) => {
         this.#wake = resolve
       })
@@ -105,6 +110,7 @@ export class Operator {
   /** Something may have become work. */
   nudge(): void {
     this.#wake()
+    this.#wake = () => {}
   }
 
   async #live(life: Life): Promise<void> {
@@ -200,7 +206,7 @@ export class Operator {
     context.check(isTrue || isRefused, () => `the daemon ended with: ${message}`)
     if (!isTrue) return
     // The user gives up what can never run.
-    const open = items.ids(['blocked', 'scheduled', 'ready', 'leased'])
+    const open = items.ids(openStates)
     void this.#change('cancel', open)
   }
 
@@ -208,7 +214,7 @@ export class Operator {
     const { context, machine } = this.#parts
     const startedAtMs = context.agenda.nowMs
     const stopWatching = context.agenda.after(closeMs, () =>
-      context.fail(`close has not ended after ${closeMs} ms`),
+      context.check(life.isOver, () => `close has not ended after ${closeMs} ms`),
     )
     const unproven = await daemon.close()
     stopWatching()
@@ -232,6 +238,12 @@ export class Operator {
     if (!current?.isRunning) return
     this.#parts.context.faults.happens('drain')
     current.daemon.drain()
+    this.#parts.context.agenda.after(drainMs, () =>
+      this.#parts.context.check(
+        !current.isRunning || current.life.isOver,
+        () => `a drain has not ended after ${drainMs} ms`,
+      ),
+    )
     if (!this.#chance.happens(0.3)) return
     this.#parts.context.agenda.after(this.#chance.between(1, 3000), async () => {
       if (this.current !== current || !current.isRunning) return
@@ -263,7 +275,7 @@ export class Operator {
   }
 
   #cancel(): void {
-    const open = this.#parts.items.ids(['blocked', 'scheduled', 'ready', 'leased'])
+    const open = this.#parts.items.ids(openStates)
     const chosen = open.filter(() => this.#chance.happens(0.1))
     if (chosen.length > 0 && this.#parts.context.faults.happens('user-cancels'))
       void this.#change('cancel', chosen)
