@@ -25,6 +25,7 @@ import type { Outcome, Store } from '../stores/store.ts'
 import { type BatchContext, claimFor, record, runBatch } from './batch.ts'
 import { type Clock, within } from './clock.ts'
 import { Hands } from './hands.ts'
+import { HeadReader } from './heads.ts'
 
 /** A claim without a sign of life for this long is given to another; three heartbeats fit in. Chosen, not measured. */
 const leaseMs = 60_000
@@ -59,19 +60,15 @@ export class Daemon {
   readonly #hands: Hands
   readonly #batch: BatchContext
   readonly #devices: Map<string, Device>
-  readonly #headsSeen = new Map<ModelId, string>()
+  readonly #heads: HeadReader
   /** Batches and failing queues under way. */
   readonly #works = new Set<Promise<void>>()
-  #isReading = false
-  #mustReadAgain = false
   #isPumping = false
   /** Every device has been read once. */
   #hasObserved = false
   #isOver = false
   #cancelTimer = () => {}
   #cancelObserving = () => {}
-  /** When the store has a lease end or a retry next; it is asked then, not at every change. */
-  #sweepAtMs = 0
   #resolve: () => void = () => {}
   #reject: (error: unknown) => void = () => {}
 
@@ -87,11 +84,19 @@ export class Daemon {
     this.#hands = new Hands(clock, (event) => this.#tell(event))
     const recorded = (outcomes: readonly Outcome[]) => {
       for (const each of outcomes) {
-        if (each.type === 'fail') this.#sweepAtMs = Math.min(this.#sweepAtMs, each.retryAtMs)
+        if (each.type === 'fail') this.#heads.dueAt(each.retryAtMs)
       }
       options.onOutcomes?.(outcomes)
       this.queuesChanged()
     }
+    this.#heads = new HeadReader({
+      store,
+      clock,
+      state: this.state,
+      onHeads: (heads) => this.#tell({ type: 'queue-changed', atMs: clock.nowMs(), heads }),
+      onCurrent: () => this.#pump(),
+      onError: (error) => this.#fail(error),
+    })
     this.#batch = { store, clock, random, leaseMs, recorded }
     this.finished = new Promise((resolve, reject) => {
       this.#resolve = resolve
@@ -107,8 +112,7 @@ export class Daemon {
 
   /** Call after a submission: reads the heads again. */
   queuesChanged(): void {
-    this.#mustReadAgain = true
-    if (!this.#isReading && !this.#isOver) this.#attempt(() => this.#readHeads())
+    this.#heads.changed()
   }
 
   /** Starts nothing new; `finished` resolves when the running batches are recorded. */
@@ -122,6 +126,7 @@ export class Daemon {
     this.#isOver = true
     this.#cancelTimer()
     this.#cancelObserving()
+    const readingEnds = this.#heads.close()
     const reason: Reason = { rule: 'shutdown', figures: {} }
     for (const { id, model, device, phase } of [...this.state.instanceById.values()]) {
       if (phase !== 'starting' && phase !== 'ready') continue
@@ -135,7 +140,7 @@ export class Daemon {
       })
     }
     const left = await this.#hands.close(closeLimitMs)
-    await within(this.#options.clock, closeLimitMs, Promise.all(this.#works))
+    await within(this.#options.clock, closeLimitMs, Promise.all([readingEnds, ...this.#works]))
     return left
   }
 
@@ -247,45 +252,15 @@ export class Daemon {
     this.#works.add(work)
   }
 
-  /** One reading at a time; changes that come meanwhile are read by the next. Only heads that changed become events. */
-  async #readHeads(): Promise<void> {
-    const { store, clock } = this.#options
-    this.#isReading = true
-    while (this.#mustReadAgain) {
-      this.#mustReadAgain = false
-      if (clock.nowMs() >= this.#sweepAtMs) {
-        const { nextAtMs } = await store.sweep(clock.nowMs())
-        this.#sweepAtMs = nextAtMs ?? Number.POSITIVE_INFINITY
-      }
-      const heads = await store.queueHeads()
-      const seen = new Set(heads.map(({ modelId }) => modelId))
-      for (const modelId of this.#headsSeen.keys()) {
-        if (!seen.has(modelId))
-          heads.push({ modelId, readyCount: 0, blockedCount: 0, levels: [], waitsOn: [] })
-      }
-      const changed = heads.filter((head) => {
-        const text = JSON.stringify(head)
-        const isNew =
-          this.#headsSeen.get(head.modelId) !== text ||
-          this.state.modelById.get(head.modelId)?.readyCount !== head.readyCount
-        this.#headsSeen.set(head.modelId, text)
-        return isNew
-      })
-      this.#tell({ type: 'queue-changed', atMs: clock.nowMs(), heads: changed })
-    }
-    this.#isReading = false
-    this.#finishIfIdle()
-  }
-
   #finishIfIdle(): void {
-    if (this.#isOver || this.#isReading || this.#mustReadAgain || this.#works.size > 0) return
+    if (this.#isOver || !this.#heads.isCurrent || this.#works.size > 0) return
     const waiting = this.state.models.filter(({ readyCount, blockedCount }) => readyCount + blockedCount > 0)
     if (this.state.isDraining || waiting.length === 0) {
       this.#isOver = true
       this.#resolve()
       return
     }
-    if (Number.isFinite(this.#sweepAtMs) || waiting.some((each) => this.#mayRun(each))) return
+    if (Number.isFinite(this.#heads.dueAtMs) || waiting.some((each) => this.#mayRun(each))) return
     const names = waiting.map(
       ({ model, readyCount, blockedCount }) => `${model.id} (${readyCount} ready, ${blockedCount} blocked)`,
     )
@@ -304,7 +279,7 @@ export class Daemon {
   #wake(wakeAtMs: number | null): void {
     this.#cancelTimer()
     const { clock } = this.#options
-    const atMs = Math.min(wakeAtMs ?? Number.POSITIVE_INFINITY, this.#sweepAtMs)
+    const atMs = Math.min(wakeAtMs ?? Number.POSITIVE_INFINITY, this.#heads.dueAtMs)
     if (!Number.isFinite(atMs)) return
     this.#cancelTimer = clock.after(Math.max(1, atMs - clock.nowMs()), () => {
       this.queuesChanged()

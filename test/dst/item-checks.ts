@@ -236,7 +236,8 @@ export class ItemChecks implements StoreWatch {
     for (const id of submittedIds) this.#check(this.#items.has(id), () => `${id} was never added`)
     for (const { id, state, leaseCount, children } of this.#items.values()) {
       this.#check(state !== null && hasEnded(state), () => `${id} is still ${state}`)
-      const { output } = (await this.#store.get(id))!
+      const { output, error } = (await this.#store.get(id))!
+      this.#check(error?.code !== 'SUPERSEDED', () => `${id} is in the pipeline again and did not come back`)
       this.#check(
         (output !== null) === (state === 'done'),
         () => `${id} is ${state} with output ${JSON.stringify(output)}`,

@@ -37,6 +37,9 @@ interface BookedBatch {
 /** Most commands in one moment: a loop that does not end shows here. */
 const maxCommands = 2000
 
+/** Most timers in a second of simulated time: more is a loop that waits for what does not come by waiting. */
+const maxWakes = 100
+
 export class LedgerChecks implements RunnerWatch {
   readonly instances = new Map<InstanceId, BookedInstance>()
   readonly #batches = new Map<string, BookedBatch>()
@@ -50,6 +53,8 @@ export class LedgerChecks implements RunnerWatch {
   readonly #runStarted: (modelId: string, items: readonly string[]) => void
   /** Something has happened that has not been checked yet. */
   #isChanged = false
+  #wakeCount = 0
+  #wakeSecond = 0
   #commandCount = 0
   #commandAtMs = -1
 
@@ -89,6 +94,7 @@ export class LedgerChecks implements RunnerWatch {
       this.#move(event.instanceId, 'stopping')
     else if (event.type === 'memory-released') this.#released(event.instanceId)
     else if (event.type === 'memory-observed') this.#observed(event)
+    else if (event.type === 'timer-fired') this.#woke()
   }
 
   /** After everything of a moment has come to rest. */
@@ -186,6 +192,13 @@ export class LedgerChecks implements RunnerWatch {
     const booked = this.#bookedBytes(deviceId)
     const line = this.#lines.get(deviceId) ?? 0
     this.#check(booked <= line, () => `${deviceId}: ${booked} bytes are booked; the line is ${line}`)
+  }
+
+  #woke(): void {
+    const second = Math.floor(this.#context.agenda.nowMs / 1000)
+    this.#wakeCount = second === this.#wakeSecond ? this.#wakeCount + 1 : 1
+    this.#wakeSecond = second
+    this.#check(this.#wakeCount <= maxWakes, () => `the daemon wakes more than ${maxWakes} times in a second`)
   }
 
   #observed({

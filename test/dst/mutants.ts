@@ -57,7 +57,7 @@ const mutants: Record<string, readonly Change[]> = {
   'superseded items do not come back': [['daemon/recovery.ts', 'back.length > 0', 'back.length < 0']],
   'bytes are free when a stop is asked for': [['daemon/hands.ts', 'await instance.stop()', 'void instance.stop()']],
   'bytes are free when the process is gone': [['daemon/hands.ts', 'while (device && group', 'while (false && device && group']],
-  'a crash is not noticed': [['daemon/hands.ts', 'if (!live.ending) await this.fail(instanceId, exit.cause)', 'exit.cause']],
+  'a crash is not noticed': [['daemon/hands.ts', 'if (!live.ending) await this.#failed(instanceId, exit.cause)', 'exit.cause']],
   'a second answer is taken': [['daemon/batch.ts', 'if (!item || answered.has(answer.id)) return', 'if (!item) return']],
   'answers that never come are forgotten': [
     ['daemon/batch.ts', "take({ type: 'error', id, error, retryable: true })\n    else", 'error\n    else'],

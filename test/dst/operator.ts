@@ -56,6 +56,8 @@ export class Operator {
   readonly #arrivals: Arrival[]
   /** Items of the pipeline by now. */
   readonly #listed: NewItem[] = []
+  /** The last start had lost some of them. */
+  #isEdited = false
   #wake: () => void = () => {}
 
   constructor(parts: Parts) {
@@ -94,12 +96,12 @@ export class Operator {
   }
 
   /** Until something is listed that has not ended; false: there is and will be nothing more. What the last daemon left
-   * when it was killed is left to one more. */
+   * when it was killed, and what an edited pipeline had lost, is left to one more. */
   async #untilWork(): Promise<boolean> {
     const { items, context, machine } = this.#parts
     while (items.openCount === 0 && this.#listed.every(({ id }) => items.stateOf(id) !== null)) {
       const isAll = this.#listed.length === context.settings.itemCount && !context.faults.isOn
-      if (isAll) return machine.alive().some(({ isRecorded }) => isRecorded)
+      if (isAll) return this.#isEdited || machine.alive().some(({ isRecorded }) => isRecorded)
       await new Promise<void>((resolve) => {
         this.#wake = resolve
       })
@@ -114,7 +116,7 @@ export class Operator {
   }
 
   async #live(life: Life): Promise<void> {
-    const { context, disk, items } = this.#parts
+    const { disk, items } = this.#parts
     const current = this.#create(life)
     let store: Store
     try {
@@ -135,11 +137,9 @@ export class Operator {
     items.lifeBegan()
     this.#parts.liveness.lifeBegan()
     this.#submitListed()
-    await current.daemon.finished.catch((error) => this.#judge(error, current.daemon))
+    await current.daemon.finished.catch((error) => this.#judge(error, current))
     current.isRunning = false
-    await this.#close(current)
-    await store.close()
-    context.log('closed')
+    await this.#close(current, store)
   }
 
   #create(life: Life): Current {
@@ -190,19 +190,19 @@ export class Operator {
   }
 
   /** An error that a life ends with is one that was made up, or says what is true. */
-  #judge(error: unknown, daemon?: Daemon): void {
+  #judge(error: unknown, current?: Current): void {
     const { context, disk, items } = this.#parts
     const { code, message } = error as { code?: string; message: string }
     context.log('error', message)
     if (disk.injected.has(error)) return
     const hopeless = context.world.models.filter((model) =>
-      daemon?.state.devices.every(
+      current?.daemon.state.devices.every(
         ({ capacityBytes, safetyRatio }) =>
           model.vramBytes > 0 && leastBytes(model) > Math.floor(capacityBytes * safetyRatio),
       ),
     )
     const isTrue = code === 'NEVER_FITS' && hopeless.length > 0
-    const isRefused = message.endsWith('did not answer')
+    const isRefused = message.endsWith('did not answer') && !current?.checks.hasReadAll
     context.check(isTrue || isRefused, () => `the daemon ended with: ${message}`)
     if (!isTrue) return
     // The user gives up what can never run.
@@ -210,7 +210,8 @@ export class Operator {
     void this.#change('cancel', open)
   }
 
-  async #close({ daemon, checks, life }: Current): Promise<void> {
+  /** Without a store the process exits next, and takes the lock and what it had not written along. */
+  async #close({ daemon, checks, life }: Current, store: Store | null): Promise<void> {
     const { context, machine } = this.#parts
     const startedAtMs = context.agenda.nowMs
     const stopWatching = context.agenda.after(closeMs, () =>
@@ -218,9 +219,10 @@ export class Operator {
     )
     const unproven = await daemon.close()
     stopWatching()
+    context.log('closed', `after ${context.agenda.nowMs - startedAtMs} ms`)
+    await store?.close()
     await context.agenda.sleep(pollMs)
     if (life.isOver) return
-    context.log('close took', String(context.agenda.nowMs - startedAtMs))
     context.check(life.timerCount === 0, () => `${life.timerCount} timers are left after close`)
     const booked = [...checks.instances.keys()]
     context.check(
@@ -248,7 +250,7 @@ export class Operator {
     this.#parts.context.agenda.after(this.#chance.between(1, 3000), async () => {
       if (this.current !== current || !current.isRunning) return
       current.isRunning = false
-      await this.#close(current)
+      await this.#close(current, null)
       current.life.end()
     })
   }
@@ -300,7 +302,8 @@ export class Operator {
 
   /** The items that the pipeline has now: it may have lost some, with all that wait for them. */
   #edited(): NewItem[] {
-    if (!this.#parts.context.faults.strikes('user-edits')) return [...this.#listed]
+    this.#isEdited = this.#parts.context.faults.strikes('user-edits')
+    if (!this.#isEdited) return [...this.#listed]
     const lost = new Set<ItemId>()
     for (const { id, dependencies } of this.#listed) {
       if (this.#chance.happens(0.1) || dependencies.some((each) => lost.has(each.id))) lost.add(id)

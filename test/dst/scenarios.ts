@@ -11,7 +11,7 @@ export interface Scenario {
   settings: Settings
 }
 
-function scenario(
+export function scenario(
   showed: string,
   seed: number,
   [deviceCount, modelCount, itemCount, seconds]: readonly [number, number, number, number],
