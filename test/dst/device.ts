@@ -17,18 +17,21 @@ export class Devices {
     this.#chance = context.chance('devices')
   }
 
-  /** `onReading` is told what the daemon is told, in the same moment. */
   forLife(life: Life): Map<DeviceId, Device> {
     return new Map(
-      this.#context.world.devices.map(({ options: { id, kind } }) => [
-        id,
-        {
+      this.#context.world.devices.map(({ options }) => {
+        const { id } = options
+        const device = {
           id,
-          kind: kind as Device['kind'],
+          kind: options.kind as Device['kind'],
+          name: `simulated ${id}`,
+          uuid: `SIM-${id}`,
           environment: {},
-          read: (groups) => this.#read(id, groups, life),
-        },
-      ]),
+          read: (groups: readonly number[]) => this.#read(id, groups, life),
+          close: () => Promise.resolve(),
+        }
+        return [id, device]
+      }),
     )
   }
 

@@ -8,7 +8,8 @@
 //      gone and the device shows them back, not before.
 //  (4) At most one load is in flight on a device; a batch goes only to an instance that is loaded, and nothing to one
 //      whose end has begun.
-//  (5) Nothing is admitted while a recorded process of an earlier daemon lives, or on a device that was not read yet.
+//  (5) Where nobody lies and nothing else is on a device that tells, its processes never hold more than the line.
+//  (6) Nothing is admitted while a recorded process of an earlier daemon lives, or on a device that was not read yet.
 import { brokenInvariants } from '../../src/core/invariants.ts'
 import { bookedBytes } from '../../src/core/ledger.ts'
 import type { Command, DeviceId, InstanceId, SchedulerEvent } from '../../src/core/protocol.ts'
@@ -53,6 +54,7 @@ export class LedgerChecks implements RunnerWatch {
   readonly #runStarted: (modelId: string, items: readonly string[]) => void
   /** Something has happened that has not been checked yet. */
   #isChanged = false
+  readonly #isHonest: boolean
   #wakeCount = 0
   #wakeSecond = 0
   #commandCount = 0
@@ -68,6 +70,8 @@ export class LedgerChecks implements RunnerWatch {
     this.#machine = machine
     this.#life = life
     this.#runStarted = runStarted
+    const { rates } = context.faults
+    this.#isHonest = rates['footprint-lies'] + rates['foreign-moves'] + rates['capacity-less'] === 0
     for (const [deviceId, { tells, options }] of machine.devices) {
       if (!tells) this.#lines.set(deviceId, Math.floor(options.capacityBytes * options.safetyRatio!))
     }
@@ -102,6 +106,7 @@ export class LedgerChecks implements RunnerWatch {
     if (!this.#isChanged) return
     this.#isChanged = false
     this.#checkState(state)
+    if (this.#isHonest) this.#checkMachine()
     for (const device of state.devices) {
       const booked = this.#bookedBytes(device.id)
       const held = bookedBytes(device.ledger)
@@ -117,6 +122,19 @@ export class LedgerChecks implements RunnerWatch {
       for (const batch of this.#batches.values())
         if (batch.instanceId === instanceId) bookedCount += batch.itemCount
       this.#check(count <= bookedCount, () => `${instanceId} runs ${count} items; ${bookedCount} are booked`)
+    }
+  }
+
+  /** (5) */
+  #checkMachine(): void {
+    for (const device of this.#machine.devices.values()) {
+      const { id, capacityBytes, safetyRatio } = device.options
+      const lineBytes = Math.floor(capacityBytes * safetyRatio!)
+      const takenBytes = this.#machine.takenBytes(device)
+      this.#check(
+        takenBytes <= lineBytes || !device.tells,
+        () => `${id} holds ${takenBytes} bytes; its line is ${lineBytes}`,
+      )
     }
   }
 
@@ -145,7 +163,7 @@ export class LedgerChecks implements RunnerWatch {
     else if (command.type === 'stop-instance') this.#move(command.instanceId, 'stopping')
   }
 
-  /** (2), (4), (5) */
+  /** (2), (4), (6) */
   #loadStarted({ instanceId, modelId, deviceId, bytes }: Extract<Command, { type: 'start-load' }>): void {
     const { vramBytes } = this.#modelOf(modelId)
     this.#check(bytes === vramBytes, () => `${instanceId} books ${bytes} of ${vramBytes} bytes`)
@@ -238,6 +256,8 @@ export class LedgerChecks implements RunnerWatch {
       this.instances.get(instanceId)?.phase !== 'stopping',
       () => `${instanceId} is given a batch; its end is known`,
     )
+    const isGone = process.endedAtMs < this.#context.agenda.nowMs
+    this.#check(!isGone, () => `${instanceId} is given a batch; its process has ended`)
     if (process.isAlive && !isStopping)
       this.#running.set(instanceId, (this.#running.get(instanceId) ?? 0) + items.length)
     this.#runStarted(instance.model.id, items)

@@ -15,6 +15,7 @@ export interface Process {
   /** On disk, so that the next start finds it. */
   isRecorded: boolean
   isAlive: boolean
+  endedAtMs: number
   /** Held now; after its end what has not come back yet. */
   bytes: number
   /** Called at its end, to let go of what it was doing. */
@@ -52,6 +53,7 @@ export class Machine {
       life,
       isRecorded: false,
       isAlive: true,
+      endedAtMs: Number.POSITIVE_INFINITY,
       bytes: 0,
       onEnd: () => {},
       endAfter: () => {},
@@ -63,7 +65,7 @@ export class Machine {
   /** False: there is not so much left; nothing was taken. */
   allocate(process: Process, bytes: number): boolean {
     const device = process.deviceId === null ? null : this.devices.get(process.deviceId)!
-    if (device && this.#takenBytes(device) + bytes > device.capacityBytes) return false
+    if (device && this.takenBytes(device) + bytes > device.capacityBytes) return false
     process.bytes += bytes
     return true
   }
@@ -72,7 +74,8 @@ export class Machine {
     if (process.isAlive) process.bytes -= bytes
   }
 
-  #takenBytes({ options, foreignBytes }: MachineDevice): number {
+  /** Held on a device by anybody. */
+  takenBytes({ options, foreignBytes }: MachineDevice): number {
     let bytes = foreignBytes
     for (const each of this.processes.values()) if (each.deviceId === options.id) bytes += each.bytes
     return bytes
@@ -82,6 +85,7 @@ export class Machine {
   end(process: Process): void {
     if (!process.isAlive) return
     process.isAlive = false
+    process.endedAtMs = this.#context.agenda.nowMs
     this.#context.log('process ended', process.instanceId)
     const lingerMs = process.bytes === 0 || process.deviceId === null ? 0 : this.#lingerMs()
     if (lingerMs === 0) this.#giveBack(process)
@@ -110,22 +114,34 @@ export class Machine {
   moveForeign(deviceId: DeviceId, bytes: number): void {
     const device = this.devices.get(deviceId)!
     device.foreignBytes = 0
-    device.foreignBytes = Math.max(0, Math.min(bytes, device.capacityBytes - this.#takenBytes(device)))
+    device.foreignBytes = Math.max(0, Math.min(bytes, device.capacityBytes - this.takenBytes(device)))
     this.#context.log('foreign', { deviceId, bytes: device.foreignBytes })
   }
 
   read(deviceId: DeviceId, groups: readonly number[]): DeviceReading {
     const device = this.devices.get(deviceId)!
-    if (!device.tells)
-      return { capacityBytes: device.options.capacityBytes, foreignBytes: 0, bytesByGroup: null }
+    const usedBytes = this.takenBytes(device)
     const bytesByGroup = new Map<number, number>()
     for (const group of groups) {
       const process = this.processes.get(group)
       if (process) bytesByGroup.set(group, process.bytes)
     }
     const ours = [...bytesByGroup.values()].reduce((sum, each) => sum + each, 0)
-    const foreignBytes = this.#takenBytes(device) - ours
-    return { capacityBytes: device.capacityBytes, foreignBytes, bytesByGroup }
+    const declared = {
+      capacityBytes: device.options.capacityBytes,
+      foreignBytes: 0,
+      usedBytes: null,
+      bytesByGroup: null,
+      utilisationRatio: null,
+      fault: null,
+    }
+    const shown = {
+      capacityBytes: device.capacityBytes,
+      foreignBytes: usedBytes - ours,
+      usedBytes,
+      bytesByGroup,
+    }
+    return device.tells ? { ...declared, ...shown } : declared
   }
 
   alive(): Process[] {

@@ -31,7 +31,7 @@ const mutants: Record<string, readonly Change[]> = {
     ['core/ledger.ts', "bytes === 0 || bytes <= headroomBytes(device),\n    `a batch", "bytes <= headroomBytes(device),\n    `a batch"],
   ],
   'waits for what can never run': [
-    ['daemon/daemon.ts', 'if (Number.isFinite(this.#sweepAtMs) || waiting.some((each) => this.#mayRun(each))) return', 'return'],
+    ['daemon/daemon.ts', 'if (Number.isFinite(this.#heads.dueAtMs) || waiting.some((each) => this.#mayRun(each))) return', 'return'],
   ],
   'what leaves needs room for its batches': [
     ['core/placement.ts', 'Math.min(device.slots, residentCount)', 'Math.min(device.slots, device.instances.length + 1)'],
@@ -45,9 +45,11 @@ const mutants: Record<string, readonly Change[]> = {
   'close waits for memory for ever': [
     ['daemon/hands.ts', 'await within(this.#clock, limitMs, Promise.all([...this.live.keys()].map((id) => this.stop(id))))', 'await Promise.all([...this.live.keys()].map((id) => this.stop(id))).then(() => within(this.#clock, limitMs, Promise.resolve()))'],
   ],
-  'close does not wait for the last writes': [
-    ['daemon/daemon.ts', 'await within(this.#options.clock, closeLimitMs, Promise.all(this.#works))', 'await within(this.#options.clock, closeLimitMs, Promise.resolve())'],
-  ],
+  'close does not wait for the last writes': [['daemon/daemon.ts', 'Promise.all([readingEnds, ...this.#works])', 'readingEnds']],
+  'close does not wait for the last reading': [['daemon/daemon.ts', 'Promise.all([readingEnds, ...this.#works])', 'Promise.all(this.#works)']],
+  'what is due wakes the daemon while it reads': [['daemon/heads.ts', 'return this.#reading ? Number.POSITIVE_INFINITY : this.#dueAtMs', 'return this.#dueAtMs']],
+  'a sweep forgets the retries recorded meanwhile': [['daemon/heads.ts', 'if (nextAtMs !== null) this.dueAt(nextAtMs)', 'this.#dueAtMs = nextAtMs ?? Number.POSITIVE_INFINITY']],
+  'a batch beside a broken one is charged': [['daemon/hands.ts', 'if (live) live.isAsked = true', '']],
   'tells of memory after close': [['daemon/hands.ts', '    if (this.#hasGivenUp) return\n', '']],
   'runs a batch on an instance that has ended': [['daemon/daemon.ts', '!live || live.ending', '!live']],
 
@@ -65,7 +67,7 @@ const mutants: Record<string, readonly Change[]> = {
   'a stop that was asked for costs an attempt': [['daemon/batch.ts', '!live.isAsked ||', 'true ||']],
   'no sign of life during a batch': [['daemon/batch.ts', 'const stopBeating = keepLease(claim.token, context)', 'const stopBeating = () => {}']],
   'heads are not read after a write': [['daemon/daemon.ts', 'options.onOutcomes?.(outcomes)\n      this.queuesChanged()', 'options.onOutcomes?.(outcomes)']],
-  'no timer for retries': [['daemon/daemon.ts', 'Math.min(wakeAtMs ?? Number.POSITIVE_INFINITY, this.#sweepAtMs)', 'wakeAtMs ?? Number.POSITIVE_INFINITY']],
+  'no timer for retries': [['daemon/daemon.ts', 'Math.min(wakeAtMs ?? Number.POSITIVE_INFINITY, this.#heads.dueAtMs)', 'wakeAtMs ?? Number.POSITIVE_INFINITY']],
   'finishes before its batches are recorded': [['daemon/daemon.ts', ' || this.#works.size > 0) return', ') return']],
   'an error of the store is swallowed': [['daemon/batch.ts', 'if (storeError !== null) throw storeError', 'storeError']],
   'a drain never ends': [['daemon/daemon.ts', 'if (this.state.isDraining || waiting.length === 0)', 'if (waiting.length === 0)']],

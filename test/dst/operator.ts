@@ -1,44 +1,19 @@
-// Whoever uses the daemon: starts it while there is work, submits, cancels, retries, edits the pipeline, presses Ctrl-C
-// once or twice, and starts it again after a kill or an error of the store. What it does to the daemon is what cli/run.ts
-// does. Judges how a life of the daemon ends.
+// Whoever runs the daemon: starts it while there is work, presses Ctrl-C once or twice, and starts it again after a kill or
+// an error of the store. What it does to the daemon is what cli/run.ts does. Judges how a life of the daemon ends.
 import { leastBytes } from '../../src/core/model.ts'
-import type { ItemId, NewItem } from '../../src/core/work-item.ts'
+import type { ItemId } from '../../src/core/work-item.ts'
 import type { Clock } from '../../src/daemon/clock.ts'
 import { Daemon } from '../../src/daemon/daemon.ts'
 import { recover } from '../../src/daemon/recovery.ts'
 import type { Store } from '../../src/stores/store.ts'
 import type { Chance } from './chance.ts'
-import type { Context } from './context.ts'
-import type { Devices } from './device.ts'
-import type { Disk } from './disk.ts'
-import { type Arrival, createArrivals } from './graph.ts'
 import { runLimitMs } from './instance.ts'
-import { type ItemChecks, openStates } from './item-checks.ts'
+import { openStates } from './item-checks.ts'
 import { LedgerChecks } from './ledger-checks.ts'
 import { Life } from './life.ts'
-import { closeMs, type Liveness } from './liveness.ts'
-import type { Machine } from './machine.ts'
-import type { Runners } from './runner.ts'
-
-export interface Parts {
-  context: Context
-  machine: Machine
-  disk: Disk
-  devices: Devices
-  runners: Runners
-  items: ItemChecks
-  liveness: Liveness
-}
-
-/** A life that has been started. */
-export interface Current {
-  life: Life
-  daemon: Daemon
-  clock: Clock
-  checks: LedgerChecks
-  /** It takes work: not before its recovery, not after its end. */
-  isRunning: boolean
-}
+import { closeMs } from './liveness.ts'
+import type { Current, Parts } from './parts.ts'
+import { type Daemons, User } from './user.ts'
 
 /** The longest batch, and all calls of the store slow. */
 const drainMs = runLimitMs + 60_000
@@ -46,33 +21,27 @@ const drainMs = runLimitMs + 60_000
 /** A pause between two looks at memory that `close` has given up on may be under way. */
 const pollMs = 251
 
-export class Operator {
+export class Operator implements Daemons {
   current: Current | null = null
   lifeCount = 0
   /** Everything has ended and the last daemon is closed. */
   isDone = false
   readonly #parts: Parts
   readonly #chance: Chance
-  readonly #arrivals: Arrival[]
-  /** Items of the pipeline by now. */
-  readonly #listed: NewItem[] = []
-  /** The last start had lost some of them. */
-  #isEdited = false
+  readonly #user: User
   #wake: () => void = () => {}
 
   constructor(parts: Parts) {
     this.#parts = parts
-    this.#chance = parts.context.chance('operator')
-    const { seed, settings, world } = parts.context
-    this.#arrivals = createArrivals(seed, settings, world.models)
-    for (const { atMs, items } of this.#arrivals) this.#at(atMs, () => this.#arrive(items))
-    this.#plan('drain', () => this.#interrupt())
-    this.#plan('user-cancels', () => this.#cancel())
-    this.#plan('user-retries', () => this.#retry())
+    const { context } = parts
+    this.#chance = context.chance('operator')
+    this.#user = new User(parts, this)
+    for (const atMs of context.faults.moments('drain', context.settings.spanMs))
+      context.agenda.after(atMs, () => this.#interrupt())
   }
 
   get listedIds(): ItemId[] {
-    return this.#listed.map(({ id }) => id)
+    return this.#user.listedIds
   }
 
   async run(): Promise<void> {
@@ -98,10 +67,10 @@ export class Operator {
   /** Until something is listed that has not ended; false: there is and will be nothing more. What the last daemon left
    * when it was killed, and what an edited pipeline had lost, is left to one more. */
   async #untilWork(): Promise<boolean> {
-    const { items, context, machine } = this.#parts
-    while (items.openCount === 0 && this.#listed.every(({ id }) => items.stateOf(id) !== null)) {
-      const isAll = this.#listed.length === context.settings.itemCount && !context.faults.isOn
-      if (isAll) return this.#isEdited || machine.alive().some(({ isRecorded }) => isRecorded)
+    const { context, machine } = this.#parts
+    while (!this.#user.wants) {
+      if (this.#user.hasAll && !context.faults.isOn)
+        return this.#user.isEdited || machine.alive().some(({ isRecorded }) => isRecorded)
       await new Promise<void>((resolve) => {
         this.#wake = resolve
       })
@@ -109,7 +78,6 @@ export class Operator {
     return true
   }
 
-  /** Something may have become work. */
   nudge(): void {
     this.#wake()
     this.#wake = () => {}
@@ -125,7 +93,7 @@ export class Operator {
         reapLeftovers: () => this.#parts.runners.reapLeftovers(life),
         createDaemon: (opened, clock) => this.#createDaemon(life, current, opened, clock),
         machine: life.clock,
-        items: this.#edited(),
+        items: this.#user.pipeline(),
       })
       store = recovered.store
     } catch (error) {
@@ -136,7 +104,7 @@ export class Operator {
     current.isRunning = true
     items.lifeBegan()
     this.#parts.liveness.lifeBegan()
-    this.#submitListed()
+    this.#user.submitListed()
     await current.daemon.finished.catch((error) => this.#judge(error, current))
     current.isRunning = false
     await this.#close(current, store)
@@ -206,8 +174,7 @@ export class Operator {
     context.check(isTrue || isRefused, () => `the daemon ended with: ${message}`)
     if (!isTrue) return
     // The user gives up what can never run.
-    const open = items.ids(openStates)
-    void this.#change('cancel', open)
+    void this.#user.change('cancel', items.ids(openStates))
   }
 
   /** Without a store the process exits next, and takes the lock and what it had not written along. */
@@ -253,70 +220,5 @@ export class Operator {
       await this.#close(current, null)
       current.life.end()
     })
-  }
-
-  #arrive(items: readonly NewItem[]): void {
-    this.#listed.push(...items)
-    this.#submitListed()
-    this.nudge()
-  }
-
-  /** What came while no daemon could take it, or comes now. Without one the next start submits it. */
-  #submitListed(): void {
-    const { current } = this
-    const fresh = this.#listed.filter(({ id }) => this.#parts.items.stateOf(id) === null)
-    if (!current?.isRunning || fresh.length === 0) return
-    void this.#submit(fresh, current)
-  }
-
-  async #submit(fresh: NewItem[], { daemon, clock }: Current): Promise<void> {
-    const { disk, items } = this.#parts
-    await disk.store.submit(fresh, clock.nowMs())
-    await items.readEvents()
-    daemon.queuesChanged()
-  }
-
-  #cancel(): void {
-    const open = this.#parts.items.ids(openStates)
-    const chosen = open.filter(() => this.#chance.happens(0.1))
-    if (chosen.length > 0 && this.#parts.context.faults.happens('user-cancels'))
-      void this.#change('cancel', chosen)
-  }
-
-  #retry(): void {
-    const ended = this.#parts.items.ids(['failed', 'cancelled'])
-    const chosen = ended.filter(() => this.#chance.happens(0.3))
-    if (chosen.length > 0 && this.#parts.context.faults.happens('user-retries'))
-      void this.#change('retry', chosen)
-  }
-
-  async #change(method: 'cancel' | 'retry', ids: ItemId[]): Promise<void> {
-    const { disk, items, context } = this.#parts
-    context.log(method, ids)
-    const running = this.current?.isRunning ? this.current : null
-    await disk.store[method](ids, running ? running.clock.nowMs() : context.agenda.wallMs)
-    await items.readEvents()
-    running?.daemon.queuesChanged()
-    this.nudge()
-  }
-
-  /** The items that the pipeline has now: it may have lost some, with all that wait for them. */
-  #edited(): NewItem[] {
-    this.#isEdited = this.#parts.context.faults.strikes('user-edits')
-    if (!this.#isEdited) return [...this.#listed]
-    const lost = new Set<ItemId>()
-    for (const { id, dependencies } of this.#listed) {
-      if (this.#chance.happens(0.1) || dependencies.some((each) => lost.has(each.id))) lost.add(id)
-    }
-    return this.#listed.filter(({ id }) => !lost.has(id))
-  }
-
-  #plan(kind: 'drain' | 'user-cancels' | 'user-retries', act: () => void): void {
-    const { faults, settings } = this.#parts.context
-    for (const atMs of faults.moments(kind, settings.spanMs)) this.#at(atMs, act)
-  }
-
-  #at(ms: number, act: () => void): void {
-    this.#parts.context.agenda.after(ms, act)
   }
 }

@@ -11,7 +11,8 @@ import { createResolver } from './graph.ts'
 import { ItemChecks, openStates } from './item-checks.ts'
 import { Liveness, type Situation } from './liveness.ts'
 import { Machine } from './machine.ts'
-import { Operator, type Parts } from './operator.ts'
+import { Operator } from './operator.ts'
+import type { Parts } from './parts.ts'
 import { Runners } from './runner.ts'
 import type { Settings } from './world.ts'
 
@@ -43,8 +44,10 @@ export async function simulate(
   print: ((line: string) => void) | null = null,
 ): Promise<Outcome> {
   const context = new Context(seed, settings, print)
-  const onRejection = (error: unknown) =>
-    context.fail(`an error that nobody handles: ${(error as Error)?.stack ?? error}`)
+  const onRejection = (error: unknown) => {
+    context.log('stack', (error as Error)?.stack)
+    context.fail(`an error that nobody handles: ${(error as Error)?.message ?? error}`)
+  }
   process.on('unhandledRejection', onRejection)
   try {
     const { operator, parts } = build(context)
