@@ -23,7 +23,7 @@ export function createArrivals(
   models: readonly Model[],
 ): Arrival[] {
   const chance = new Chance(seed, 'items')
-  const waveCount = Math.min(itemCount, chance.between(1, 10))
+  const waveCount = Math.min(itemCount, chance.between(1, Math.max(10, itemCount / 10)))
   const edgeRatio = chance.pick([0, 0.3, 0.6])
   const arrivals: Arrival[] = []
   const ids: string[] = []

@@ -4,14 +4,14 @@
 //  (1) No rest beside work. While nothing is running, loading, stopping or being asked of the store, and a model with ready
 //      items may be loaded or run within the line of a device, something starts within `restMs`: the daemon reads devices
 //      every 0.5 s, and sets timers for everything else.
-//  (2) No wait without end. A model whose items are ready and fit all the while starts a batch within its bound:
-//        the wait bound (max of maxWait and the peak backlog, docs/policy.md), after which its oldest item is overdue and
-//        goes before all that has waited less;
-//        + for each model, which may be before it, two turns: a release, a load, a whole visit (visitFactor × (load +
-//        visitBase), finishFactor loads more for its rest) and its longest batch, each twice what the model says, as times
-//        are spread;
-//        + the same for interactive ones, which go before it as long as they keep coming (burst).
-//      Time in which a fault holds something up does not count, nor does a pause after a failed load.
+//  (2) No wait without end. A model whose items are ready and fit all the while starts a batch within
+//        the wait bound (docs/policy.md): then its oldest item is overdue and goes before all that has waited less;
+//        + twice the peak backlog: what has waited longer is no more than had to be cleared at the worst, in batches that
+//          may be smaller than the models say, where memory is short;
+//        + a turn for each model: a release, a load, a whole visit (visitFactor × (load + visitBase), and finishFactor
+//          loads more for its rest) and its longest batch, as the models say: the spread of times evens out.
+//      Interactive items, one in eight, have their turns within these. Time in which a fault holds something up does not
+//      count, nor does the pause after a failed load. `worstRatio` says how near a run came to its bound.
 //  (3) An end. What can never run is said, not waited for; a drain ends with the running batches, `close` in `closeMs`.
 import { leastBytes, type Model, runMs } from '../../src/core/model.ts'
 import type { DeviceState, ModelState, State } from '../../src/core/state.ts'
@@ -42,7 +42,8 @@ export interface Situation {
 
 export class Liveness {
   readonly #context: Context
-  readonly #waitedMs = new Map<string, number>()
+  /** Calm time that models have been ready and would have fitted, since their last batch. */
+  readonly #waits = new Map<string, { waitedMs: number; boundMs: number }>()
   #restedMs = 0
   #stuckMs = 0
   #lastAtMs = 0
@@ -54,12 +55,12 @@ export class Liveness {
   }
 
   batchStarted(modelId: string): void {
-    this.#waitedMs.delete(modelId)
+    this.#waits.delete(modelId)
   }
 
   /** A new daemon begins: waits are counted anew. */
   lifeBegan(): void {
-    this.#waitedMs.clear()
+    this.#waits.clear()
     this.#restedMs = this.#stuckMs = 0
   }
 
@@ -82,7 +83,7 @@ export class Liveness {
     const isCalm = agenda.nowMs > disturbedUntilMs
     for (const model of state.models) {
       const { id } = model.model
-      if ((readyByModel.get(id) ?? 0) === 0) this.#waitedMs.delete(id)
+      if ((readyByModel.get(id) ?? 0) === 0) this.#waits.delete(id)
       else if (isCalm && able.includes(model)) this.#checkWait(situation, id, passedMs)
     }
   }
@@ -98,17 +99,21 @@ export class Liveness {
     )
   }
 
-  /** (2) */
+  /** (2) The bound may fall while a model waits, at the end of an overload: the largest counts. */
   #checkWait({ state, nowMs }: Situation, modelId: string, passedMs: number): void {
-    const waitedMs = (this.#waitedMs.get(modelId) ?? 0) + passedMs
-    this.#waitedMs.set(modelId, waitedMs)
-    const boundMs =
-      new View(state, nowMs).waitBoundMs +
-      3 * state.models.reduce((sum, each) => sum + turnMs(state, each.model), 0)
-    this.worstRatio = Math.max(this.worstRatio, waitedMs / boundMs)
+    const wait = this.#waits.get(modelId) ?? { waitedMs: 0, boundMs: 0 }
+    this.#waits.set(modelId, wait)
+    const turnsMs = state.models.reduce((sum, each) => sum + turnMs(state, each.model), 0)
+    wait.waitedMs += passedMs
+    wait.boundMs = Math.max(
+      wait.boundMs,
+      new View(state, nowMs).waitBoundMs + 2 * state.backlog.peakMs + turnsMs,
+    )
+    this.worstRatio = Math.max(this.worstRatio, wait.waitedMs / wait.boundMs)
     this.#context.check(
-      waitedMs <= boundMs,
-      () => `${modelId} has been ready and would fit for ${waitedMs} ms; the bound is ${Math.round(boundMs)}`,
+      wait.waitedMs <= wait.boundMs,
+      () =>
+        `${modelId} has been ready and would fit for ${wait.waitedMs} ms; the bound is ${Math.round(wait.boundMs)}`,
     )
   }
 
@@ -133,7 +138,7 @@ function readyCountOf(readyByModel: ReadonlyMap<string, number>): number {
 function turnMs({ policy }: State, model: Model): number {
   const { loadMs, unloadMs, batch } = model
   const visitMs = policy.visitFactor * (loadMs + policy.visitBase) + policy.finishFactor * loadMs
-  return 2 * (unloadMs + loadMs + visitMs + runMs(model, batch.max))
+  return unloadMs + loadMs + visitMs + runMs(model, batch.max)
 }
 
 /** Nothing runs, loads or stops. What is quarantined may never come back. */

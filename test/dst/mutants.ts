@@ -132,7 +132,7 @@ function catchMutant(name: string, changes: readonly Change[]): string | null {
   }
 }
 
-/** `3 scenarios, 17 seeds; scenario x: sentence`. */
+/** `two-slots and 4 of 100 seeds: the first sentence`. */
 function firstOf(stdout: string): string | null {
   const lines = stdout.split('\n')
   const commands = lines.flatMap((line, index) => (line.startsWith('  node test/dst/run.ts') ? [index] : []))
@@ -140,6 +140,6 @@ function firstOf(stdout: string): string | null {
   const byScenario = commands.filter((index) => lines[index]!.includes('--scenario'))
   const first = byScenario[0] ?? commands[0]!
   const names = byScenario.map((index) => /--scenario (\S+)/.exec(lines[index]!)![1])
-  const who = names.length > 0 ? `scenario ${names.join(', ')} and ` : ''
-  return `${who}${commands.length - byScenario.length} of ${values.seeds} seeds: ${lines[first - 1]}`
+  const who = names.length > 2 ? `${names.length} scenarios` : names.join(', ')
+  return `${who ? `${who} and ` : ''}${commands.length - names.length} of ${values.seeds} seeds: ${lines[first - 1]}`
 }

@@ -15,13 +15,15 @@ export interface Settings {
   faults: FaultRates
 }
 
+/** One run in fifty is long and has more work than its devices can do: there waits are held against their bound. */
 export function drawSettings(seed: number): Settings {
   const chance = new Chance(seed, 'settings')
+  const isLong = chance.happens(0.02)
   return {
-    deviceCount: chance.between(1, 3),
+    deviceCount: isLong ? 1 : chance.between(1, 3),
     modelCount: chance.between(2, 6),
-    itemCount: chance.between(10, 70),
-    spanMs: chance.between(10, 90) * 1000,
+    itemCount: isLong ? chance.between(500, 1000) : chance.between(5, chance.pick([20, 60, 60, 200])),
+    spanMs: 1000 * (isLong ? chance.between(200, 400) : chance.between(10, 90)),
     faults: drawRates(chance),
   }
 }
@@ -121,6 +123,7 @@ function createPolicy(chance: Chance): Policy {
     ...defaultPolicy,
     goal: chance.between(0, 2),
     maxWait: chance.between(5, 30) * 1000,
+    backlogFactor: chance.pick([0, 0.3, 1]),
     visitBase: chance.between(100, 1000),
     releaseTimeout: chance.between(1000, 5000),
     loadCooldown: chance.between(100, 1000),
