@@ -161,7 +161,7 @@ export class Daemon {
     if (this.#isPumping || this.#isOver || !this.#hasObserved) return
     this.#isPumping = true
     try {
-      for (;;) {
+      while (!this.#isOver) {
         const decision = decide(this.state, this.#options.clock.nowMs())
         if (!decision.command) {
           this.#wake(decision.wakeAtMs)
