@@ -232,7 +232,9 @@ function batchFinished(state: State, { batchId }: EventOf<'batch-finished'>): vo
 
 function endBatch(state: State, { id, instance, bytes }: Batch): void {
   state.batchById.delete(id)
-  ledger.deactivate(instance.device, bytes)
+  const isLeaving = instance.phase === 'stopping' || instance.phase === 'quarantined'
+  if (isLeaving && state.instanceById.get(instance.id) === instance) ledger.follow(instance, bytes)
+  else ledger.deactivate(instance.device, bytes)
   instance.runningCount--
   instance.device.runningCount--
   instance.model.runningCount--

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { brokenInvariants } from './invariants.ts'
+import { bookedBytes } from './ledger.ts'
 import { arrive, block, createWorld, finish, report, settle, step, type World, words } from './test-world.ts'
 
 const three = [
@@ -234,6 +235,21 @@ test('moves a model whose batches have no room left on its device, also without 
   takeForeign(world, 2e9)
   arrive(world, 'roomy', 1)
   assert.deepEqual(words(settle(world)), ['stop roomy for null', 'load roomy', 'run roomy'])
+})
+
+test('what a batch held stays booked when its worker dies, until the device shows it back', () => {
+  const world = createWorld([needsRoom], [{ id: 'gpu', gb: 6 }])
+  resident(world, 'roomy')
+  arrive(world, 'roomy', 2)
+  const [run] = step(world)
+  assert.ok(run?.type === 'run-batch')
+  const { instanceId } = run
+  report(world, { type: 'instance-failed', atMs: world.nowMs, instanceId, message: 'died' })
+  finish(world, run)
+  const { ledger } = world.state.devices[0]!
+  assert.equal(ledger.releasingBytes, 6e9)
+  report(world, { type: 'memory-released', atMs: world.nowMs, instanceId })
+  assert.equal(bookedBytes(ledger), 0)
 })
 
 test('pauses after a failed load, and fails the queue after the third', () => {

@@ -4,6 +4,7 @@
 //   free ──reserve──▶ reserved ──settle──▶ resident ──startRelease──▶ releasing ──free──▶ free
 //     │                  └──────────────────startRelease──▶│              └─quarantine─▶ quarantined ──free──▶ free
 //     └──activate──▶ active ──deactivate──▶ free
+//                      └──follow──▶ releasing or quarantined, with its instance
 //
 // Invariant: reserved + resident + active + releasing + quarantined ≤ budget, at every instant. A booking that would
 // break it is a fault of ours and stops the daemon; decide.ts asks `headroomBytes` first.
@@ -56,6 +57,15 @@ export function activate(device: DeviceState, bytes: number): void {
 
 export function deactivate(device: DeviceState, bytes: number): void {
   device.ledger.activeBytes -= bytes
+}
+
+/** A batch ends whose instance is on its way out: what it held is not back before the rest of the instance is. */
+export function follow(instance: InstanceState, bytes: number): void {
+  const { ledger } = instance.device
+  ledger.activeBytes -= bytes
+  instance.bytes += bytes
+  if (instance.phase === 'quarantined') ledger.quarantinedBytes += bytes
+  else ledger.releasingBytes += bytes
 }
 
 /** The instance was asked to go, or went. */

@@ -92,7 +92,7 @@ export class LedgerChecks implements RunnerWatch {
     this.#isChanged = true
     if (event.type === 'command-issued') this.#command(event.command)
     else if (event.type === 'batch-claimed') this.#claimed(event.batchId, event.itemCount)
-    else if (event.type === 'batch-finished') this.#batches.delete(event.batchId)
+    else if (event.type === 'batch-finished') this.#finished(event.batchId)
     else if (event.type === 'load-finished') this.#move(event.instanceId, 'ready')
     else if (event.type === 'load-failed' || event.type === 'instance-failed')
       this.#move(event.instanceId, 'stopping')
@@ -200,9 +200,17 @@ export class LedgerChecks implements RunnerWatch {
       itemCount <= batch.itemCount,
       () => `${batchId} has ${itemCount} items; ${batch.itemCount} were asked for`,
     )
-    if (itemCount === 0) this.#batches.delete(batchId)
+    if (itemCount === 0) this.#finished(batchId)
     batch.itemCount = itemCount
     batch.bytes = itemCount * this.#modelOf(batch.modelId).batch.activationBytes
+  }
+
+  /** What it held goes with an instance that is on its way out. */
+  #finished(batchId: string): void {
+    const batch = this.#batches.get(batchId)
+    const instance = batch && this.instances.get(batch.instanceId)
+    if (batch && instance?.phase === 'stopping') instance.bytes += batch.bytes
+    this.#batches.delete(batchId)
   }
 
   #checkLine(deviceId: DeviceId): void {

@@ -6,8 +6,8 @@
 //      every 0.5 s, and sets timers for everything else.
 //  (2) No wait without end. A model whose items are ready and fit all the while starts a batch within
 //        the wait bound (docs/policy.md): then its oldest item is overdue and goes before all that has waited less;
-//        + twice the peak backlog: what has waited longer is no more than had to be cleared at the worst, in batches that
-//          may be smaller than the models say, where memory is short;
+//        + three times the peak backlog: what has waited longer is no more than had to be cleared at the worst, in batches
+//          that may be smaller than the models say, where memory is short, and more than once where items fail;
 //        + a turn for each model: a release, a load, a whole visit (visitFactor × (load + visitBase), and finishFactor
 //          loads more for its rest) and its longest batch, as the models say: the spread of times evens out.
 //      Interactive items, one in eight, have their turns within these. Time in which a fault holds something up does not
@@ -107,7 +107,7 @@ export class Liveness {
     wait.waitedMs += passedMs
     wait.boundMs = Math.max(
       wait.boundMs,
-      new View(state, nowMs).waitBoundMs + 2 * state.backlog.peakMs + turnsMs,
+      new View(state, nowMs).waitBoundMs + 3 * state.backlog.peakMs + turnsMs,
     )
     this.worstRatio = Math.max(this.worstRatio, wait.waitedMs / wait.boundMs)
     this.#context.check(

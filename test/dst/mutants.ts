@@ -51,6 +51,7 @@ const mutants: Record<string, readonly Change[]> = {
   'a sweep forgets the retries recorded meanwhile': [['daemon/heads.ts', 'if (nextAtMs !== null) this.dueAt(nextAtMs)', 'this.#dueAtMs = nextAtMs ?? Number.POSITIVE_INFINITY']],
   'a batch beside a broken one is charged': [['daemon/hands.ts', 'if (live) live.isAsked = true', '']],
   'tells of memory after close': [['daemon/hands.ts', '    if (this.#hasGivenUp) return\n', '']],
+  'what a batch held is free when its worker dies': [['core/apply.ts', 'if (isLeaving && ', 'if (isLeaving && false && ']],
   'runs a batch on an instance that has ended': [['daemon/daemon.ts', '!live || live.ending', '!live']],
 
   // ── the daemon ──

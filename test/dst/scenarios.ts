@@ -99,6 +99,10 @@ export const scenarios: Record<string, Scenario> = {
     'A batch was run on an instance that had ended while its items were being claimed, and cost them an attempt.',
     2, [1, 2, 30, 15], { 'idle-crashes': 1, 'memory-lingers': 1, 'store-slow': 0.3 },
   ),
+  'memory-of-a-dead-batch': pinned(
+    'A worker died in a batch; what the batch held was promised to others before the device showed it back.',
+    100, [1, 2, 20, 20], { 'batch-crashes': 0.5, 'memory-lingers-long': 0.7 },
+  ),
   'beside-a-broken-batch': pinned(
     'Items that ran beside a batch which broke their instance lost an attempt for it.',
     27, [1, 2, 20, 10], { 'batch-out-of-memory': 0.7 },
