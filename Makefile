@@ -1,5 +1,5 @@
 # Each target installs what it needs from a lockfile, and does nothing twice.
-.PHONY: demo test check bench bench-policy build clean
+.PHONY: demo test check bench bench-policy soak build clean
 .DELETE_ON_ERROR:
 
 NODE := node_modules/.bin/node
@@ -32,6 +32,10 @@ bench: node_modules/.installed examples/archive/node_modules/.installed
 # The workloads and traces are not part of the project: PLIMSOLL_SHARED names their folder, default ../shared.
 bench-policy: node_modules/.installed
 	node bench/run.ts policy laws tiny spread fuzz
+
+# Ten thousand seeds of the daemon in a simulated world: minutes, on all processors.
+soak: node_modules/.installed
+	node test/dst/soak.ts
 
 clean:
 	rm -rf dist .plimsoll bench/out

@@ -9,7 +9,7 @@ import { defineModel } from '../src/core/model.ts'
 import { defaultPolicy } from '../src/core/policy.ts'
 import type { SchedulerEvent } from '../src/core/protocol.ts'
 import { newItem } from '../src/core/work-item.ts'
-import { systemClock } from '../src/daemon/clock.ts'
+import { machineClock, startClock } from '../src/daemon/clock.ts'
 import { Daemon } from '../src/daemon/daemon.ts'
 import { hostDevice } from '../src/devices/host.ts'
 import { createRunner } from '../src/runners/create.ts'
@@ -17,6 +17,7 @@ import { RunnerLedger } from '../src/runners/ledger.ts'
 import { openMemoryStore } from '../src/stores/memory.ts'
 import { allItems } from '../src/stores/store.ts'
 
+const clock = startClock(machineClock)
 const folder = mkdtempSync(join(tmpdir(), 'plimsoll-daemon-'))
 after(() => rmSync(folder, { recursive: true, force: true }))
 
@@ -55,7 +56,7 @@ function create(store = openMemoryStore()) {
       },
     ],
     policy: defaultPolicy,
-    clock: systemClock,
+    clock,
     random: () => 0, // half a second until the first retry
     onEvent(event) {
       events.push(event)
@@ -77,7 +78,7 @@ test('three models share room for two; a worker that dies costs one attempt, and
       dependencies: index >= 3 ? [`i${index - 3}`] : [],
     }),
   )
-  await store.submit(items, systemClock.nowMs())
+  await store.submit(items, clock.nowMs())
   daemon.start()
   await daemon.finished
   await daemon.close()
@@ -98,7 +99,7 @@ test('closing in the middle leaves no process and gives the items to the next da
   const first = create(store)
   await store.submit(
     Array.from({ length: 40 }, (_, index) => newItem({ id: `j${index}`, modelId: 'a', input: index })),
-    systemClock.nowMs(),
+    clock.nowMs(),
   )
   const running = new Promise<void>((resolve) => {
     const look = setInterval(() => {
@@ -111,7 +112,7 @@ test('closing in the middle leaves no process and gives the items to the next da
   await running
   await first.daemon.close()
   assert.equal(first.daemon.state.instanceById.size, 0)
-  await store.releaseAll(systemClock.nowMs())
+  await store.releaseAll(clock.nowMs())
   const second = create(store)
   second.daemon.start()
   await second.daemon.finished
@@ -127,7 +128,7 @@ test('an error of the store ends the daemon with that error', async () => {
   const store = openMemoryStore()
   store.finish = () => Promise.reject(new Error('the disk is gone'))
   const { daemon } = create(store)
-  await store.submit([newItem({ id: 'a', modelId: 'a' })], systemClock.nowMs())
+  await store.submit([newItem({ id: 'a', modelId: 'a' })], clock.nowMs())
   daemon.start()
   await assert.rejects(daemon.finished, /the disk is gone/)
   await daemon.close()

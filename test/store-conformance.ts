@@ -363,6 +363,15 @@ export function testStore({ test, name, open }: StoreUnderTest): void {
     assert.equal((await store.get('after'))!.state, 'ready')
   }, resolver) // biome-ignore format: the resolver belongs to the title
 
+  check('does not release or expand what another parent of it is about to end', async (store) => {
+    const later = [{ id: 'a', policy: 'continue' as const }, 'b', 'c']
+    await store.submit([item('a'), item('b', ['a']), item('c', [{ id: 'a', policy: 'skip' }]), item('d', later), item('list', later, { step: 'split', source: ['x'] })], 1)
+    await end(store, 'fail')
+    assert.deepEqual(await states(store), { a: 'failed', b: 'failed', c: 'skipped', d: 'failed', list: 'failed' })
+    const events = (await store.events(0, 100)).filter(({ itemId }) => itemId === 'd')
+    assert.deepEqual(events.map(({ state }) => state), ['blocked', 'failed'])
+  }, resolver) // biome-ignore format: the resolver belongs to the title
+
   check('does not revive a part that ended with another part of its fan-out', async (store) => {
     await store.submit([step('split', 'list', [], ['x', 'y'])], 1)
     await claim(store, 2, 10)

@@ -280,7 +280,9 @@ function learnPace(each: ModelState, itemCount: number, tookMs: number): void {
 
 function endBatch(state: State, { id, instance, bytes }: Batch): void {
   state.batchById.delete(id)
-  ledger.deactivate(instance.device, bytes)
+  const isLeaving = instance.phase === 'stopping' || instance.phase === 'quarantined'
+  if (isLeaving && state.instanceById.get(instance.id) === instance) ledger.follow(instance, bytes)
+  else ledger.deactivate(instance.device, bytes)
   instance.runningCount--
   instance.device.runningCount--
   instance.model.runningCount--

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { brokenInvariants } from './invariants.ts'
+import { bookedBytes } from './ledger.ts'
 import { arrive, block, createWorld, finish, report, settle, step, type World, words } from './test-world.ts'
 
 const three = [
@@ -148,6 +149,17 @@ test('keeps room for the batches of a model whose items need memory', () => {
   )
 })
 
+test('on a device of two slots what leaves needs no room for its batches', () => {
+  const models = [
+    { id: 'small', vram: '2GB' },
+    { id: 'whole', vram: '9GB', batch: { max: 2, activation: '1GB' } },
+  ]
+  const world = createWorld(models, [{ id: 'gpu', gb: 10, slots: 2 }])
+  resident(world, 'small')
+  arrive(world, 'whole', 1)
+  assert.deepEqual(words(settle(world)), ['stop small for whole', 'load whole', 'run whole'])
+})
+
 test('shrinks a batch to the memory there is', () => {
   const world = createWorld(
     [{ id: 'a', vram: '4GB', batch: { max: 8, activation: '1GB' } }],
@@ -180,6 +192,64 @@ test('quarantines memory that does not come back, and goes on when it does', () 
   assert.deepEqual(step(world), [])
   finish(world, stop!)
   assert.deepEqual(words(step(world)), ['load b'])
+})
+
+test('leaves a device to others while quarantined memory keeps a model out', () => {
+  const whole = { id: 'whole', vram: '8GB', loadMs: 1000 }
+  const world = createWorld([...three, whole], [{ id: 'gpu', gb: 8 }])
+  resident(world, 'a')
+  arrive(world, 'whole', 100)
+  assert.deepEqual(words(step(world)), ['stop a for whole'])
+  world.nowMs += 6000
+  assert.deepEqual(words(step(world)), ['quarantine a'])
+  arrive(world, 'b', 1)
+  assert.deepEqual(words(step(world)), ['load b'])
+})
+
+/** Another process takes memory of the first device. */
+function takeForeign(world: World, foreignBytes: number): void {
+  const { id: deviceId, capacityBytes } = world.state.devices[0]!
+  const reading = { deviceId, capacityBytes, foreignBytes, bytesByInstance: {} }
+  report(world, { type: 'memory-observed', atMs: world.nowMs, ...reading })
+}
+
+const needsRoom = { id: 'roomy', vram: '4GB', loadMs: 1000, batch: { max: 2, activation: '1GB' } }
+
+test('stops an idle model when another process has taken the room of the batches of one with work', () => {
+  const world = createWorld([...three, needsRoom], [{ id: 'gpu', gb: 9 }])
+  resident(world, 'a', 'roomy')
+  takeForeign(world, 1e9)
+  arrive(world, 'roomy', 1)
+  assert.deepEqual(words(settle(world)), ['stop a for roomy', 'run roomy'])
+})
+
+test('moves a model whose batches have no room left on its device, also without it', () => {
+  const world = createWorld(
+    [needsRoom],
+    [
+      { id: 'gpu', gb: 6 },
+      { id: 'other', gb: 5 },
+    ],
+  )
+  resident(world, 'roomy')
+  takeForeign(world, 2e9)
+  arrive(world, 'roomy', 1)
+  assert.deepEqual(words(settle(world)), ['stop roomy for null', 'load roomy', 'run roomy'])
+})
+
+test('what a batch held stays booked when its worker dies, until the device shows it back', () => {
+  const world = createWorld([needsRoom], [{ id: 'gpu', gb: 6 }])
+  resident(world, 'roomy')
+  arrive(world, 'roomy', 2)
+  const [run] = step(world)
+  assert.ok(run?.type === 'run-batch')
+  const { instanceId } = run
+  report(world, { type: 'instance-failed', atMs: world.nowMs, instanceId, message: 'died' })
+  finish(world, run)
+  const { ledger } = world.state.devices[0]!
+  assert.equal(ledger.releasingBytes, 6e9)
+  report(world, { type: 'memory-released', atMs: world.nowMs, instanceId })
+  assert.equal(bookedBytes(ledger), 0)
 })
 
 test('pauses after a failed load, and fails the queue after the third', () => {

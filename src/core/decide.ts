@@ -13,10 +13,12 @@
 //  (6) A free slot runs the resident model with the largest bill per millisecond, by class. While another model waits
 //      for the device, visits that give their room back soonest are finished first; while none does, jobs that are
 //      nearly done (batching.ts).
+//  (7) Foreign use has left a resident model with work no room for a single item: idle ones go, or it goes itself.
 //
 // What all devices share is read once (view.ts). Cost: O(models log models + devices + instances); the number of items
 // does not matter. Figures, sources and limits: docs/policy.md.
 import { type BatchPlan, chooseBatch } from './batching.ts'
+import { chooseBlockers } from './eviction.ts'
 import type { ModelId } from './model.ts'
 import { latestStartMs } from './ordering.ts'
 import { chooseLoad, type LoadPlan } from './placement.ts'
@@ -54,7 +56,7 @@ function hopelessQueue(state: State): Command | null {
   return null
 }
 
-/** (4), (5), (6) */
+/** (4), (5), (6), (7) */
 function nextWork(state: State, nowMs: number): Command | null {
   const view = new View(state, nowMs)
   for (const device of state.devices) {
@@ -62,6 +64,8 @@ function nextWork(state: State, nowMs: number): Command | null {
     if (load && !load.mustWait) return loadCommand(state, device, load)
     const batch = chooseBatch(view, device)
     if (batch) return batchCommand(state, batch)
+    const blockers = chooseBlockers(view, device)
+    if (blockers) return unblockCommand(blockers)
   }
   return null
 }
@@ -84,6 +88,13 @@ function loadCommand(state: State, device: DeviceState, { model, victims, rule, 
     bytes: model.model.vramBytes,
     reason: because(rule, { worth, readyCount: model.readyCount }),
   }
+}
+
+function unblockCommand({ blocked, victims }: NonNullable<ReturnType<typeof chooseBlockers>>): Command {
+  const victim = victims[0]!
+  const figures = { victimBytes: victim.bytes, neededBytes: blocked.model.model.batch.activationBytes }
+  const makeRoomFor = victim === blocked ? null : blocked.model.model.id
+  return { type: 'stop-instance', ...namesOf(victim), makeRoomFor, reason: because('no-room', figures) }
 }
 
 function batchCommand(state: State, { instance, maxCount, order, rule, worth }: BatchPlan): Command {

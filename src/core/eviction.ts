@@ -1,6 +1,7 @@
 // Whom to stop so that a model fits: of the instances that may go, those least worth keeping (load time saved per byte
 // and per second until needed), and none more than necessary. Only ready instances that run nothing are ever victims.
 import { keepWorth, visitIsOver } from './estimates.ts'
+import { headroomBytes } from './ledger.ts'
 import { classOf, interactive, ordinary, score, worthOf } from './ordering.ts'
 import { latency } from './policy.ts'
 import type { DeviceState, InstanceState } from './state.ts'
@@ -36,6 +37,25 @@ function mayGo(view: View, instance: InstanceState, { urgency, worth }: Claimant
   if (own > urgency || !isOver) return false
   if (urgency !== ordinary) return own < urgency || worth > worthOf(view, model, own)
   return worth > hysteresisOf(view) * score(view, model, 0)
+}
+
+/** Who goes where foreign use has grown so far into what is booked that a resident model with work has no room for one
+ *  item, also when nothing ran: of the idle ones the cheapest sufficient set; if that is not enough the model itself, which
+ *  may be loaded elsewhere. Nothing while bytes are on their way. The model and who goes, or null. */
+export function chooseBlockers(
+  view: View,
+  device: DeviceState,
+): { blocked: InstanceState; victims: InstanceState[] } | null {
+  if (device.loading || device.ledger.releasingBytes > 0) return null
+  const free = device.instances.filter(({ phase, runningCount }) => phase === 'ready' && runningCount === 0)
+  const leftBytes = headroomBytes(device) + device.ledger.activeBytes
+  const blocked = free.find(
+    ({ model }) => model.readyCount > 0 && model.model.batch.activationBytes > Math.max(0, leftBytes),
+  )
+  if (!blocked) return null
+  const idle = free.filter(({ model }) => model.readyCount === 0)
+  const neededBytes = blocked.model.model.batch.activationBytes - leftBytes
+  return { blocked, victims: chooseVictims(view, idle, neededBytes) ?? [blocked] }
 }
 
 /** The price of a load: how many times more the claimant must deserve the place. */

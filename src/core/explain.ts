@@ -23,6 +23,7 @@ const sentences: Record<RuleId, string> = {
   'load-replica': 'its queue is long enough to pay for one more copy',
   prefetch: 'it will be needed soon and nothing that is ready is missing',
   'make-room': 'it is the cheapest to bring back of those that may go',
+  'no-room': 'another process has taken the room that batches need',
   'run-interactive': 'interactive items come first',
   'run-urgent': 'its first item would miss its deadline',
   'run-overdue': 'its oldest item has waited longer than policy.maxWait',

@@ -4,6 +4,7 @@
 //   free ──reserve──▶ reserved ──settle──▶ resident ──startRelease──▶ releasing ──free──▶ free
 //     │                  └──────────────────startRelease──▶│              └─quarantine─▶ quarantined ──free──▶ free
 //     └──activate──▶ active ──deactivate──▶ free
+//                      └──follow──▶ releasing or quarantined, with its instance
 //
 // Invariant: reserved + resident + active + releasing + quarantined ≤ budget, at every instant. A booking that would
 // break it is a fault of ours and stops the daemon; decide.ts asks `headroomBytes` first.
@@ -25,10 +26,15 @@ export function headroomBytes(device: DeviceState): number {
   return device.budgetBytes - bookedBytes(device.ledger)
 }
 
+/** What instances may fill if all that can go goes: quarantined bytes may never come back. */
+export function offeredBytes({ budgetBytes, ledger }: DeviceState): number {
+  return budgetBytes - ledger.quarantinedBytes
+}
+
 /** For a load under way. */
 export function reserve(device: DeviceState, bytes: number): void {
   assert(
-    bytes <= headroomBytes(device),
+    bytes === 0 || bytes <= headroomBytes(device),
     `a load books only free bytes (${bytes} of ${headroomBytes(device)} on ${device.id})`,
   )
   device.ledger.reservedBytes += bytes
@@ -40,10 +46,10 @@ export function settle(instance: InstanceState): void {
   instance.device.ledger.residentBytes += instance.bytes
 }
 
-/** For a running batch. */
+/** For a running batch. One that needs nothing may run also when foreign use has grown into what is booked. */
 export function activate(device: DeviceState, bytes: number): void {
   assert(
-    bytes <= headroomBytes(device),
+    bytes === 0 || bytes <= headroomBytes(device),
     `a batch books only free bytes (${bytes} of ${headroomBytes(device)} on ${device.id})`,
   )
   device.ledger.activeBytes += bytes
@@ -51,6 +57,15 @@ export function activate(device: DeviceState, bytes: number): void {
 
 export function deactivate(device: DeviceState, bytes: number): void {
   device.ledger.activeBytes -= bytes
+}
+
+/** A batch ends whose instance is on its way out: what it held is not back before the rest of the instance is. */
+export function follow(instance: InstanceState, bytes: number): void {
+  const { ledger } = instance.device
+  ledger.activeBytes -= bytes
+  instance.bytes += bytes
+  if (instance.phase === 'quarantined') ledger.quarantinedBytes += bytes
+  else ledger.releasingBytes += bytes
 }
 
 /** The instance was asked to go, or went. */

@@ -3,7 +3,7 @@
 // whom it makes room for (`nextLoad`), so that bytes on their way back are never promised twice.
 import { clearMs, keepWorth } from './estimates.ts'
 import { chooseVictims, releasable } from './eviction.ts'
-import { headroomBytes } from './ledger.ts'
+import { headroomBytes, offeredBytes } from './ledger.ts'
 import { leastBytes } from './model.ts'
 import { interactive, ordinary, overdue, type UrgencyClass, urgent } from './ordering.ts'
 import type { RuleId } from './protocol.ts'
@@ -108,7 +108,7 @@ function* wanted(claims: readonly Claimant[], isWanted: (claim: Claimant) => boo
 function wants(view: View, device: DeviceState, model: ModelState, isIdle: boolean): boolean {
   const copies = model.instances.length
   if (model.readyCount === 0 || (copies > 0 && !isIdle) || has(device, model)) return false
-  if (leastBytes(model.model) > device.budgetBytes || !canTry(view.state, model, view.nowMs)) return false
+  if (leastBytes(model.model) > offeredBytes(device) || !canTry(view.state, model, view.nowMs)) return false
   if (copies === 0) return true
   const { replicaFreeFactor, replicaFactor } = view.state.policy
   const isFree = leastBytes(model.model) <= headroomBytes(device)
@@ -121,7 +121,7 @@ function wants(view: View, device: DeviceState, model: ModelState, isIdle: boole
 function choosePrefetch(view: View, device: DeviceState): LoadPlan | null {
   const { state, nowMs } = view
   const best = view.expected.find(
-    (model) => leastBytes(model.model) <= device.budgetBytes && canTry(state, model, nowMs),
+    (model) => leastBytes(model.model) <= offeredBytes(device) && canTry(state, model, nowMs),
   )
   if (!best) return null
   const worth = keepWorth(view, best)
@@ -165,11 +165,13 @@ function planLoad(
 /** Bytes to leave free for batches: what runs now, or one item of the most demanding model in every slot. */
 function activationRoom(device: DeviceState, newcomer: ModelState, leaving: InstanceState[]): number {
   let largestBytes = newcomer.model.batch.activationBytes
+  let residentCount = 1
   for (const instance of device.instances) {
     if (instance.phase !== 'ready' || leaving.includes(instance)) continue
+    residentCount++
     largestBytes = Math.max(largestBytes, instance.model.model.batch.activationBytes)
   }
-  const slots = Math.min(device.slots, device.instances.length + 1)
+  const slots = Math.min(device.slots, residentCount)
   return Math.max(device.ledger.activeBytes, largestBytes * slots)
 }
 

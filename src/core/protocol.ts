@@ -117,6 +117,7 @@ export type RuleId =
   | 'load-replica'
   | 'prefetch'
   | 'make-room'
+  | 'no-room'
   | 'run-interactive'
   | 'run-urgent'
   | 'run-overdue'

@@ -222,7 +222,9 @@ export class WorkGraph {
       if (child.state !== 'blocked') continue
       this.#openEdge(child, node, -1)
       if (!satisfies(state) && policy !== 'continue') ends.push(inherited(edge))
-      else if (child.openCount === 0) this.#release(child, nowMs, ends)
+      // One that another parent is about to end is not released, nor expanded, for that moment.
+      else if (child.openCount === 0 && (ends.length === 0 || !badEdge(child)))
+        this.#release(child, nowMs, ends)
     }
     if (state !== 'cancelled' && state !== 'failed') return
     for (const made of node.made)

@@ -19,7 +19,7 @@ export interface BatchContext {
   /** 0 to 1: spreads the retries. */
   random: () => number
   leaseMs: number
-  /** Called after each write that changed queues. */
+  /** Called after each write, with what the store took. */
   recorded: (outcomes: readonly Outcome[]) => void
 }
 
@@ -45,7 +45,7 @@ export async function runBatch(
   claim: Claim,
   context: BatchContext,
 ): Promise<BatchResult> {
-  const { store, clock } = context
+  const { clock } = context
   const startedAtMs = clock.nowMs()
   const itemById = new Map(claim.items.map((item) => [item.id, item]))
   const waiting: Outcome[] = []
@@ -59,8 +59,7 @@ export async function runBatch(
     while (waiting.length > 0 && storeError === null) {
       const outcomes = waiting.splice(0)
       try {
-        await store.finish(claim.token, outcomes, clock.nowMs())
-        context.recorded(outcomes)
+        await record(claim.token, outcomes, context)
       } catch (error) {
         storeError = error
       }
@@ -85,13 +84,26 @@ export async function runBatch(
   for (const each of answer.answers) take(each)
   const error = answer.failure ?? { code: 'RUN_FAILED', message: 'the worker gave no answer for this item' }
   for (const { id } of claim.items) {
-    if (live.isAsked && !answered.has(id))
+    if (!live.isAsked || answered.has(id)) take({ type: 'error', id, error, retryable: true })
+    else {
+      answered.add(id)
       waiting.push({ type: 'release', id }) // not its fault: no attempt is used up
-    else take({ type: 'error', id, error, retryable: true })
+    }
   }
   await writing.then(write)
   if (storeError !== null) throw storeError
   return { failedCount, runMs, peakBytes: answer.peakBytes, failure: answer.failure }
+}
+
+/** Writes outcomes, and tells of those that the store took: what a user cancelled meanwhile is not ours to end. */
+export async function record(
+  token: string,
+  outcomes: Outcome[],
+  { store, clock, recorded }: BatchContext,
+): Promise<void> {
+  const { accepted } = await store.finish(token, outcomes, clock.nowMs())
+  const isAccepted = new Set(accepted)
+  recorded(outcomes.filter(({ id }) => isAccepted.has(id)))
 }
 
 function outcomeOf(answer: ItemAnswer, { attempt }: ClaimedItem, { clock, random }: BatchContext): Outcome {

@@ -1,22 +1,54 @@
-// Time as an argument: the daemon asks this object, the simulation brings another.
+// Time as an argument: the daemon asks this object, the simulation brings another. A machine has two clocks: the wall clock,
+// which people and NTP set, by hours if need be, and a steady one that only counts. The daemon's time is the wall clock's at
+// its start and counts steadily from there: a wall clock that is set while it runs ends no lease, makes nothing overdue and
+// stretches no pause. It does not start before the latest moment that the store knows, so that time never goes back over a
+// store either: a retry that is due in a second is not put off by the hours that a clock was set back between two runs.
 
 export interface Clock {
-  /** Milliseconds since 1970, whole. */
+  /** Milliseconds since 1970, whole; never less than before. */
   nowMs(): number
   /** Calls back once after `ms`; the answer cancels it. */
   after(ms: number, callback: () => void): () => void
 }
 
-export const systemClock: Clock = {
-  nowMs: () => Date.now(),
+export interface MachineClock {
+  /** Milliseconds since 1970, as the machine believes now. */
+  wallMs(): number
+  /** Milliseconds since some moment; nobody sets it. */
+  steadyMs(): number
+  /** As in `Clock`, by the steady clock. */
+  after(ms: number, callback: () => void): () => void
+}
+
+export const machineClock: MachineClock = {
+  wallMs: () => Date.now(),
+  steadyMs: () => performance.now(),
   after(ms, callback) {
     const timer = setTimeout(callback, Math.min(Math.max(0, ms), 2 ** 31 - 1))
     return () => clearTimeout(timer)
   },
 }
 
+/** `notBeforeMs`: the latest moment that is known from before, ms since 1970. */
+export function startClock(machine: MachineClock, notBeforeMs = 0): Clock {
+  const startMs = Math.max(machine.wallMs(), notBeforeMs) - machine.steadyMs()
+  return {
+    nowMs: () => Math.floor(startMs + machine.steadyMs()),
+    after: machine.after,
+  }
+}
+
 export function sleep(clock: Clock, ms: number): Promise<void> {
   return new Promise((resolve) => {
     clock.after(ms, resolve)
   })
+}
+
+/** Resolves with the task, or when the time is over. */
+export async function within(clock: Clock, ms: number, task: Promise<unknown>): Promise<void> {
+  let cancel = () => {}
+  const limit = new Promise<void>((resolve) => {
+    cancel = clock.after(ms, resolve)
+  })
+  await Promise.race([task, limit]).finally(cancel)
 }

@@ -9,20 +9,31 @@ import { decide } from '../core/decide.ts'
 import { SchedulerError } from '../core/errors.ts'
 import { brokenInvariants } from '../core/invariants.ts'
 import { countByTenant } from '../core/lease.ts'
-import type { Model, ModelId } from '../core/model.ts'
+import { leastBytes, type Model, type ModelId } from '../core/model.ts'
 import type { Policy } from '../core/policy.ts'
-import type { Command, Reason, SchedulerEvent } from '../core/protocol.ts'
-import { emptyHead, plainOrder } from '../core/queue-head.ts'
-import { cpuDeviceId, createState, type DeviceOptions, type State } from '../core/state.ts'
+import type { Command, InstanceId, Reason, SchedulerEvent } from '../core/protocol.ts'
+import { plainOrder } from '../core/queue-head.ts'
+import {
+  cpuDeviceId,
+  createState,
+  type DeviceOptions,
+  type DeviceState,
+  type ModelState,
+  type State,
+} from '../core/state.ts'
 import type { Device } from '../devices/device.ts'
 import type { Runner } from '../runners/runner.ts'
 import type { Outcome, Store } from '../stores/store.ts'
-import { type BatchContext, claimFor, runBatch } from './batch.ts'
-import type { Clock } from './clock.ts'
+import { type BatchContext, claimFor, record, runBatch } from './batch.ts'
+import { type Clock, within } from './clock.ts'
 import { Hands } from './hands.ts'
+import { HeadReader } from './heads.ts'
 
 /** A claim without a sign of life for this long is given to another; three heartbeats fit in. Chosen, not measured. */
 const leaseMs = 60_000
+/** How long `close` waits for instances to be gone and their memory to be back, and then for the last writes, ms: an unload
+ * of 5 s, a grace of 2 s and a release of 5 s fit in twice. Chosen, not measured. */
+const closeLimitMs = 30_000
 /** How often the devices are read, ms. A reading of RAM costs about a millisecond. */
 const observeMs = 500
 
@@ -51,17 +62,15 @@ export class Daemon {
   readonly #hands: Hands
   readonly #batch: BatchContext
   readonly #devices: Map<string, Device>
-  readonly #headsSeen = new Map<ModelId, string>()
+  readonly #heads: HeadReader
   /** Batches and failing queues under way. */
-  #workCount = 0
-  #isReading = false
-  #mustReadAgain = false
+  readonly #works = new Set<Promise<void>>()
   #isPumping = false
+  /** Every device has been read once. */
+  #hasObserved = false
   #isOver = false
   #cancelTimer = () => {}
   #cancelObserving = () => {}
-  /** When the store has a lease end or a retry next; it is asked then, not at every change. */
-  #sweepAtMs = 0
   #resolve: () => void = () => {}
   #reject: (error: unknown) => void = () => {}
 
@@ -77,11 +86,19 @@ export class Daemon {
     this.#hands = new Hands(clock, (event) => this.#tell(event))
     const recorded = (outcomes: readonly Outcome[]) => {
       for (const each of outcomes) {
-        if (each.type === 'fail') this.#sweepAtMs = Math.min(this.#sweepAtMs, each.retryAtMs)
+        if (each.type === 'fail') this.#heads.dueAt(each.retryAtMs)
       }
       options.onOutcomes?.(outcomes)
       this.queuesChanged()
     }
+    this.#heads = new HeadReader({
+      store,
+      clock,
+      state: this.state,
+      onHeads: (heads) => this.#tell({ type: 'queue-changed', atMs: clock.nowMs(), heads }),
+      onCurrent: () => this.#pump(),
+      onError: (error) => this.#fail(error),
+    })
     this.#batch = { store, clock, random, leaseMs, recorded }
     this.finished = new Promise((resolve, reject) => {
       this.#resolve = resolve
@@ -90,15 +107,14 @@ export class Daemon {
     this.finished.catch(() => {}) // whoever waits for it hears of it
   }
 
+  /** Nothing is promised before every device has been read: others may hold what is declared to be ours. */
   start(): void {
-    this.queuesChanged()
     this.#observe()
   }
 
   /** Call after a submission: reads the heads again. */
   queuesChanged(): void {
-    this.#mustReadAgain = true
-    if (!this.#isReading) this.#attempt(() => this.#readHeads())
+    this.#heads.changed()
   }
 
   /** Starts nothing new; `finished` resolves when the running batches are recorded. */
@@ -106,11 +122,13 @@ export class Daemon {
     this.#tell({ type: 'drain-started', atMs: this.#options.clock.nowMs() })
   }
 
-  /** Stops every instance at once and proves that they are gone. Items without an answer stay leased for the next start. */
-  async close(): Promise<void> {
+  /** Stops every instance at once, proves that they are gone and records what they had answered; the rest of their items
+   * goes back. Answers with instances of which there is no proof in time: memory may never come back. */
+  async close(): Promise<InstanceId[]> {
     this.#isOver = true
     this.#cancelTimer()
     this.#cancelObserving()
+    const readingEnds = this.#heads.close()
     const reason: Reason = { rule: 'shutdown', figures: {} }
     for (const { id, model, device, phase } of [...this.state.instanceById.values()]) {
       if (phase !== 'starting' && phase !== 'ready') continue
@@ -123,7 +141,9 @@ export class Daemon {
         reason,
       })
     }
-    await Promise.all([...this.#hands.live.keys()].map((instanceId) => this.#hands.stop(instanceId)))
+    const left = await this.#hands.close(closeLimitMs)
+    await within(this.#options.clock, closeLimitMs, Promise.all([readingEnds, ...this.#works]))
+    return left
   }
 
   #tell(event: SchedulerEvent): void {
@@ -140,10 +160,10 @@ export class Daemon {
 
   /** Asks for commands until there are none. Events that are told meanwhile are seen by the next question. */
   #pump(): void {
-    if (this.#isPumping || this.#isOver) return
+    if (this.#isPumping || this.#isOver || !this.#hasObserved) return
     this.#isPumping = true
     try {
-      for (;;) {
+      while (!this.#isOver) {
         const decision = decide(this.state, this.#options.clock.nowMs())
         if (!decision.command) {
           this.#wake(decision.wakeAtMs)
@@ -189,13 +209,10 @@ export class Daemon {
     this.queuesChanged()
     if (claim.items.length === 0) return
     const live = this.#hands.live.get(instanceId)
-    if (!live) {
-      // The instance went between the decision and the claim: nobody has seen the items.
-      await this.#options.store.finish(
-        claim.token,
-        claim.items.map(({ id }) => ({ type: 'release', id })),
-        clock.nowMs(),
-      )
+    if (!live || live.ending) {
+      // The instance ended between the decision and the claim: nobody has seen the items.
+      const outcomes = claim.items.map(({ id }): Outcome => ({ type: 'release', id }))
+      await record(claim.token, outcomes, this.#batch)
       this.#tell({
         type: 'batch-finished',
         atMs: clock.nowMs(),
@@ -204,7 +221,6 @@ export class Daemon {
         runMs: 0,
         peakBytes: null,
       })
-      this.queuesChanged()
       return
     }
     const { failedCount, runMs, peakBytes, failure } = await runBatch(live, claim, this.#batch)
@@ -229,77 +245,48 @@ export class Daemon {
       const outcomes = claim.items.map(
         ({ id }): Outcome => ({ type: 'fail', id, error, retryable: false, retryAtMs: nowMs }),
       )
-      await store.finish(claim.token, outcomes, nowMs)
-      this.#batch.recorded(outcomes)
+      await record(claim.token, outcomes, this.#batch)
     }
   }
 
   #work(task: () => Promise<void>): void {
-    this.#workCount++
-    this.#attempt(async () => {
-      await task()
-      this.#workCount--
-      this.#finishIfIdle()
-    })
-  }
-
-  /** One reading at a time; changes that come meanwhile are read by the next. Only heads that changed become events. */
-  async #readHeads(): Promise<void> {
-    const { store, clock } = this.#options
-    this.#isReading = true
-    while (this.#mustReadAgain) {
-      this.#mustReadAgain = false
-      if (clock.nowMs() >= this.#sweepAtMs) {
-        const { nextAtMs } = await store.sweep(clock.nowMs())
-        this.#sweepAtMs = nextAtMs ?? Number.POSITIVE_INFINITY
-      }
-      const heads = await store.queueHeads()
-      const seen = new Set(heads.map(({ modelId }) => modelId))
-      for (const modelId of this.#headsSeen.keys()) {
-        if (!seen.has(modelId)) heads.push(emptyHead(modelId))
-      }
-      const changed = heads.filter((head) => {
-        const text = JSON.stringify(head)
-        const isNew =
-          this.#headsSeen.get(head.modelId) !== text ||
-          this.state.modelById.get(head.modelId)?.readyCount !== head.readyCount
-        this.#headsSeen.set(head.modelId, text)
-        return isNew
+    const work = task()
+      .catch((error) => this.#fail(error))
+      .then(() => {
+        this.#works.delete(work)
+        this.#finishIfIdle()
       })
-      if (!this.#mustReadAgain) this.#isReading = false
-      this.#tell({ type: 'queue-changed', atMs: clock.nowMs(), heads: changed })
-    }
-    this.#isReading = false
-    this.#finishIfIdle()
+    this.#works.add(work)
   }
 
   #finishIfIdle(): void {
-    if (this.#isOver || this.#isReading || this.#mustReadAgain || this.#workCount > 0) return
+    if (this.#isOver || !this.#heads.isCurrent || this.#works.size > 0) return
     const waiting = this.state.models.filter(({ readyCount, blockedCount }) => readyCount + blockedCount > 0)
     if (this.state.isDraining || waiting.length === 0) {
       this.#isOver = true
       this.#resolve()
       return
     }
-    const isMoving =
-      this.#hands.live.size > 0 ||
-      this.#sweepAtMs !== null ||
-      waiting.some(({ coolUntilMs }) => coolUntilMs > this.#options.clock.nowMs())
-    if (!isMoving && this.state.instanceById.size === 0) {
-      const names = waiting.map(
-        ({ model, readyCount, blockedCount }) => `${model.id} (${readyCount} ready, ${blockedCount} blocked)`,
-      )
-      this.#fail(
-        new SchedulerError('NEVER_FITS', `Nothing can run, and items wait for: ${names.join(', ')}.`),
-      )
-    }
+    if (Number.isFinite(this.#heads.dueAtMs) || waiting.some((each) => this.#mayRun(each))) return
+    const names = waiting.map(
+      ({ model, readyCount, blockedCount }) => `${model.id} (${readyCount} ready, ${blockedCount} blocked)`,
+    )
+    this.#fail(new SchedulerError('NEVER_FITS', `Nothing can run, and items wait for: ${names.join(', ')}.`))
+  }
+
+  /** It has ready items and some device is large enough: what is in the way may go, foreign use too. */
+  #mayRun({ model, readyCount }: ModelState): boolean {
+    const neededBytes = leastBytes(model)
+    const isLargeEnough = ({ capacityBytes, safetyRatio }: DeviceState) =>
+      neededBytes <= Math.floor(capacityBytes * safetyRatio)
+    return readyCount > 0 && this.state.devices.some(isLargeEnough)
   }
 
   /** One timer: the policy's, or the store's next lease end or retry. */
   #wake(wakeAtMs: number | null): void {
     this.#cancelTimer()
     const { clock } = this.#options
-    const atMs = Math.min(wakeAtMs ?? Number.POSITIVE_INFINITY, this.#sweepAtMs)
+    const atMs = Math.min(wakeAtMs ?? Number.POSITIVE_INFINITY, this.#heads.dueAtMs)
     if (!Number.isFinite(atMs)) return
     this.#cancelTimer = clock.after(Math.max(1, atMs - clock.nowMs()), () => {
       this.queuesChanged()
@@ -309,9 +296,22 @@ export class Daemon {
 
   #observe(): void {
     this.#attempt(async () => {
-      for (const device of this.#devices.values()) await this.#hands.observe(device)
+      for (const device of this.#devices.values()) await this.#read(device)
+      if (!this.#hasObserved) {
+        this.#hasObserved = true
+        this.queuesChanged()
+      }
       if (!this.#isOver) this.#cancelObserving = this.#options.clock.after(observeMs, () => this.#observe())
     })
+  }
+
+  /** A device that cannot be read at the start ends the daemon; later its last reading stands until the next. */
+  async #read(device: Device): Promise<void> {
+    try {
+      await this.#hands.observe(device)
+    } catch (error) {
+      if (!this.#hasObserved) throw error
+    }
   }
 
   #attempt(task: () => Promise<void>): void {

@@ -3,7 +3,7 @@
 import type { InstanceId, SchedulerEvent } from '../core/protocol.ts'
 import type { Device } from '../devices/device.ts'
 import type { Instance, Runner } from '../runners/runner.ts'
-import { type Clock, sleep } from './clock.ts'
+import { type Clock, sleep, within } from './clock.ts'
 
 /** How often a device is asked whether bytes are back, ms: from design.md's 250 ms polls. */
 const releasePollMs = 250
@@ -21,6 +21,7 @@ export class Hands {
   readonly live = new Map<InstanceId, LiveInstance>()
   readonly #clock: Clock
   readonly #tell: (event: SchedulerEvent) => void
+  #hasGivenUp = false
 
   constructor(clock: Clock, tell: (event: SchedulerEvent) => void) {
     this.#clock = clock
@@ -63,11 +64,18 @@ export class Hands {
       maxBatch,
     })
     const exit = await instance.exited
-    if (!live.ending) await this.fail(instanceId, exit.cause)
+    if (!live.ending) await this.#failed(instanceId, exit.cause)
   }
 
-  /** An instance that broke, or broke its contract: ends with instance-failed and memory-released. */
-  async fail(instanceId: InstanceId, message: string): Promise<void> {
+  /** A batch says that the instance can no longer be used: ends with instance-failed and memory-released. For other
+   * batches on it this is an end that was asked for. */
+  fail(instanceId: InstanceId, message: string): Promise<void> {
+    const live = this.live.get(instanceId)
+    if (live) live.isAsked = true
+    return this.#failed(instanceId, message)
+  }
+
+  async #failed(instanceId: InstanceId, message: string): Promise<void> {
     if (this.live.get(instanceId)?.ending === null) {
       this.#tell({ type: 'instance-failed', atMs: this.#clock.nowMs(), instanceId, message })
     }
@@ -81,6 +89,14 @@ export class Hands {
     return this.#end(instanceId)
   }
 
+  /** Ends all instances. After `limitMs` those that are not proven gone, or whose memory is not back, are left to the next
+   * start: answers with them. */
+  async close(limitMs: number): Promise<InstanceId[]> {
+    await within(this.#clock, limitMs, Promise.all([...this.live.keys()].map((id) => this.stop(id))))
+    this.#hasGivenUp = true
+    return [...this.live.keys()]
+  }
+
   #end(instanceId: InstanceId): Promise<void> {
     const live = this.live.get(instanceId)
     if (!live) return Promise.resolve()
@@ -91,8 +107,9 @@ export class Hands {
   async #release(instanceId: InstanceId, { instance, device }: LiveInstance): Promise<void> {
     const group = instance.pid
     await instance.stop()
-    while (device && group !== null && (await stillHolds(device, group)))
+    while (device && group !== null && (await stillHolds(device, group)) && !this.#hasGivenUp)
       await sleep(this.#clock, releasePollMs)
+    if (this.#hasGivenUp) return
     this.live.delete(instanceId)
     this.#tell({ type: 'memory-released', atMs: this.#clock.nowMs(), instanceId })
   }
@@ -123,7 +140,12 @@ export class Hands {
   }
 }
 
+/** A device that cannot be read shows nothing back. */
 async function stillHolds(device: Device, group: number): Promise<boolean> {
-  const { bytesByGroup } = await device.read([group])
-  return (bytesByGroup?.get(group) ?? 0) > 0
+  try {
+    const { bytesByGroup } = await device.read([group])
+    return (bytesByGroup?.get(group) ?? 0) > 0
+  } catch {
+    return true
+  }
 }

@@ -1,16 +1,8 @@
-// A run of a pipeline: opens its database, clears up after the last run, submits what is new, and starts the daemon.
-// The command line and programs that embed Plimsoll use the same function. In this order, so that kill -9 between any
-// two lines is mended by the next start:
-//  (1) The store's lock: one run for each database.
-//  (2) Processes that the last run left are stopped and proven gone, before devices are first read and any memory is
-//      promised.
-//  (3) Items that were leased go back to the front of their queues.
-//  (4) The pipeline's items are submitted; known ones change nothing. Waiting items that the pipeline, as it is now,
-//      no longer has are cancelled as superseded, and come back when it has them again.
+// A run of a pipeline: its database, its processes and its record, started in the order of recovery.ts. The command line
+// and programs that embed Plimsoll use the same function.
 import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { text } from 'node:stream/consumers'
-import { admit } from '../core/admission.ts'
 import { parsePolicy } from '../core/policy.ts'
 import type { SchedulerEvent } from '../core/protocol.ts'
 import type { NewItem } from '../core/work-item.ts'
@@ -21,10 +13,11 @@ import { pipelineResolver } from '../pipelines/resolver.ts'
 import { createRunner } from '../runners/create.ts'
 import { RunnerLedger, reapLeftovers } from '../runners/ledger.ts'
 import { openSqliteStore } from '../stores/sqlite.ts'
-import { allItems, type Store, type StoredItem } from '../stores/store.ts'
-import { systemClock } from './clock.ts'
+import type { Store } from '../stores/store.ts'
+import { machineClock } from './clock.ts'
 import { Daemon, type DaemonOptions } from './daemon.ts'
 import { RunRecord } from './record.ts'
+import { recover } from './recovery.ts'
 import type { RunFiles } from './run-files.ts'
 
 export interface RunOptions {
@@ -42,59 +35,67 @@ export interface Run {
   /** Items of the pipeline as it is now, without the children that fan-out makes. */
   items: NewItem[]
   addedCount: number
+  /** By the wall clock. */
   startedAtMs: number
   /** Processes of an earlier run that were still alive. */
   reapedCount: number
-  /** Stops every instance and closes the database. */
+  /** Closes the devices and the database; the daemon must have been closed before. */
   close(): Promise<void>
 }
-
-const superseded = { code: 'SUPERSEDED', message: 'the pipeline no longer has this item' }
-
-/** Items handed to the store at once: bounds the time of a transaction. */
-const submissionSize = 5000
 
 /** Opens, clears up, submits and starts. Throws BAD_PIPELINE, BAD_VALUE, NEVER_FITS, NO_DEVICE, STORE_LOCKED,
  * STORE_CORRUPT. */
 export async function startRun({ pipeline, files, inputs = [], onEvent }: RunOptions): Promise<Run> {
   const policy = parsePolicy(pipeline.policy)
   const readsStdin = [...pipeline.sources.values()].some(({ stdin }) => stdin !== undefined)
-  const items = expandPipeline(pipeline, { inputs, stdin: readsStdin ? await text(process.stdin) : '' })
+  const stdin = readsStdin ? await text(process.stdin) : ''
+  const items = expandPipeline(pipeline, { inputs, stdin }, machineClock.wallMs())
   mkdirSync(dirname(files.database), { recursive: true })
-  const store = await openSqliteStore({ file: files.database, resolver: pipelineResolver(pipeline) }) // (1)
+  let record: RunRecord | null = null
   let devices: OpenedDevice[] = []
-  const close = async () => {
-    await Promise.all(devices.map(({ device }) => device.close()))
-    await store.close()
-  }
-  try {
-    const reapedCount = await reapLeftovers(files.runners) // (2)
-    mkdirSync(files.logs, { recursive: true })
-    devices = await openDevices(pipeline.gpus)
-    let record: RunRecord | null = null
-    const daemon = createDaemon(pipeline, files, devices, {
-      store,
-      policy,
-      clock: systemClock,
-      random: Math.random,
-      onEvent(event) {
-        record?.add(event)
-        onEvent?.(event)
-      },
-    })
-    admit(
-      daemon.state,
-      items.map(({ modelId }) => modelId),
-    )
-    await store.releaseAll(systemClock.nowMs()) // (3)
-    const addedCount = await submit(store, items) // (4)
-    record = new RunRecord(files.record, pipeline.name, daemon.state, systemClock.nowMs())
-    daemon.start()
-    const startedAtMs = systemClock.nowMs()
-    return { daemon, store, record, items, addedCount, startedAtMs, reapedCount, close }
-  } catch (error) {
-    await close()
+  const closeDevices = () => Promise.all(devices.map(({ device }) => device.close()))
+  const { daemon, store, addedCount, reapedCount } = await recover({
+    items,
+    machine: machineClock,
+    openStore: () => openSqliteStore({ file: files.database, resolver: pipelineResolver(pipeline) }),
+    async reapLeftovers() {
+      const reapedCount = await reapLeftovers(files.runners)
+      mkdirSync(files.logs, { recursive: true })
+      return reapedCount
+    },
+    async createDaemon(store, clock) {
+      // Not before what the last run left is gone: it would count as foreign.
+      devices = await openDevices(pipeline.gpus)
+      return createDaemon(pipeline, files, devices, {
+        store,
+        policy,
+        clock,
+        random: Math.random,
+        onEvent(event) {
+          record?.add(event)
+          onEvent?.(event)
+        },
+      })
+    },
+    onReady({ state }, clock) {
+      record = new RunRecord(files.record, pipeline.name, state, clock.nowMs())
+    },
+  }).catch(async (error) => {
+    await closeDevices()
     throw error
+  })
+  return {
+    daemon,
+    store,
+    record: record!,
+    items,
+    addedCount,
+    startedAtMs: machineClock.wallMs(),
+    reapedCount,
+    async close() {
+      await closeDevices()
+      await store.close()
+    },
   }
 }
 
@@ -112,39 +113,9 @@ function createDaemon(
       createRunner(spec, { ledger, logFolder: files.logs }),
     ]),
   )
-  const devices = opened.map(({ device, capacityBytes, safetyRatio }) => {
-    const { id, kind } = device
-    return { options: { id, kind, capacityBytes, safetyRatio }, device }
-  })
+  const devices = opened.map(({ device, capacityBytes, safetyRatio }) => ({
+    options: { id: device.id, kind: device.kind, capacityBytes, safetyRatio },
+    device,
+  }))
   return new Daemon({ ...options, models, devices, runners })
-}
-
-/** Adds what is new, takes back what an earlier run cancelled as superseded, and cancels what no longer belongs. */
-async function submit(store: Store, items: readonly NewItem[]): Promise<number> {
-  const nowMs = systemClock.nowMs()
-  const ids = new Set(items.map(({ id }) => id))
-  const current = await allItems(store)
-  const isOurs = ({ id, parentId }: StoredItem) => ids.has(id) || (parentId !== null && ids.has(parentId))
-  const left = current.filter(
-    (item) => ['blocked', 'scheduled', 'ready'].includes(item.state) && !isOurs(item),
-  )
-  const back = current.filter(
-    (item) => item.state === 'cancelled' && item.error?.code === superseded.code && isOurs(item),
-  )
-  if (left.length > 0)
-    await store.cancel(
-      left.map(({ id }) => id),
-      nowMs,
-      superseded,
-    )
-  if (back.length > 0)
-    await store.retry(
-      back.map(({ id }) => id),
-      nowMs,
-    )
-  let addedCount = 0
-  for (let from = 0; from < items.length; from += submissionSize) {
-    addedCount += (await store.submit(items.slice(from, from + submissionSize), nowMs)).addedCount
-  }
-  return addedCount
 }

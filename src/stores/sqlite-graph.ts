@@ -122,21 +122,24 @@ export class SqliteGraph {
 
   /** In the order in which they came. */
   #spread(ends: End[], nowMs: number): void {
+    const doomed = new Set<ItemRow>()
     for (let index = 0; index < ends.length; index++) {
-      if (!hasEnded(itemStates[ends[index]!.row.state]!)) this.#endTree(ends[index]!, ends, nowMs)
+      if (!hasEnded(itemStates[ends[index]!.row.state]!)) this.#endTree(ends[index]!, ends, doomed, nowMs)
     }
   }
 
-  /** (1) What ends because of it, badly or at its release, ends in its turn. */
-  #endTree(root: End, ends: End[], nowMs: number): void {
+  /** (1) What ends because of it, badly or at its release, ends in its turn. One that another parent is about to end
+   * (`doomed`) is not released, nor expanded, for that moment. */
+  #endTree(root: End, ends: End[], doomed: Set<ItemRow>, nowMs: number): void {
     const { state, error, row, children } = this.#endOne(root, nowMs)
     for (const { row: child, policy } of children) {
       if (child.state !== stateNumber.blocked) continue
       this.#items.changeOpen(child, -1)
       this.#counts.addEdges(child.model, row.model, -1)
-      if (!satisfies(state) && policies[policy] !== 'continue')
+      if (!satisfies(state) && policies[policy] !== 'continue') {
         ends.push(inherited(child, row, error, policy))
-      else if (child.open === 0) {
+        doomed.add(child)
+      } else if (child.open === 0 && !doomed.has(child)) {
         const next = this.#release(child, nowMs, true)
         if (next) ends.push(next)
       }

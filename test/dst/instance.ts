@@ -1,0 +1,284 @@
+// A simulated instance: it keeps the runner contract (src/runners/runner.ts) towards the daemon as a real one does, and
+// lives in the simulated machine as a process does: it allocates, crashes, hangs, runs out of memory, answers late, never
+// or twice, ignores TERM, and goes on for a while when the daemon is dead. It has no rules of its own besides.
+import type { ItemError } from '../../src/core/errors.ts'
+import { type Model, runMs } from '../../src/core/model.ts'
+import type {
+  BatchAnswer,
+  Exit,
+  Instance,
+  ItemAnswer,
+  LoadAnswer,
+  RunnerBatch,
+} from '../../src/runners/runner.ts'
+import { spread } from '../../src/sim/random.ts'
+import type { Chance } from './chance.ts'
+import type { Context } from './context.ts'
+import type { FaultKind } from './faults.ts'
+import { rightOutput, wrongOutput } from './graph.ts'
+import { type Life, never } from './life.ts'
+import type { Machine, Process } from './machine.ts'
+import type { Traits } from './world.ts'
+
+/** The runner's time-outs, ms: like the real ones, shorter where those are many minutes. */
+const loadLimitMs = 20_000
+export const runLimitMs = 200_000
+const unloadLimitMs = 5000
+const graceMs = 2000
+
+/** What a batch ends with when the daemon stops its instance. */
+export const stopped: ItemError = { code: 'RUNNER_EXITED', message: 'the instance was stopped' }
+const outOfMemory: ItemError = { code: 'OUT_OF_MEMORY', message: 'out of memory' }
+
+/** What the checks want to know of an instance. */
+export interface InstanceWatch {
+  batchStarted(instance: SimulatedInstance, items: readonly string[]): void
+  batchEnded(instance: SimulatedInstance, itemCount: number): void
+}
+
+interface Job {
+  fail: (error: ItemError) => void
+}
+
+export class SimulatedInstance implements Instance {
+  readonly instanceId: string
+  readonly pid: number | null
+  readonly exited: Promise<Exit>
+  readonly process: Process
+  readonly life: Life
+  readonly model: Model
+  isStopping = false
+  readonly #traits: Traits
+  readonly #context: Context
+  readonly #machine: Machine
+  readonly #chance: Chance
+  readonly #watch: InstanceWatch
+  /** What would happen to the process; nothing of it does when it has ended. */
+  readonly #plans = new Set<() => void>()
+  /** A load or batches under way. */
+  readonly #jobs = new Set<Job>()
+  #failure: ItemError | null = null
+  #exit: (exit: Exit) => void = () => {}
+
+  constructor(
+    process: Process,
+    model: Model,
+    {
+      context,
+      machine,
+      chance,
+      watch,
+    }: { context: Context; machine: Machine; chance: Chance; watch: InstanceWatch },
+  ) {
+    this.instanceId = process.instanceId
+    this.process = process
+    this.life = process.life
+    this.model = model
+    this.#traits = context.world.traits.get(model.id)!
+    this.pid = this.#traits.hasProcess ? process.pid : null
+    this.#context = context
+    this.#machine = machine
+    this.#chance = chance
+    this.#watch = watch
+    this.exited = new Promise((resolve) => {
+      this.#exit = resolve
+    })
+    process.onEnd = () => {
+      for (const cancel of this.#plans) cancel()
+      this.#plans.clear()
+    }
+    process.endAfter = (ms) => this.#plan(ms, () => this.crash('was killed by SIGKILL'))
+  }
+
+  get isBusy(): boolean {
+    return this.#jobs.size > 0
+  }
+
+  load(): Promise<LoadAnswer> {
+    if (!this.life.act('load')) return never()
+    const { faults } = this.#context
+    const normalMs = this.model.loadMs * spread(this.#chance.number, 0.3)
+    const isSlow = faults.strikes('load-slow')
+    const loadMs = isSlow ? normalMs * this.#chance.between(3, 10) : normalMs
+    const fate = this.#fate(['load-fails', 'load-hangs', 'load-crashes', 'load-out-of-memory'])
+    if (isSlow) this.#context.disturb(loadMs)
+    if (fate === 'load-hangs') this.#context.disturb(loadLimitMs + graceMs)
+    return new Promise((resolve) => {
+      const job = this.#begin((error) => resolve({ type: 'failed', error }))
+      const bytes = Math.floor(this.model.vramBytes * this.#traits.footprintRatio)
+      this.#plan(loadMs * 0.4, () => {
+        if (fate === 'load-out-of-memory' || !this.#machine.allocate(this.process, bytes)) this.#runOut(job)
+      })
+      this.#plan(loadLimitMs, () =>
+        this.#expire(job, { code: 'LOAD_TIMEOUT', message: 'took too long to load' }),
+      )
+      if (fate === 'load-hangs') return
+      this.#plan(fate === null ? loadMs : loadMs * this.#chance.number(), () => {
+        if (fate === 'load-crashes') return this.crash('ended with code 3')
+        if (!this.#end(job)) return
+        if (fate === 'load-fails')
+          return this.#tell(() =>
+            resolve({ type: 'failed', error: { code: 'LOAD_FAILED', message: 'no weights' } }),
+          )
+        if (faults.strikes('idle-crashes'))
+          this.#plan(this.#chance.between(1, 20_000), () => this.crash('was killed by SIGSEGV'))
+        const residentBytes = this.#traits.tellsSize ? bytes : null
+        const maxBatch = this.#chance.happens(0.2) ? this.#chance.between(1, 8) : null
+        this.#tell(() => resolve({ type: 'loaded', residentBytes, maxBatch }))
+      })
+    })
+  }
+
+  run(batch: RunnerBatch): Promise<BatchAnswer> {
+    if (!this.life.act('run')) return never()
+    this.#watch.batchStarted(
+      this,
+      batch.items.map(({ id }) => id),
+    )
+    if (this.#failure || !this.process.isAlive)
+      return Promise.resolve({ answers: [], failure: this.#failure ?? stopped, peakBytes: null })
+    return new Promise((resolve) => this.#perform(batch, resolve))
+  }
+
+  #perform({ items, timeoutMs, onAnswer }: RunnerBatch, resolve: (answer: BatchAnswer) => void): void {
+    const { faults } = this.#context
+    const count = items.length
+    const isSlow = faults.strikes('batch-slow')
+    const isLong = faults.strikes('batch-long')
+    const batchMs = isLong
+      ? this.#chance.between(60_000, 180_000)
+      : runMs(this.model, count) *
+        spread(this.#chance.number, 0.3) *
+        (isSlow ? this.#chance.between(3, 10) : 1)
+    const limitMs = timeoutMs ?? runLimitMs
+    const fate = this.#fate(['batch-hangs', 'batch-crashes'])
+    if (isSlow || isLong) this.#context.disturb(batchMs)
+    if (fate === 'batch-hangs') this.#context.disturb(limitMs + graceMs)
+    const answers: ItemAnswer[] = []
+    const bytes = Math.floor(count * this.model.batch.activationBytes * this.#traits.footprintRatio)
+    let heldBytes = 0
+    const finish = (failure: ItemError | null) => {
+      this.#machine.free(this.process, heldBytes)
+      this.#watch.batchEnded(this, count)
+      this.#tell(() => resolve({ answers, failure, peakBytes: this.process.bytes }))
+    }
+    const answer = (each: ItemAnswer) => {
+      answers.push(each)
+      this.#tell(() => onAnswer?.(each))
+    }
+    const job = this.#begin(finish)
+    this.#plan(1, () => {
+      const isTooMuch = count >= this.#traits.outOfMemoryFrom || !this.#machine.allocate(this.process, bytes)
+      if (!isTooMuch) heldBytes = bytes
+      else if (this.#chance.happens(0.7)) this.#runOut(job)
+      else if (this.#end(job)) {
+        for (const { id } of items) answer({ type: 'error', id, error: outOfMemory, retryable: true })
+        finish(null)
+      }
+    })
+    this.#plan(limitMs, () => this.#expire(job, { code: 'RUN_TIMEOUT', message: 'took too long to run' }))
+    const atEnd: ItemAnswer[] = []
+    const afterEnd: ItemAnswer[] = []
+    const endMs = fate === null ? batchMs : batchMs * this.#chance.number()
+    for (const [index, { id }] of items.entries()) {
+      const each = this.#answerFor(id)
+      const atMs = Math.max(2, (batchMs * (index + 1)) / (count + 1))
+      if (faults.strikes('answer-late')) atEnd.push(each)
+      else if (faults.strikes('answer-after-end')) afterEnd.push(each)
+      else if (!faults.strikes('answer-lost') && (fate === null || atMs < endMs)) {
+        this.#plan(atMs, () => answer(each))
+        if (faults.strikes('answer-doubled'))
+          this.#plan(atMs + this.#chance.between(0, 50), () =>
+            answer({ type: 'output', id, output: wrongOutput(id) }),
+          )
+      }
+    }
+    const stranger = ['i0', 'i1', 'i2'].find((id) => items.every((item) => item.id !== id))
+    if (stranger && faults.strikes('answer-of-stranger'))
+      this.#plan(2, () => answer({ type: 'output', id: stranger, output: wrongOutput(stranger) }))
+    if (fate === 'batch-hangs') return
+    this.#plan(Math.max(2, endMs), () => {
+      if (fate === 'batch-crashes') return this.crash('was killed by SIGSEGV')
+      if (!this.#end(job)) return
+      for (const each of atEnd) answer(each)
+      finish(null)
+      for (const each of afterEnd) this.life.deliver(this.#chance.between(0, 3000), () => onAnswer?.(each))
+    })
+  }
+
+  #answerFor(id: string): ItemAnswer {
+    if (!this.#context.faults.strikes('item-fails')) return { type: 'output', id, output: rightOutput(id) }
+    const error = { code: 'RUN_FAILED', message: 'chance' }
+    return { type: 'error', id, error, retryable: this.#chance.happens(0.5) }
+  }
+
+  stop(): Promise<Exit> {
+    if (!this.life.act('stop')) return never()
+    this.#stop()
+    return this.exited
+  }
+
+  /** Unload where nothing runs, TERM, grace, KILL. */
+  #stop(): void {
+    if (this.isStopping || !this.process.isAlive) return
+    this.isStopping = true
+    const wasBusy = this.isBusy
+    const isSlow = this.#context.faults.strikes('stop-slow')
+    const unloadMs = wasBusy || this.#failure ? 0 : isSlow ? unloadLimitMs : this.model.unloadMs
+    const killMs = isSlow ? graceMs + this.#chance.pick([0, 1000, 15_000]) : this.#chance.between(1, 100)
+    if (isSlow) this.#context.disturb(unloadMs + killMs)
+    this.#fail(stopped)
+    this.#plan(unloadMs + killMs, () => this.crash('was killed by SIGTERM'))
+  }
+
+  /** The process ends, whatever the reason: all of its group is gone. */
+  crash(cause: string): void {
+    if (!this.process.isAlive) return
+    this.#machine.end(this.process)
+    this.#fail({ code: 'RUNNER_EXITED', message: `the worker ${cause}` })
+    this.#tell(() => this.#exit({ code: null, signal: null, cause }))
+  }
+
+  #runOut(job: Job): void {
+    if (this.#chance.happens(0.5)) this.crash('was killed by SIGKILL')
+    else if (this.#end(job)) job.fail(outOfMemory)
+  }
+
+  #expire(job: Job, error: ItemError): void {
+    if (!this.#jobs.has(job)) return
+    this.#fail(error)
+    this.#stop()
+  }
+
+  #fail(error: ItemError): void {
+    this.#failure ??= error
+    for (const job of this.#jobs) if (this.#end(job)) job.fail(this.#failure)
+  }
+
+  #begin(fail: (error: ItemError) => void): Job {
+    const job = { fail }
+    this.#jobs.add(job)
+    return job
+  }
+
+  /** False: it has ended before. */
+  #end(job: Job): boolean {
+    return this.#jobs.delete(job)
+  }
+
+  #fate<Kind extends FaultKind>(kinds: readonly Kind[]): Kind | null {
+    return kinds.find((kind) => this.#context.faults.strikes(kind)) ?? null
+  }
+
+  #tell(tell: () => void): void {
+    if (!this.life.isOver) tell()
+  }
+
+  #plan(ms: number, act: () => void): void {
+    const cancel = this.#context.agenda.after(ms, () => {
+      this.#plans.delete(cancel)
+      act()
+    })
+    this.#plans.add(cancel)
+  }
+}

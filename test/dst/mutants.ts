@@ -1,0 +1,146 @@
+// Can the checks fail? Each mutant breaks one rule of the daemon or the core, in a copy of the source, and the scenarios
+// and the first seeds are run on it: `node test/dst/mutants.ts [NAME…] [--seeds 100]`. A mutant that nothing catches is a
+// rule that nobody checks. The first part brings back the bugs that seeds have found.
+import { spawnSync } from 'node:child_process'
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+
+type Change = readonly [file: string, before: string, after: string]
+
+const mutants: Record<string, readonly Change[]> = {
+  // ── bugs that were found ──
+  'starts before devices are read': [
+    ['daemon/daemon.ts', '  start(): void {\n', '  start(): void {\n    this.#hasObserved = true\n    this.queuesChanged()\n'],
+  ],
+  'a refused reading ends the daemon': [
+    ['daemon/daemon.ts', 'if (!this.#hasObserved) throw error', 'throw error'],
+  ],
+  'a refused reading while memory is awaited is an error': [
+    ['daemon/hands.ts', '} catch {\n    return true\n', '} catch (error) {\n    throw error\n'],
+  ],
+  'tells of outcomes that the store refused': [
+    ['daemon/batch.ts', 'outcomes.filter(({ id }) => isAccepted.has(id))', 'outcomes'],
+  ],
+  'takes an answer of an item that was given back': [
+    ['daemon/batch.ts', "      answered.add(id)\n      waiting.push({ type: 'release'", "      waiting.push({ type: 'release'"],
+  ],
+  'releases what another parent is about to end': [['core/work-graph.ts', ' && !badEdge(child)', '']],
+  'a booking of nothing needs headroom': [
+    ['core/ledger.ts', "bytes === 0 || bytes <= headroomBytes(device),\n    `a batch", "bytes <= headroomBytes(device),\n    `a batch"],
+  ],
+  'waits for what can never run': [
+    ['daemon/daemon.ts', 'if (Number.isFinite(this.#heads.dueAtMs) || waiting.some((each) => this.#mayRun(each))) return', 'return'],
+  ],
+  'what leaves needs room for its batches': [
+    ['core/placement.ts', 'Math.min(device.slots, residentCount)', 'Math.min(device.slots, device.instances.length + 1)'],
+  ],
+  'quarantined memory keeps others out': [
+    ['core/ledger.ts', 'return budgetBytes - ledger.quarantinedBytes', 'return budgetBytes + 0 * ledger.quarantinedBytes'],
+  ],
+  'nobody makes room for a batch': [['core/decide.ts', 'if (blockers) return', 'if (blockers && false) return']],
+  'time follows the wall clock': [['daemon/clock.ts', 'Math.floor(startMs + machine.steadyMs())', 'machine.wallMs() + 0 * startMs']],
+  'time goes back over a store': [['daemon/clock.ts', 'Math.max(machine.wallMs(), notBeforeMs)', 'machine.wallMs() + 0 * notBeforeMs']],
+  'close waits for memory for ever': [
+    ['daemon/hands.ts', 'await within(this.#clock, limitMs, Promise.all([...this.live.keys()].map((id) => this.stop(id))))', 'await Promise.all([...this.live.keys()].map((id) => this.stop(id))).then(() => within(this.#clock, limitMs, Promise.resolve()))'],
+  ],
+  'close does not wait for the last writes': [['daemon/daemon.ts', 'Promise.all([readingEnds, ...this.#works])', 'readingEnds']],
+  'close does not wait for the last reading': [['daemon/daemon.ts', 'Promise.all([readingEnds, ...this.#works])', 'Promise.all(this.#works)']],
+  'what is due wakes the daemon while it reads': [['daemon/heads.ts', 'return this.#reading ? Number.POSITIVE_INFINITY : this.#dueAtMs', 'return this.#dueAtMs']],
+  'a sweep forgets the retries recorded meanwhile': [['daemon/heads.ts', 'if (nextAtMs !== null) this.dueAt(nextAtMs)', 'this.#dueAtMs = nextAtMs ?? Number.POSITIVE_INFINITY']],
+  'a batch beside a broken one is charged': [['daemon/hands.ts', 'if (live) live.isAsked = true', '']],
+  'tells of memory after close': [['daemon/hands.ts', '    if (this.#hasGivenUp) return\n', '']],
+  'what a batch held is free when its worker dies': [['core/apply.ts', 'if (isLeaving && ', 'if (isLeaving && false && ']],
+  'runs a batch on an instance that has ended': [['daemon/daemon.ts', '!live || live.ending', '!live']],
+
+  // ── the daemon ──
+  'leases of a killed daemon are not given back': [['daemon/recovery.ts', 'await store.releaseAll(clock.nowMs())', 'clock.nowMs()']],
+  'leftovers are not awaited': [['daemon/recovery.ts', 'await reapLeftovers()', '(reapLeftovers(), 0)']],
+  'superseded items do not come back': [['daemon/recovery.ts', 'back.length > 0', 'back.length < 0']],
+  'bytes are free when a stop is asked for': [['daemon/hands.ts', 'await instance.stop()', 'void instance.stop()']],
+  'bytes are free when the process is gone': [['daemon/hands.ts', 'while (device && group', 'while (false && device && group']],
+  'a crash is not noticed': [['daemon/hands.ts', 'if (!live.ending) await this.#failed(instanceId, exit.cause)', 'exit.cause']],
+  'a second answer is taken': [['daemon/batch.ts', 'if (!item || answered.has(answer.id)) return', 'if (!item) return']],
+  'answers that never come are forgotten': [
+    ['daemon/batch.ts', "take({ type: 'error', id, error, retryable: true })\n    else", 'error\n    else'],
+  ],
+  'a stop that was asked for costs an attempt': [['daemon/batch.ts', '!live.isAsked ||', 'true ||']],
+  'no sign of life during a batch': [['daemon/batch.ts', 'const stopBeating = keepLease(claim.token, context)', 'const stopBeating = () => {}']],
+  'heads are not read after a write': [['daemon/daemon.ts', 'options.onOutcomes?.(outcomes)\n      this.queuesChanged()', 'options.onOutcomes?.(outcomes)']],
+  'no timer for retries': [['daemon/daemon.ts', 'Math.min(wakeAtMs ?? Number.POSITIVE_INFINITY, this.#heads.dueAtMs)', 'wakeAtMs ?? Number.POSITIVE_INFINITY']],
+  'finishes before its batches are recorded': [['daemon/daemon.ts', ' || this.#works.size > 0) return', ') return']],
+  'an error of the store is swallowed': [['daemon/batch.ts', 'if (storeError !== null) throw storeError', 'storeError']],
+  'a drain never ends': [['daemon/daemon.ts', 'if (this.state.isDraining || waiting.length === 0)', 'if (waiting.length === 0)']],
+  'a claim for an instance that is gone is kept': [['daemon/daemon.ts', 'await record(claim.token, outcomes, this.#batch)\n      this.#tell({\n', 'outcomes\n      this.#tell({\n']],
+
+  // ── the core ──
+  'a batch books nothing': [['core/decide.ts', 'bytes: maxCount * instance.model.model.batch.activationBytes', 'bytes: 0']],
+  'a load books half': [['core/decide.ts', 'bytes: model.model.vramBytes', 'bytes: Math.floor(model.model.vramBytes / 2)']],
+  'foreign use is ignored': [['core/apply.ts', ' - event.foreignBytes)', ' - 0 * event.foreignBytes)']],
+  'two loads in flight': [['core/placement.ts', 'if (device.loading) return null', '']],
+  'a victim may run a batch': [['core/eviction.ts', "instance.phase !== 'ready' || instance.runningCount > 0", "instance.phase !== 'ready'"]],
+  'a failed load leaves its bytes booked twice': [['core/ledger.ts', "if (instance.phase === 'starting') ledger.reservedBytes -= instance.bytes\n  else", "if (instance.phase === 'starting') ledger.reservedBytes -= 0\n  else"]],
+  'a model that cannot be loaded fails nobody': [['core/decide.ts', 'overdueRelease(state, nowMs) ?? hopelessQueue(state) ??', 'overdueRelease(state, nowMs) ??']],
+  'overdue memory is not put in quarantine': [['core/decide.ts', 'overdueRelease(state, nowMs) ?? hopelessQueue(state)', 'hopelessQueue(state)']],
+  'ordinary work never displaces a resident model': [['core/eviction.ts', 'return isIdle || mayGo(view, instance, claimant)', 'return claimant.urgency > 0 && (isIdle || mayGo(view, instance, claimant))']],
+  'a stale token is accepted': [['core/work-graph.ts', 'if (!claim) return null\n', 'if (!claim) return this.#nodes.get(id) ?? null\n']],
+  'an attempt too many': [['core/work-graph.ts', 'node.attempt < node.item.maxAttempts) {', 'node.attempt <= node.item.maxAttempts) {']],
+  'a dependent is released with one parent open': [['core/work-graph.ts', 'else if (child.openCount === 0 &&', 'else if (child.openCount <= 1 &&']],
+  'a done item is given out again': [['core/work-graph.ts', 'for (const node of nodes) this.#giveBack(node, node.attempt - 1, nowMs)\n    return nodes.length', "for (const node of this.#nodes.values()) if (node.state === 'done') this.#makeReady(node, nowMs)\n    return nodes.length"]],
+} // biome-ignore format: a table
+
+const root = resolve(import.meta.dirname, '../..')
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { seeds: { type: 'string', default: '100' } },
+})
+const chosen = positionals.length > 0 ? positionals : Object.keys(mutants)
+let missedCount = 0
+for (const name of chosen) {
+  const sentence = catchMutant(name, mutants[name]!)
+  if (sentence === null) missedCount++
+  console.log(`${name}: ${sentence ?? 'NOT CAUGHT'}`)
+}
+console.log(`${chosen.length} mutants, ${missedCount} not caught`)
+process.exitCode = missedCount === 0 ? 0 : 1
+
+/** What caught it, or null. */
+function catchMutant(name: string, changes: readonly Change[]): string | null {
+  const folder = mkdtempSync(join(tmpdir(), 'plimsoll-mutant-'))
+  try {
+    for (const each of ['src', 'test/dst', 'package.json'])
+      cpSync(join(root, each), join(folder, each), { recursive: true })
+    symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'))
+    for (const [file, before, after] of changes) {
+      const path = join(folder, 'src', file)
+      const text = readFileSync(path, 'utf8')
+      if (text.split(before).length !== 2) throw new Error(`${name}: ${file} has not exactly one "${before}"`)
+      writeFileSync(
+        path,
+        text.replace(before, () => after),
+      )
+    }
+    const { stdout } = spawnSync(process.execPath, ['test/dst/soak.ts', values.seeds], {
+      cwd: folder,
+      encoding: 'utf8',
+      maxBuffer: 1 << 28,
+      timeout: 600_000,
+    })
+    return firstOf(stdout)
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+/** `two-slots and 4 of 100 seeds: the first sentence`. */
+function firstOf(stdout: string): string | null {
+  const lines = stdout.split('\n')
+  const commands = lines.flatMap((line, index) => (line.startsWith('  node test/dst/run.ts') ? [index] : []))
+  if (commands.length === 0) return stdout.includes('violations') ? null : 'it does not run'
+  const byScenario = commands.filter((index) => lines[index]!.includes('--scenario'))
+  const first = byScenario[0] ?? commands[0]!
+  const names = byScenario.map((index) => /--scenario (\S+)/.exec(lines[index]!)![1])
+  const who = names.length > 2 ? `${names.length} scenarios` : names.join(', ')
+  return `${who ? `${who} and ` : ''}${commands.length - names.length} of ${values.seeds} seeds: ${lines[first - 1]}`
+}

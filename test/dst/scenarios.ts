@@ -1,0 +1,118 @@
+// Seeds that found a bug, by name: their world and faults are pinned here, so that they show it again whatever happens to
+// the way in which settings are drawn. Each says what it showed; test/dst/mutants.ts brings the bugs back one by one and
+// sees that they are still found.
+import { type FaultRates, noFaults } from './faults.ts'
+import type { Settings } from './world.ts'
+
+export interface Scenario {
+  seed: number
+  /** What went wrong, in one sentence. */
+  showed: string
+  settings: Settings
+}
+
+/** Devices, models, items, seconds of faults. */
+type Size = readonly [number, number, number, number]
+
+function pinned(showed: string, seed: number, size: Size, faults: Partial<FaultRates> = {}): Scenario {
+  const [deviceCount, modelCount, itemCount, seconds] = size
+  const settings = {
+    deviceCount,
+    modelCount,
+    itemCount,
+    spanMs: seconds * 1000,
+    faults: { ...noFaults, ...faults },
+  }
+  return { seed, showed, settings }
+}
+
+export const scenarios: Record<string, Scenario> = {
+  'unread-device': pinned(
+    'A model was loaded before its device had been read: another process may hold what is declared to be ours.',
+    18, [1, 2, 6, 4], { 'foreign-moves': 20 },
+  ),
+  'refused-reading': pinned(
+    'One reading that the device refused ended the daemon.',
+    24, [1, 2, 10, 10], { 'reading-fails': 0.1 },
+  ),
+  'refused-while-releasing': pinned(
+    'A reading that was refused while memory was awaited was an error that nobody handled.',
+    24, [1, 3, 12, 10], { 'reading-fails': 0.2, 'memory-lingers': 0.6 },
+  ),
+  'cancelled-while-running': pinned(
+    'The daemon told of a result that the store had refused, since the user had cancelled the item.',
+    22, [1, 2, 20, 15], { 'user-cancels': 60 },
+  ),
+  'answer-after-giving-back': pinned(
+    'An answer that came when its item had been given back was told as recorded.',
+    189, [1, 3, 30, 20], { drain: 20, 'stop-slow': 1, 'batch-slow': 0.3, 'store-slow': 0.5 },
+  ),
+  'doomed-dependent': pinned(
+    'An item became ready for a moment when one parent was skipped and another, not yet told, had failed it.',
+    46, [1, 2, 30, 4], { 'item-fails': 0.4 },
+  ),
+  'booking-of-nothing': pinned(
+    'A batch that needs no memory broke an assertion where foreign use had grown into what is booked.',
+    38, [1, 2, 20, 10], { 'foreign-moves': 60 },
+  ),
+  'larger-than-the-device': pinned(
+    'The daemon waited for ever for items of a model that its device, smaller than declared, can never hold.',
+    67, [1, 2, 10, 4], { 'capacity-less': 1 },
+  ),
+  'two-slots': pinned(
+    'A model that fills a device of two slots was never loaded while others were resident.',
+    69, [1, 4, 20, 4],
+  ),
+  'beside-quarantine': pinned(
+    'A model that does not fit beside quarantined memory kept the device idle, and those that fit waited.',
+    1, [1, 4, 20, 10], { 'memory-stays': 0.7 },
+  ),
+  'room-taken': pinned(
+    'A resident model whose batches had lost their room to another process waited as long as that stayed.',
+    2, [1, 3, 20, 15], { 'foreign-moves': 30 },
+  ),
+  'clock-set': pinned(
+    'A wall clock that was set back by hours put off cool-downs, retries and released memory by as much.',
+    51, [1, 2, 12, 10], { 'clock-jumps': 20, 'load-fails': 0.3 },
+  ),
+  'clock-set-between-runs': pinned(
+    'A wall clock that was set back between two runs put off retries by hours.',
+    29, [1, 2, 20, 20], { 'clock-jumps': 12, 'item-fails': 0.4, drain: 12 },
+  ),
+  'close-without-memory': pinned(
+    'close waited for ever for memory that does not come back.',
+    53, [1, 2, 10, 100], { 'memory-stays': 0.7, drain: 3 },
+  ),
+  'last-writes': pinned(
+    'The store was closed under the last writes of batches.',
+    77, [1, 2, 20, 15], { 'store-full': 0.1, 'batch-slow': 0.3, 'store-slow': 0.3 },
+  ),
+  'last-reading': pinned(
+    'The store was closed under a reading of its heads.',
+    20, [1, 3, 30, 15], { 'store-full': 0.05, 'store-slow': 0.4, 'item-fails': 0.5 },
+  ),
+  'memory-after-close': pinned(
+    'Memory was told as released when close had given it up.',
+    46, [1, 2, 10, 10], { 'memory-lingers-long': 0.7, drain: 12 },
+  ),
+  'ended-before-its-claim': pinned(
+    'A batch was run on an instance that had ended while its items were being claimed, and cost them an attempt.',
+    2, [1, 2, 30, 15], { 'idle-crashes': 1, 'memory-lingers': 1, 'store-slow': 0.3 },
+  ),
+  'memory-of-a-dead-batch': pinned(
+    'A worker died in a batch; what the batch held was promised to others before the device showed it back.',
+    100, [1, 2, 20, 20], { 'batch-crashes': 0.5, 'memory-lingers-long': 0.7 },
+  ),
+  'beside-a-broken-batch': pinned(
+    'Items that ran beside a batch which broke their instance lost an attempt for it.',
+    27, [1, 2, 20, 10], { 'batch-out-of-memory': 0.7 },
+  ),
+  'slow-store': pinned(
+    'The daemon woke every millisecond while a retry was due and the store took its time.',
+    9, [1, 2, 20, 30], { 'item-fails': 0.4, 'store-slow': 0.3 },
+  ),
+  'retry-during-a-sweep': pinned(
+    'A retry that was recorded while the store was being swept was forgotten.',
+    632, [1, 3, 8, 20], { 'item-fails': 0.4, 'store-slow': 0.3, 'batch-slow': 0.3 },
+  ),
+} // biome-ignore format: a table
