@@ -1,7 +1,9 @@
 // What is refused at the door: items of unknown models, and models that no device can ever hold. Everything else may
 // wait; nothing is refused because it is busy now.
+import type { SchedulerError } from './errors.ts'
+import { leastBytesOn } from './footprint.ts'
 import { leastBytes, type ModelId } from './model.ts'
-import { type ModelState, modelOf, type State } from './state.ts'
+import { cpuDeviceId, type DeviceState, type ModelState, modelOf, type State } from './state.ts'
 import { neverFits } from './vram.ts'
 
 /** Throws UNKNOWN_MODEL, or NEVER_FITS with the numbers. */
@@ -24,4 +26,23 @@ function assertFits(state: State, { model }: ModelState): void {
   } = best ?? {}
   if (neededBytes > usableBytes)
     throw neverFits(model.id, neededBytes, { totalBytes, safetyFactor, usableBytes })
+}
+
+/** A model that is declared small enough and was seen to need more than any device has, whatever else is on it. */
+export function neverFitsAsMeasured({ devices }: State, each: ModelState): SchedulerError | null {
+  let best: DeviceState | null = null
+  for (const device of devices) {
+    if (device.id === cpuDeviceId) continue
+    if (leastBytesOn(each, device) <= lineBytes(device)) return null
+    if (best === null || lineBytes(device) > lineBytes(best)) best = device
+  }
+  if (best === null) return null
+  const { capacityBytes: totalBytes, safetyRatio: safetyFactor } = best
+  const offer = { totalBytes, safetyFactor, usableBytes: lineBytes(best) }
+  return neverFits(each.model.id, leastBytesOn(each, best), offer)
+}
+
+/** What a device could promise if nobody else used it. */
+function lineBytes({ capacityBytes, safetyRatio }: DeviceState): number {
+  return Math.floor(capacityBytes * safetyRatio)
 }

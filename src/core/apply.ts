@@ -1,20 +1,16 @@
 // The only writer of state: one small function for each kind of event. It records facts and judges nothing. An event
 // about something that is already gone changes nothing, since messages may come late or twice.
+
+import { batchClaimed, batchFinished, batchStarted, recordIdle } from './batches.ts'
 import { updateDescendants } from './descendants.ts'
 import { clearMs, learned } from './estimates.ts'
-import { chargeBatch, chargeLoad, recordTenants } from './fairness.ts'
+import { chargeLoad, recordTenants } from './fairness.ts'
+import { settleResident } from './footprint.ts'
 import * as ledger from './ledger.ts'
-import { runMs } from './model.ts'
+import { observe } from './observe.ts'
 import type { Command, SchedulerEvent } from './protocol.ts'
 import type { LevelHead } from './queue-head.ts'
-import {
-  type Arrivals,
-  type Batch,
-  type InstanceState,
-  type ModelState,
-  modelOf,
-  type State,
-} from './state.ts'
+import { type Arrivals, type InstanceState, type ModelState, modelOf, type State } from './state.ts'
 
 type EventOf<Type extends SchedulerEvent['type']> = Extract<SchedulerEvent, { type: Type }>
 type CommandOf<Type extends Command['type']> = Extract<Command, { type: Type }>
@@ -35,8 +31,12 @@ const handlers: { [Type in SchedulerEvent['type']]: (state: State, event: EventO
   'load-finished': loadFinished,
   'load-failed': loadFailed,
   'instance-failed': instanceFailed,
-  'memory-observed': memoryObserved,
+  'memory-observed': observe,
   'memory-released': memoryReleased,
+  'release-delayed': (state, { instanceId, cause }) => {
+    const instance = state.instanceById.get(instanceId)
+    if (instance) instance.releaseCause = cause
+  },
   'drain-started': (state) => {
     state.isDraining = true
   },
@@ -60,6 +60,7 @@ function queueChanged(state: State, { heads, atMs }: EventOf<'queue-changed'>): 
     hasEdges ||= model.waitsOn.length > 0 || head.waitsOn.length > 0
     model.waitsOn = head.waitsOn
     recordWaiting(state, model)
+    recordIdle(model, atMs)
   }
   if (hasEdges) updateDescendants(state)
   recordBacklog(state)
@@ -123,7 +124,7 @@ const bookings: {
     const instance = state.instanceById.get(instanceId)
     if (!instance) return
     startRelease(instance, atMs)
-    instance.device.nextLoad = makeRoomFor
+    if (makeRoomFor !== null) instance.device.nextLoad = makeRoomFor
   },
   quarantine: (state, { instanceId }) => {
     const instance = state.instanceById.get(instanceId)
@@ -146,13 +147,24 @@ function loadStarted(state: State, { instanceId, modelId, deviceId, bytes }: Com
     device,
     phase: 'starting',
     bytes,
+    activeBytes: 0,
     measuredBytes: null,
+    deficitBytes: 0,
+    idlePeakBytes: null,
+    beforeBatchBytes: null,
+    batchPeakBytes: null,
+    settledBytes: null,
+    growth: { count: 0, batchCount: 0 },
+    foreignBeforeBytes: device.foreignBytes,
+    reportedBytes: null,
+    idleSinceMs: null,
     maxBatch: model.model.batch.max,
     runningCount: 0,
     batchCount: 0,
     quotaCount: 0,
     workMs: 0,
     stoppedAtMs: 0,
+    releaseCause: null,
   }
   state.nextInstance++
   state.instanceById.set(instanceId, instance)
@@ -172,23 +184,32 @@ function loadFinished(state: State, event: EventOf<'load-finished'>): void {
   ledger.settle(instance)
   instance.phase = 'ready'
   instance.maxBatch = Math.min(model.model.batch.max, event.maxBatch ?? model.model.batch.max)
-  instance.measuredBytes = event.residentBytes
+  instance.reportedBytes = event.residentBytes
   instance.quotaCount = Math.ceil(model.readyCount / model.instances.length)
   if (device.loading === instance) device.loading = null
   if (event.loadMs !== null) state.loads.markLoaded(model.model.id, event.loadMs)
   model.loadMs = state.loads.estimatedLoadMs(model.model.id)
   model.loadFailureCount = 0
   model.loadError = null
+  model.needsRoom = false
+  recordIdle(model, event.atMs)
 }
 
-function loadFailed(state: State, { instanceId, atMs, message }: EventOf<'load-failed'>): void {
+/** A load that ran out of memory is tried once more, when what is on its way is back and idle ones are gone. */
+function loadFailed(
+  state: State,
+  { instanceId, atMs, message, isOutOfMemory = false }: EventOf<'load-failed'>,
+): void {
   const instance = state.instanceById.get(instanceId)
   if (instance?.phase !== 'starting') return
   const { model } = instance
   startRelease(instance, atMs)
+  model.loadError = message
+  const mayTryAgain = isOutOfMemory && !model.needsRoom
+  model.needsRoom = mayTryAgain
+  if (mayTryAgain) return
   model.coolUntilMs = atMs + Math.min(maxCooldownMs, state.policy.loadCooldown * 2 ** model.loadFailureCount)
   model.loadFailureCount++
-  model.loadError = message
 }
 
 function instanceFailed(state: State, { instanceId, atMs }: EventOf<'instance-failed'>): void {
@@ -200,6 +221,7 @@ function instanceFailed(state: State, { instanceId, atMs }: EventOf<'instance-fa
 function startRelease(instance: InstanceState, atMs: number): void {
   if (instance.phase !== 'starting' && instance.phase !== 'ready') return
   ledger.startRelease(instance)
+  if (instance.phase === 'ready') settleResident(instance)
   instance.phase = 'stopping'
   instance.stoppedAtMs = atMs
   remove(instance.model.instances, instance)
@@ -211,93 +233,10 @@ function memoryReleased(state: State, { instanceId }: EventOf<'memory-released'>
   if (!instance) return
   if (instance.phase !== 'quarantined') startRelease(instance, 0)
   ledger.free(instance)
+  instance.device.deficitBytes -= instance.deficitBytes
+  if (instance.measuredBytes !== null) instance.device.leak.unloads.push(instance.foreignBeforeBytes)
   remove(instance.device.instances, instance)
   state.instanceById.delete(instanceId)
-}
-
-function batchStarted(
-  state: State,
-  { batchId, instanceId, maxCount, bytes, reason }: CommandOf<'run-batch'>,
-): void {
-  const instance = state.instanceById.get(instanceId)!
-  ledger.activate(instance.device, bytes)
-  state.nextBatch++
-  const itemCount = Math.min(maxCount, instance.model.readyCount)
-  state.batchById.set(batchId, { id: batchId, instance, bytes, itemCount, isClaimed: false })
-  instance.runningCount++
-  instance.device.runningCount++
-  instance.model.runningCount++
-  instance.model.readyCount -= itemCount
-  instance.model.claimingCount += itemCount
-  instance.device.interactiveStreak =
-    reason.rule === 'run-interactive' ? instance.device.interactiveStreak + 1 : 0
-}
-
-/** The queue's head follows as an event of its own; until then nothing more of it is claimed than was known. */
-function batchClaimed(state: State, { batchId, itemCount, countByTenant }: EventOf<'batch-claimed'>): void {
-  const batch = state.batchById.get(batchId)
-  if (!batch || batch.isClaimed) return
-  const { instance } = batch
-  const { model } = instance
-  model.claimingCount -= batch.itemCount
-  if (itemCount === 0) {
-    model.readyCount = 0
-    endBatch(state, batch)
-    return
-  }
-  const bytes = itemCount * model.model.batch.activationBytes
-  ledger.deactivate(instance.device, batch.bytes - bytes)
-  state.batchById.set(batchId, { ...batch, bytes, itemCount, isClaimed: true })
-  instance.batchCount++
-  instance.quotaCount -= itemCount
-  instance.workMs += runMs(model.model, itemCount)
-  if (countByTenant) chargeBatch(state, model, itemCount, countByTenant)
-}
-
-function batchFinished(
-  state: State,
-  { batchId, failedCount, runMs: tookMs }: EventOf<'batch-finished'>,
-): void {
-  const batch = state.batchById.get(batchId)
-  if (!batch) return
-  const { instance, itemCount } = batch
-  instance.workMs += tookMs - runMs(instance.model.model, itemCount)
-  if (failedCount === 0) learnPace(instance.model, itemCount, tookMs)
-  endBatch(state, batch)
-}
-
-/** What a batch took, for all that is expected of the next. A batch with failures says nothing. */
-function learnPace(each: ModelState, itemCount: number, tookMs: number): void {
-  const { declared, pace } = each
-  const declaredMs = runMs(declared, itemCount)
-  if (declaredMs <= 0 || tookMs <= 0) return
-  pace.ratio = learned(pace.ratio, pace.batchCount, tookMs / declaredMs)
-  pace.batchCount++
-  const { batch } = declared
-  const overheadMs = batch.overheadMs * pace.ratio
-  each.model = { ...declared, batch: { ...batch, overheadMs, perItemMs: batch.perItemMs * pace.ratio } }
-}
-
-function endBatch(state: State, { id, instance, bytes }: Batch): void {
-  state.batchById.delete(id)
-  const isLeaving = instance.phase === 'stopping' || instance.phase === 'quarantined'
-  if (isLeaving && state.instanceById.get(instance.id) === instance) ledger.follow(instance, bytes)
-  else ledger.deactivate(instance.device, bytes)
-  instance.runningCount--
-  instance.device.runningCount--
-  instance.model.runningCount--
-}
-
-function memoryObserved(state: State, event: EventOf<'memory-observed'>): void {
-  const device = state.deviceById.get(event.deviceId)
-  if (!device) return
-  device.capacityBytes = event.capacityBytes
-  device.foreignBytes = event.foreignBytes
-  device.budgetBytes = Math.max(0, Math.floor(event.capacityBytes * device.safetyRatio) - event.foreignBytes)
-  for (const [instanceId, bytes] of Object.entries(event.bytesByInstance)) {
-    const instance = state.instanceById.get(instanceId)
-    if (instance) instance.measuredBytes = bytes
-  }
 }
 
 function remove(list: InstanceState[], instance: InstanceState): void {

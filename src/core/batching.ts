@@ -1,7 +1,9 @@
 // Which resident model runs next on a device, and how many of its items. A batch is never held back to fill it: waiting
 // 1 to 10 s always lost (docs/policy.md); under load batches grow by themselves.
+import { batchLimitOf } from './batches.ts'
 import { clearMs, visitIsOver } from './estimates.ts'
 import { sharesOf } from './fairness.ts'
+import { activeBytesOn } from './footprint.ts'
 import { headroomBytes } from './ledger.ts'
 import { runMs } from './model.ts'
 import {
@@ -137,10 +139,14 @@ function returnRate({ model, quotaCount, bytes }: InstanceState): number {
   return bytes / 1e9 / Math.max(1, clearMs(model.model, leftCount))
 }
 
-/** Most items the instance can take now: by its profile, its own word, the headroom and what is ready. 0: none. */
-function largestBatch({ phase, model, runningCount, maxBatch, device }: InstanceState): number {
+/** Most items the instance can take now: by its profile, its own word, what ran out of memory, and the headroom. 0: none. */
+function largestBatch(instance: InstanceState): number {
+  const { phase, model, runningCount, maxBatch, device } = instance
   if (phase !== 'ready' || model.readyCount <= 0 || runningCount >= model.model.concurrency) return 0
-  const { max, activationBytes } = model.model.batch
-  const byMemory = activationBytes === 0 ? max : Math.floor(headroomBytes(device) / activationBytes)
-  return Math.max(0, Math.min(max, maxBatch, byMemory))
+  const limit = batchLimitOf(instance)?.itemCount ?? maxBatch
+  let count = Math.min(model.model.batch.max, maxBatch, limit)
+  if (activeBytesOn(model, device, count) === 0) return count
+  const freeBytes = headroomBytes(device)
+  while (count > 0 && activeBytesOn(model, device, count) > freeBytes) count--
+  return count
 }

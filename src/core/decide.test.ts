@@ -267,7 +267,7 @@ test('pauses after a failed load, and fails the queue after the third', () => {
       message: 'no such file',
     })
     report(world, { type: 'memory-released', atMs: world.nowMs, instanceId: load.instanceId })
-    world.nowMs += 1000 * 2 ** failures - 1
+    world.nowMs += 10_000 * 2 ** failures - 1
     if (failures < 2) assert.deepEqual(step(world), [], 'still pausing')
     world.nowMs += 1
   }

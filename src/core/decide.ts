@@ -2,9 +2,11 @@
 // again after each command, until the answer is null. The rules, in order:
 //
 //  (1) Memory of a stopped instance that has not come back in `releaseTimeout` is quarantined.
-//  (2) A model whose loads failed `maxLoadFailures` times in a row fails the items that wait for it.
+//  (2) A model whose loads failed `maxLoadFailures` times in a row, or that was seen to need more than any device has, fails
+//      the items that wait for it.
 //  (3) While draining, nothing new starts.
 //  Then for each device, the loader before the slots, so that loads run beside compute:
+//      Instances go whose device is not well, that hold it over the line, leak, or have been idle too long (farewell.ts).
 //  (4) Load the missing model that deserves the device most: interactive before overdue before ordinary, then by wait
 //      or by score; an idle device may take a copy (placement.ts, ordering.ts). Where bytes are missing, stop the
 //      cheapest sufficient victims that may go (eviction.ts), one command each; if none may, nothing is loaded and the
@@ -17,8 +19,12 @@
 //
 // What all devices share is read once (view.ts). Cost: O(models log models + devices + instances); the number of items
 // does not matter. Figures, sources and limits: docs/policy.md.
+
+import { neverFitsAsMeasured } from './admission.ts'
 import { type BatchPlan, chooseBatch } from './batching.ts'
 import { chooseBlockers } from './eviction.ts'
+import { chooseFarewell, type Farewell, idleUntilMs } from './farewell.ts'
+import { activeBytesOn, loadingBytesOn, needsDevice } from './footprint.ts'
 import type { ModelId } from './model.ts'
 import { latestStartMs } from './ordering.ts'
 import { chooseLoad, type LoadPlan } from './placement.ts'
@@ -48,10 +54,18 @@ function overdueRelease(state: State, nowMs: number): Command | null {
 
 /** (2) */
 function hopelessQueue(state: State): Command | null {
-  for (const { model, readyCount, loadFailureCount, loadError, instances } of state.models) {
-    if (readyCount === 0 || loadFailureCount < state.policy.maxLoadFailures || instances.length > 0) continue
-    const reason = because('loads-failed', { loadFailureCount })
-    return { type: 'fail-queue', modelId: model.id, message: loadError ?? 'unknown', reason }
+  for (const each of state.models) {
+    const { model, readyCount, loadFailureCount, loadError, instances } = each
+    if (readyCount === 0 || instances.length > 0) continue
+    if (loadFailureCount >= state.policy.maxLoadFailures) {
+      const reason = because('loads-failed', { loadFailureCount })
+      return { type: 'fail-queue', modelId: model.id, message: loadError ?? 'unknown', reason }
+    }
+    const excess = each.footprints.length > 0 ? neverFitsAsMeasured(state, each) : null
+    if (excess) {
+      const reason = because('never-fits', {})
+      return { type: 'fail-queue', modelId: model.id, message: excess.message, reason }
+    }
   }
   return null
 }
@@ -60,6 +74,9 @@ function hopelessQueue(state: State): Command | null {
 function nextWork(state: State, nowMs: number): Command | null {
   const view = new View(state, nowMs)
   for (const device of state.devices) {
+    const farewell = chooseFarewell(view, device)
+    if (farewell) return farewellCommand(farewell)
+    if (device.fault !== null) continue
     const load = chooseLoad(view, device)
     if (load && !load.mustWait) return loadCommand(state, device, load)
     const batch = chooseBatch(view, device)
@@ -70,13 +87,17 @@ function nextWork(state: State, nowMs: number): Command | null {
   return null
 }
 
+function farewellCommand({ instance, rule, figures }: Farewell): Command {
+  return { type: 'stop-instance', ...namesOf(instance), makeRoomFor: null, reason: because(rule, figures) }
+}
+
 function loadCommand(state: State, device: DeviceState, { model, victims, rule, worth }: LoadPlan): Command {
   const victim = victims[0]
   if (victim) {
     const reason = because('make-room', {
       worth,
       victimBytes: victim.bytes,
-      neededBytes: model.model.vramBytes,
+      neededBytes: loadingBytesOn(model, device),
     })
     return { type: 'stop-instance', ...namesOf(victim), makeRoomFor: model.model.id, reason }
   }
@@ -85,14 +106,15 @@ function loadCommand(state: State, device: DeviceState, { model, victims, rule, 
     instanceId: `${model.model.id}-${state.nextInstance}`,
     modelId: model.model.id,
     deviceId: device.id,
-    bytes: model.model.vramBytes,
+    bytes: needsDevice(model) ? loadingBytesOn(model, device) : 0,
     reason: because(rule, { worth, readyCount: model.readyCount }),
   }
 }
 
 function unblockCommand({ blocked, victims }: NonNullable<ReturnType<typeof chooseBlockers>>): Command {
   const victim = victims[0]!
-  const figures = { victimBytes: victim.bytes, neededBytes: blocked.model.model.batch.activationBytes }
+  const neededBytes = activeBytesOn(blocked.model, blocked.device, 1)
+  const figures = { victimBytes: victim.bytes, neededBytes }
   const makeRoomFor = victim === blocked ? null : blocked.model.model.id
   return { type: 'stop-instance', ...namesOf(victim), makeRoomFor, reason: because('no-room', figures) }
 }
@@ -104,7 +126,7 @@ function batchCommand(state: State, { instance, maxCount, order, rule, worth }: 
     ...namesOf(instance),
     maxCount,
     order,
-    bytes: maxCount * instance.model.model.batch.activationBytes,
+    bytes: activeBytesOn(instance.model, instance.device, maxCount),
     reason: because(rule, { worth, readyCount: instance.model.readyCount }),
   }
 }
@@ -125,12 +147,15 @@ function passedOver(state: State, chosen: ModelId): ModelId[] {
   return others
 }
 
-/** The next moment at which time alone changes the answer: a release runs late, a cool-down ends, a deadline comes near. */
+/** The next moment at which time alone changes the answer: a release runs late, an instance has been idle too long, a
+ *  cool-down ends, a deadline comes near. */
 function wakeAtMs(state: State, nowMs: number): number | null {
   let wake = Number.POSITIVE_INFINITY
   for (const { instances } of state.devices) {
-    for (const { phase, stoppedAtMs } of instances) {
-      if (phase === 'stopping') wake = Math.min(wake, stoppedAtMs + state.policy.releaseTimeout)
+    for (const instance of instances) {
+      if (instance.phase === 'stopping')
+        wake = Math.min(wake, instance.stoppedAtMs + state.policy.releaseTimeout)
+      else wake = Math.min(wake, idleUntilMs(instance) ?? wake)
     }
   }
   for (const { coolUntilMs, readyCount } of state.models) {

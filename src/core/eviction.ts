@@ -1,6 +1,7 @@
 // Whom to stop so that a model fits: of the instances that may go, those least worth keeping (load time saved per byte
 // and per second until needed), and none more than necessary. Only ready instances that run nothing are ever victims.
 import { keepWorth, visitIsOver } from './estimates.ts'
+import { activeBytesOn } from './footprint.ts'
 import { headroomBytes } from './ledger.ts'
 import { classOf, interactive, ordinary, score, worthOf } from './ordering.ts'
 import { latency } from './policy.ts'
@@ -8,7 +9,7 @@ import type { DeviceState, InstanceState } from './state.ts'
 import type { Claimant, View } from './view.ts'
 
 /** Instances on the device that may give way to the claimant.
- *  (1) Nothing that runs. When the device would stand idle otherwise: everything else.
+ *  (1) Nothing that runs or is pinned. When the device would stand idle otherwise: everything else.
  *  (2) One with nothing ready may go; one that has not run a batch since its load may not.
  *  (3) Interactive work cuts a lower visit short once it has run `guard` load times.
  *  (4) A higher class never gives way; otherwise the visit must be over, and
@@ -21,7 +22,7 @@ export function releasable(
   isIdle: boolean,
 ): InstanceState[] {
   return device.instances.filter((instance) => {
-    if (instance.phase !== 'ready' || instance.runningCount > 0) return false
+    if (instance.phase !== 'ready' || instance.runningCount > 0 || instance.model.model.isPinned) return false
     return isIdle || mayGo(view, instance, claimant)
   })
 }
@@ -50,11 +51,11 @@ export function chooseBlockers(
   const free = device.instances.filter(({ phase, runningCount }) => phase === 'ready' && runningCount === 0)
   const leftBytes = headroomBytes(device) + device.ledger.activeBytes
   const blocked = free.find(
-    ({ model }) => model.readyCount > 0 && model.model.batch.activationBytes > Math.max(0, leftBytes),
+    ({ model }) => model.readyCount > 0 && activeBytesOn(model, device, 1) > Math.max(0, leftBytes),
   )
   if (!blocked) return null
-  const idle = free.filter(({ model }) => model.readyCount === 0)
-  const neededBytes = blocked.model.model.batch.activationBytes - leftBytes
+  const idle = free.filter(({ model }) => model.readyCount === 0 && !model.model.isPinned)
+  const neededBytes = activeBytesOn(blocked.model, device, 1) - leftBytes
   return { blocked, victims: chooseVictims(view, idle, neededBytes) ?? [blocked] }
 }
 

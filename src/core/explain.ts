@@ -2,8 +2,9 @@
 // from the same state that decides: its place in the queue, where its model is, who holds the bytes, which rule prefers
 // another, and the wait bound.
 import { visitIsOver } from './estimates.ts'
+import { leastBytesOn } from './footprint.ts'
 import { headroomBytes } from './ledger.ts'
-import { leastBytes, type ModelId } from './model.ts'
+import type { ModelId } from './model.ts'
 import { chooseLoad } from './placement.ts'
 import type { Reason, RuleId } from './protocol.ts'
 import { type DeviceState, type InstanceState, type ModelState, modelOf, type State } from './state.ts'
@@ -23,6 +24,12 @@ const sentences: Record<RuleId, string> = {
   'load-replica': 'its queue is long enough to pay for one more copy',
   prefetch: 'it will be needed soon and nothing that is ready is missing',
   'make-room': 'it is the cheapest to bring back of those that may go',
+  'over-the-line': 'more is held on the device than may be',
+  idle: 'nothing has waited for it for as long as its keepAlive',
+  leaks: 'it holds more and more memory',
+  'device-fault': 'its device is not well',
+  preload: 'it is to be there from the start',
+  'never-fits': 'no device is large enough for what it was seen to hold',
   'no-room': 'another process has taken the room that batches need',
   'run-interactive': 'interactive items come first',
   'run-urgent': 'its first item would miss its deadline',
@@ -117,8 +124,9 @@ function slotSentence(state: State, { instances }: ModelState): string {
   return running.length > 0 ? `${device.id} runs ${what}; a running batch is not interrupted.` : 'it is next.'
 }
 
-function loadSentence(state: State, device: DeviceState, { model }: ModelState, nowMs: number): string {
-  const neededBytes = leastBytes(model)
+function loadSentence(state: State, device: DeviceState, each: ModelState, nowMs: number): string {
+  const { model } = each
+  const neededBytes = leastBytesOn(each, device)
   const missingBytes = neededBytes - headroomBytes(device)
   const begin = `${model.id} is not resident and needs ${formatBytes(neededBytes)} on ${device.id}`
   if (device.loading) return `${begin}, which loads ${device.loading.model.model.id} now: one load at a time.`

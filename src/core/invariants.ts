@@ -48,6 +48,11 @@ function checkDevice(
     bookedBytes(ledger) <= lineBytes,
     `${id}: booked ${bookedBytes(ledger)} is at most the line ${lineBytes}`,
   )
+  const deficitBytes = instances.reduce((total, each) => total + each.deficitBytes, 0)
+  check(
+    device.deficitBytes === deficitBytes,
+    `${id}: the deficit (${device.deficitBytes}) is that of its instances`,
+  )
   check(batches.length === device.runningCount, `${id}: running batches are counted`)
   check(device.runningCount <= device.slots, `${id}: at most ${device.slots} batches run`)
   const starting = instances.filter(({ phase, bytes }) => phase === 'starting' && bytes > 0)

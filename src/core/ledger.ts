@@ -8,6 +8,9 @@
 //
 // Invariant: reserved + resident + active + releasing + quarantined ≤ budget, at every instant. A booking that would
 // break it is a fault of ours and stops the daemon; decide.ts asks `headroomBytes` first.
+//
+// What an instance holds beyond what is booked for it is booked at once (`resize`) as far as there is room. The rest is the
+// device's deficit: no account, since nobody promised it, but nothing is promised while it lasts.
 import { assert } from './errors.ts'
 import type { DeviceState, InstanceState, Ledger } from './state.ts'
 
@@ -21,9 +24,9 @@ export function bookedBytes({
   return reservedBytes + residentBytes + activeBytes + releasingBytes + quarantinedBytes
 }
 
-/** What may still be promised; negative when foreign use has grown into what is booked. */
+/** What may still be promised; negative when foreign use, or what instances hold unbooked, has grown into the budget. */
 export function headroomBytes(device: DeviceState): number {
-  return device.budgetBytes - bookedBytes(device.ledger)
+  return device.budgetBytes - bookedBytes(device.ledger) - device.deficitBytes
 }
 
 /** What instances may fill if all that can go goes: quarantined bytes may never come back. */
@@ -44,6 +47,14 @@ export function reserve(device: DeviceState, bytes: number): void {
 export function settle(instance: InstanceState): void {
   instance.device.ledger.reservedBytes -= instance.bytes
   instance.device.ledger.residentBytes += instance.bytes
+}
+
+/** An instance that is loaded, or being loaded, holds other bytes than were booked for it. */
+export function resize(instance: InstanceState, bytes: number): void {
+  const { ledger } = instance.device
+  if (instance.phase === 'starting') ledger.reservedBytes += bytes - instance.bytes
+  else ledger.residentBytes += bytes - instance.bytes
+  instance.bytes = bytes
 }
 
 /** For a running batch. One that needs nothing may run also when foreign use has grown into what is booked. */

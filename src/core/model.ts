@@ -8,8 +8,10 @@ export type ModelId = string
 
 export interface Model {
   id: ModelId
-  /** Bytes an instance holds on its device from the start of its load until it is gone. 0: needs no device. */
+  /** Bytes an instance holds on its device from the start of its load until it is gone, as declared. 0: needs no device. */
   vramBytes: number
+  /** False: no size was declared; the first load, alone on its device, measures it, and `vramBytes` says nothing. */
+  isSized: boolean
   /** Expected time to load, ms; an estimate until it has been measured. */
   loadMs: number
   /** Expected time until an eviction has given its bytes back, ms. */
@@ -17,6 +19,12 @@ export interface Model {
   batch: BatchProfile
   /** Batches that one instance runs at once. */
   concurrency: number
+  /** An instance that has been idle for so long is stopped, ms; null: only to make room. */
+  keepAliveMs: number | null
+  /** Never stopped while the scheduler runs, neither to make room nor for being idle. */
+  isPinned: boolean
+  /** Loaded at the start, before anything waits for it. */
+  isPreloaded: boolean
 }
 
 /** A batch of n items takes `overheadMs + perItemMs × n ^ exponent`. */
@@ -33,7 +41,8 @@ export interface BatchProfile {
 /** A model as people write it; what is left out gets the default named here. */
 export interface ModelOptions {
   id: ModelId
-  vram: string | number
+  /** Left out: the first load measures it. */
+  vram?: string | number
   /** ms. Default 5000. */
   loadMs?: number
   /** ms. Default 300: what an unload costs in the reference workloads. */
@@ -42,6 +51,12 @@ export interface ModelOptions {
   batch?: Partial<Omit<BatchProfile, 'activationBytes'>> & { activation?: string | number }
   /** Default 1. */
   concurrency?: number
+  /** ms, or null for never, which is the default. */
+  keepAliveMs?: number | null
+  /** Default false. */
+  isPinned?: boolean
+  /** Default false. */
+  isPreloaded?: boolean
 }
 
 /** Fills in the defaults. Throws BAD_VALUE with the model's name. */
@@ -49,7 +64,8 @@ export function defineModel(options: ModelOptions): Model {
   const { activation = 0, ...batch } = options.batch ?? {}
   const model: Model = {
     id: options.id,
-    vramBytes: parseBytes(options.vram),
+    vramBytes: options.vram === undefined ? 1 : parseBytes(options.vram),
+    isSized: options.vram !== undefined,
     loadMs: options.loadMs ?? 5000,
     unloadMs: options.unloadMs ?? 300,
     batch: {
@@ -61,6 +77,9 @@ export function defineModel(options: ModelOptions): Model {
       activationBytes: parseBytes(activation),
     },
     concurrency: options.concurrency ?? 1,
+    keepAliveMs: options.keepAliveMs ?? null,
+    isPinned: options.isPinned ?? false,
+    isPreloaded: options.isPreloaded ?? false,
   }
   const numbers = { loadMs: model.loadMs, unloadMs: model.unloadMs, overheadMs: model.batch.overheadMs }
   for (const [name, value] of Object.entries({ ...numbers, perItemMs: model.batch.perItemMs })) {

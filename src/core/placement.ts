@@ -3,8 +3,8 @@
 // whom it makes room for (`nextLoad`), so that bytes on their way back are never promised twice.
 import { clearMs, keepWorth } from './estimates.ts'
 import { chooseVictims, releasable } from './eviction.ts'
+import { activeBytesOn, leastBytesOn, loadingBytesOn } from './footprint.ts'
 import { headroomBytes, offeredBytes } from './ledger.ts'
-import { leastBytes } from './model.ts'
 import { interactive, ordinary, overdue, type UrgencyClass, urgent } from './ordering.ts'
 import type { RuleId } from './protocol.ts'
 import { firstAgainstStalls, fitsInto, waitForRoom } from './stalls.ts'
@@ -25,10 +25,10 @@ export interface LoadPlan {
  *  it, but for a load that is over before there can be room. Cost: O(models + instances), little of it for each device. */
 export function chooseLoad(view: View, device: DeviceState): LoadPlan | null {
   if (device.id === cpuDeviceId) return chooseCpuLoad(view, device)
-  if (device.loading) return null
+  if (device.loading || isStale(view, device)) return null
   const isIdle = device.runningCount < device.slots && !device.instances.some(hasReadyWork)
   const claimant = chooseClaim(view, device, isIdle)
-  if (!claimant) return choosePrefetch(view, device)
+  if (!claimant) return choosePreload(view, device) ?? choosePrefetch(view, device)
   const { model, urgency, worth } = claimant
   const victims = releasable(view, device, claimant, isIdle)
   const rule = model.instances.length > 0 ? 'load-replica' : loadRules[urgency]
@@ -41,7 +41,11 @@ function chooseFiller(view: View, device: DeviceState, first: Claimant, isIdle: 
   const freeBytes = headroomBytes(device)
   const wait = waitForRoom(view, device, first)
   for (const { model, worth } of isIdle ? view.claimants : view.missing) {
-    if (model.model.vramBytes > freeBytes || model === first.model || !wants(view, device, model, isIdle))
+    if (
+      loadingBytesOn(model, device) > freeBytes ||
+      model === first.model ||
+      !wants(view, device, model, isIdle)
+    )
       continue
     if (!fitsInto(wait, view, model)) continue
     const plan = planLoad(view, device, model, [], 'load-filler', worth)
@@ -108,12 +112,32 @@ function* wanted(claims: readonly Claimant[], isWanted: (claim: Claimant) => boo
 function wants(view: View, device: DeviceState, model: ModelState, isIdle: boolean): boolean {
   const copies = model.instances.length
   if (model.readyCount === 0 || (copies > 0 && !isIdle) || has(device, model)) return false
-  if (leastBytes(model.model) > offeredBytes(device) || !canTry(view.state, model, view.nowMs)) return false
+  const neededBytes = leastBytesOn(model, device)
+  if (neededBytes > offeredBytes(device) || !canTry(view.state, model, view.nowMs)) return false
   if (copies === 0) return true
   const { replicaFreeFactor, replicaFactor } = view.state.policy
-  const isFree = leastBytes(model.model) <= headroomBytes(device)
+  const isFree = neededBytes <= headroomBytes(device)
   const eachMs = clearMs(model.model, model.readyCount) / (copies + 1)
   return eachMs >= (isFree ? replicaFreeFactor : replicaFactor) * model.loadMs
+}
+
+/** What is to be there from the start, as long as there is room; once, since it may have gone for being idle. */
+function choosePreload(view: View, device: DeviceState): LoadPlan | null {
+  const { state, nowMs } = view
+  const model = state.models.find(
+    (each) =>
+      each.model.isPreloaded &&
+      each.instances.length === 0 &&
+      state.loads.loadCount(each.model.id) === 0 &&
+      leastBytesOn(each, device) <= headroomBytes(device) &&
+      canTry(state, each, nowMs),
+  )
+  return model ? { model, victims: [], mustWait: false, rule: 'preload', worth: 0 } : null
+}
+
+/** Nothing is promised on a reading that is old: another process may have taken what it showed. */
+function isStale({ state, nowMs }: View, { observedAtMs }: DeviceState): boolean {
+  return observedAtMs !== null && nowMs - observedAtMs > state.policy.staleAfter
 }
 
 /** Nothing ready is missing: the model that will be needed soonest for its size and load time, over idle ones that
@@ -121,12 +145,12 @@ function wants(view: View, device: DeviceState, model: ModelState, isIdle: boole
 function choosePrefetch(view: View, device: DeviceState): LoadPlan | null {
   const { state, nowMs } = view
   const best = view.expected.find(
-    (model) => leastBytes(model.model) <= offeredBytes(device) && canTry(state, model, nowMs),
+    (model) => leastBytesOn(model, device) <= offeredBytes(device) && canTry(state, model, nowMs),
   )
   if (!best) return null
   const worth = keepWorth(view, best)
   const candidates = device.instances.filter(({ phase, runningCount, model }) => {
-    if (phase !== 'ready' || runningCount > 0 || model.readyCount > 0) return false
+    if (phase !== 'ready' || runningCount > 0 || model.readyCount > 0 || model.model.isPinned) return false
     const isBackInTime = view.nextUseMs(model) >= best.loadMs + model.loadMs
     const gain = state.policy.prefetchGain * (isBackInTime ? 1 : harmFactor)
     return keepWorth(view, model) * gain <= worth
@@ -147,11 +171,17 @@ function planLoad(
   worth: number,
 ): LoadPlan | null {
   const missing = (leaving: InstanceState[]) =>
-    model.model.vramBytes +
+    loadingBytesOn(model, device) +
     activationRoom(device, model, leaving) -
     headroomBytes(device) -
     device.ledger.activeBytes
   const plan = { model, victims: [] as InstanceState[], mustWait: false, rule, worth }
+  if (model.needsRoom) {
+    // Its last load ran out of memory where the books had room: whatever can go goes before the next try.
+    const idle = device.instances.filter((each) => mayRest(each) && each.model.readyCount === 0)
+    if (idle.length > 0) return { ...plan, victims: idle }
+    if (device.ledger.releasingBytes > 0) return { ...plan, mustWait: true }
+  }
   if (missing([]) <= 0) return plan
   const stillMissingBytes = missing([]) - device.ledger.releasingBytes
   if (stillMissingBytes <= 0) return { ...plan, mustWait: true }
@@ -164,15 +194,20 @@ function planLoad(
 
 /** Bytes to leave free for batches: what runs now, or one item of the most demanding model in every slot. */
 function activationRoom(device: DeviceState, newcomer: ModelState, leaving: InstanceState[]): number {
-  let largestBytes = newcomer.model.batch.activationBytes
+  let largestBytes = activeBytesOn(newcomer, device, 1)
   let residentCount = 1
   for (const instance of device.instances) {
     if (instance.phase !== 'ready' || leaving.includes(instance)) continue
     residentCount++
-    largestBytes = Math.max(largestBytes, instance.model.model.batch.activationBytes)
+    largestBytes = Math.max(largestBytes, activeBytesOn(instance.model, device, 1))
   }
   const slots = Math.min(device.slots, residentCount)
   return Math.max(device.ledger.activeBytes, largestBytes * slots)
+}
+
+/** It may be stopped: it runs nothing, and is not pinned. */
+function mayRest({ phase, runningCount, model }: InstanceState): boolean {
+  return phase === 'ready' && runningCount === 0 && !model.model.isPinned
 }
 
 function canTry(state: State, model: ModelState, nowMs: number): boolean {

@@ -162,12 +162,19 @@ export const policyOptions = {
     max: 600_000,
     text: 'How long the memory of a stopped instance may take to come back before it is quarantined. Chosen, not measured.',
   },
+  staleAfter: {
+    kind: 'duration',
+    default: 5000,
+    min: 500,
+    max: 600_000,
+    text: 'Nothing is loaded on a device whose last reading is older: another process may have taken what it showed. Devices are read twice a second. Chosen, not measured.',
+  },
   loadCooldown: {
     kind: 'duration',
-    default: 1000,
+    default: 10_000,
     min: 0,
     max: 600_000,
-    text: 'Pause after a failed load, doubled with each further one up to five minutes. Chosen, not measured.',
+    text: 'Pause after a failed load, doubled with each further one up to five minutes. From LocalAI and GPUStack: 10 s.',
   },
   maxLoadFailures: {
     kind: 'count',

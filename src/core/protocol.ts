@@ -27,7 +27,12 @@ export type SchedulerEvent =
       batchId: BatchId
       failedCount: number
       runMs: number
+      /** Most bytes that the worker says it held; null: it does not say. */
       peakBytes: number | null
+      /** Most that its instance held over what it held before, as measured; left out, or null: the device cannot tell. */
+      extraBytes?: number | null
+      /** It ran out of memory: its items are not answered. Default false. */
+      isOutOfMemory?: boolean
     }
   | {
       type: 'load-finished'
@@ -39,7 +44,14 @@ export type SchedulerEvent =
       maxBatch: number | null
     }
   /** The instance is being stopped; its bytes stay booked until `memory-released`. */
-  | { type: 'load-failed'; atMs: number; instanceId: InstanceId; message: string }
+  | {
+      type: 'load-failed'
+      atMs: number
+      instanceId: InstanceId
+      message: string
+      /** Default false. */
+      isOutOfMemory?: boolean
+    }
   /** An instance ended or failed without being told to; its bytes stay booked until `memory-released`. */
   | { type: 'instance-failed'; atMs: number; instanceId: InstanceId; message: string }
   /** A reading of a device: what others hold, and what each of our instances holds. */
@@ -49,8 +61,17 @@ export type SchedulerEvent =
       deviceId: DeviceId
       capacityBytes: number
       foreignBytes: number
+      /** In use by anybody; left out, or null: the device cannot tell. */
+      usedBytes?: number | null
+      /** Empty where the device cannot tell. */
       bytesByInstance: Record<InstanceId, number>
+      /** Most since the last reading, where the device knows it. */
+      peakByInstance?: Record<InstanceId, number>
+      /** Why nothing new should be put on it; left out, or null: it is well. */
+      fault?: string | null
     }
+  /** The memory of a stopped instance is not back, and why, as far as can be seen. */
+  | { type: 'release-delayed'; atMs: number; instanceId: InstanceId; cause: string }
   /** The process is gone and the device shows its bytes back. */
   | { type: 'memory-released'; atMs: number; instanceId: InstanceId }
   /** No new work is started; what runs, finishes. */
@@ -118,6 +139,12 @@ export type RuleId =
   | 'prefetch'
   | 'make-room'
   | 'no-room'
+  | 'over-the-line'
+  | 'idle'
+  | 'leaks'
+  | 'device-fault'
+  | 'preload'
+  | 'never-fits'
   | 'run-interactive'
   | 'run-urgent'
   | 'run-overdue'

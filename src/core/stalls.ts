@@ -5,8 +5,9 @@
 //   firstAgainstStalls   of the claims that deserve a place alike, the one whose compute hides the loads of the others
 //   fitsInto             a load in the time in which the memory lane would only wait for visits to end
 import { arrivalMs, clearMs, finality } from './estimates.ts'
+import { leastBytesOn, loadingBytesOn } from './footprint.ts'
 import { headroomBytes } from './ledger.ts'
-import { leastBytes, runMs } from './model.ts'
+import { runMs } from './model.ts'
 import { finalityExponent, interactive, ordinary } from './ordering.ts'
 import { throughput } from './policy.ts'
 import type { DeviceState, InstanceState, ModelState, State } from './state.ts'
@@ -138,6 +139,7 @@ export function isQuiet({ state, nowMs }: View, { loadMs }: ModelState): boolean
 /** A claim whose room has to be made, and the instances that may go for it, the one that may go soonest first. */
 interface Wait {
   first: Claimant
+  device: DeviceState
   missingBytes: number
   leaving: { bytes: number; leftMs: number }[]
 }
@@ -153,14 +155,19 @@ export function waitForRoom(view: View, device: DeviceState, first: Claimant): W
     .map((instance) => ({ bytes: instance.bytes, leftMs: leftMsOf(instance) }))
     .sort((a, b) => a.leftMs - b.leftMs)
   const { activeBytes, releasingBytes } = device.ledger
-  const missingBytes = leastBytes(first.model.model) - headroomBytes(device) - activeBytes - releasingBytes
-  return { first, missingBytes, leaving }
+  const missingBytes =
+    leastBytesOn(first.model, device) - headroomBytes(device) - activeBytes - releasingBytes
+  return { first, device, missingBytes, leaving }
 }
 
 /** Whether a load of `filler` is over before there is room, and leaves that room. For ordinary work it must be worth it
  *  too: when the visits have ended, what stays computes for less long than the awaited model takes to load. */
-export function fitsInto({ first, missingBytes, leaving }: Wait, view: View, filler: ModelState): boolean {
-  let leftBytes = missingBytes + filler.model.vramBytes
+export function fitsInto(
+  { first, device, missingBytes, leaving }: Wait,
+  view: View,
+  filler: ModelState,
+): boolean {
+  let leftBytes = missingBytes + loadingBytesOn(filler, device)
   let waitMs = 0
   let othersMs = 0
   for (const { bytes, leftMs } of leaving) {

@@ -3,6 +3,7 @@
 // order in which a map was filled.
 
 import { SchedulerError } from './errors.ts'
+import type { Footprint } from './footprint.ts'
 import type { Model, ModelId } from './model.ts'
 import { ModelStateManager } from './model-state.ts'
 import type { Policy } from './policy.ts'
@@ -70,10 +71,16 @@ export interface ModelState {
   claimingCount: number
   /** Expected load, ms: what `State.loads` says. */
   loadMs: number
+  /** What it needs by kind of device, as far as it has been seen. */
+  readonly footprints: Footprint[]
+  /** Batches that ran out of memory make the next ones smaller, by kind of device. */
+  readonly batchLimits: BatchLimit[]
   /** Instances that are not being stopped, on any device, in the order of their start. */
   readonly instances: InstanceState[]
   /** Batches running now. */
   runningCount: number
+  /** Its last load ran out of memory: the next try waits for what is on its way and for idle ones to go. */
+  needsRoom: boolean
   /** Failed loads in a row. */
   loadFailureCount: number
   /** No load is tried before this moment, ms. */
@@ -88,6 +95,16 @@ export interface Arrivals {
   gapMs: number | null
 }
 
+/** After an out-of-memory: the largest batch that is tried, and what led there. */
+export interface BatchLimit {
+  readonly kind: string
+  itemCount: number
+  /** Batches of that size in a row that went well. */
+  cleanCount: number
+  /** The size before the first of these failures, as long as it may have been the fault of one item; null: it was not. */
+  beforeCount: number | null
+}
+
 export interface DeviceState {
   readonly id: DeviceId
   readonly kind: string
@@ -96,6 +113,15 @@ export interface DeviceState {
   foreignBytes: number
   /** capacity × safety ratio − foreign use: what may be promised. */
   budgetBytes: number
+  /** Held by our instances beyond what is booked for them, as far as there is no room to book it. */
+  deficitBytes: number
+  /** Why nothing new is put on it, in words; null: it is well. */
+  fault: string | null
+  /** When it was last read, ms; null: it is only declared, and is believed. */
+  observedAtMs: number | null
+  /** Unloads in a row that left something behind, and how much in all; and foreign use before the load of those instances
+   * whose unload has not been looked at. */
+  readonly leak: { count: number; bytes: number; readonly unloads: number[] }
   /** Batches that run at once. */
   readonly slots: number
   runningCount: number
@@ -129,6 +155,25 @@ export interface InstanceState {
   bytes: number
   /** Last reading of what it really holds; null: not measured. */
   measuredBytes: number | null
+  /** Its part of the device's deficit. */
+  deficitBytes: number
+  /** Most that was read while it ran nothing, after its first batch; null: never. */
+  idlePeakBytes: number | null
+  /** Last reading before its batch, and most since the batch began; null: no reading. */
+  beforeBatchBytes: number | null
+  batchPeakBytes: number | null
+  /** Bytes of its running batches. */
+  activeBytes: number
+  /** What it held after its first few batches: it leaks if it holds much more later; null: not known yet. */
+  settledBytes: number | null
+  /** How often in a row it held more after a batch than ever before, less the times it did not; and when that was looked at. */
+  readonly growth: { count: number; batchCount: number }
+  /** Foreign use of its device when its load began. */
+  foreignBeforeBytes: number
+  /** What its worker said it held after its load; null: it did not say. */
+  reportedBytes: number | null
+  /** Since when it has nothing to do, ms; null: it has. */
+  idleSinceMs: number | null
   /** Largest batch that the worker says it can take. */
   maxBatch: number
   runningCount: number
@@ -139,6 +184,8 @@ export interface InstanceState {
   workMs: number
   /** When it was asked to stop. */
   stoppedAtMs: number
+  /** What is known of why its memory does not come back, in words. */
+  releaseCause: string | null
 }
 
 export interface Batch {
@@ -218,8 +265,11 @@ function createModelState(model: Model, index: number): ModelState {
     rankMs: 0,
     claimingCount: 0,
     loadMs: model.loadMs,
+    footprints: [],
+    batchLimits: [],
     instances: [],
     runningCount: 0,
+    needsRoom: false,
     loadFailureCount: 0,
     coolUntilMs: 0,
     loadError: null,
@@ -241,6 +291,10 @@ function createDeviceState({
     capacityBytes,
     foreignBytes: 0,
     budgetBytes: Math.floor(capacityBytes * safetyRatio),
+    deficitBytes: 0,
+    fault: null,
+    observedAtMs: null,
+    leak: { count: 0, bytes: 0, unloads: [] },
     slots,
     runningCount: 0,
     ledger: { reservedBytes: 0, residentBytes: 0, activeBytes: 0, releasingBytes: 0, quarantinedBytes: 0 },

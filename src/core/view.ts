@@ -3,6 +3,7 @@
 // the decision. It is what keeps a decision at O(models log models + devices), not their product.
 import { keepWorth, nextUseMs } from './estimates.ts'
 import { leastServedMs } from './fairness.ts'
+import { needsDevice } from './footprint.ts'
 import { runMs } from './model.ts'
 import { classOf, type UrgencyClass, worthOf } from './ordering.ts'
 import type { ModelState, State } from './state.ts'
@@ -54,7 +55,7 @@ export class View {
     if (this.#claimants) return this.#claimants
     const claimants: Claimant[] = []
     for (const model of this.state.models) {
-      if (model.readyCount === 0 || model.model.vramBytes === 0) continue
+      if (model.readyCount === 0 || !needsDevice(model)) continue
       const urgency = classOf(this, model)
       claimants.push({ model, urgency, worth: worthOf(this, model, urgency) })
     }
@@ -74,7 +75,7 @@ export class View {
     if (this.#expected) return this.#expected
     const worths: [ModelState, number][] = []
     for (const model of this.state.models) {
-      if (model.readyCount > 0 || model.instances.length > 0 || model.model.vramBytes === 0) continue
+      if (model.readyCount > 0 || model.instances.length > 0 || !needsDevice(model)) continue
       if (this.nextUseMs(model) < 1e9) worths.push([model, keepWorth(this, model)])
     }
     this.#expected = worths.sort((a, b) => b[1] - a[1]).map(([model]) => model)

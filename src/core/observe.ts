@@ -1,0 +1,107 @@
+// What a reading of a device changes: its budget, what its instances are known to hold, and what is learned from it. For
+// apply.ts alone.
+//
+//   foreign use      what is not ours. A device that cannot say who holds what shows it as what is used beyond the books
+//   held > booked    booked at once as far as there is room; the rest is a deficit, which blocks new loads and shows its
+//                    size, but evicts nobody who has work
+//   held < booked    an idle instance that was loaded often enough gives back what it has never needed
+//
+// Also here: signs of memory that does not come back. An instance that holds more after each of many batches leaks; a device
+// that has less after each of several unloads does (drivers: ollama#10597, triton#6836).
+import { observeLoading, observeResident, residentBytesOn } from './footprint.ts'
+import { bookedBytes, headroomBytes, resize } from './ledger.ts'
+import type { SchedulerEvent } from './protocol.ts'
+import type { DeviceState, InstanceState, State } from './state.ts'
+
+type Reading = Extract<SchedulerEvent, { type: 'memory-observed' }>
+
+/** Batches after which an instance has settled: what it holds more than then may be a leak. Chosen, not measured. */
+const settledBatches = 3
+
+/** More than so much above the last peak is growth: the heap of a runtime breathes by less. */
+const growthRatio = 1.01
+
+/** An unload after which so much more is in use than before its load may have left something behind. */
+const leftBehindBytes = 16e6
+
+export function observe(state: State, reading: Reading): void {
+  const device = state.deviceById.get(reading.deviceId)
+  if (!device) return
+  const { atMs, capacityBytes, bytesByInstance, peakByInstance = {}, fault = null } = reading
+  device.observedAtMs = atMs
+  device.fault = fault
+  device.capacityBytes = capacityBytes
+  device.foreignBytes = foreignBytesOf(device, reading)
+  device.budgetBytes = Math.max(0, Math.floor(capacityBytes * device.safetyRatio) - device.foreignBytes)
+  for (const instance of device.instances) {
+    const bytes = bytesByInstance[instance.id]
+    if (bytes !== undefined) look(instance, bytes, peakByInstance[instance.id] ?? bytes)
+  }
+  for (const instance of device.instances) balance(instance)
+  watchForeign(device)
+}
+
+function foreignBytesOf(device: DeviceState, { foreignBytes, usedBytes, bytesByInstance }: Reading): number {
+  const cannotTell = Object.keys(bytesByInstance).length === 0 && device.instances.length > 0
+  if (!cannotTell || usedBytes === undefined || usedBytes === null) return foreignBytes
+  return Math.max(foreignBytes, usedBytes - bookedBytes(device.ledger))
+}
+
+function look(instance: InstanceState, bytes: number, peakBytes: number): void {
+  instance.measuredBytes = bytes
+  if (instance.phase === 'starting') observeLoading(instance, peakBytes)
+  if (instance.phase !== 'ready') return
+  if (instance.runningCount > 0) {
+    instance.batchPeakBytes = Math.max(instance.batchPeakBytes ?? 0, peakBytes)
+    return
+  }
+  instance.beforeBatchBytes = bytes
+  if (instance.batchCount === 0) return
+  watchGrowth(instance, bytes)
+  observeResident(instance, bytes)
+}
+
+function watchGrowth(instance: InstanceState, bytes: number): void {
+  const { batchCount, growth } = instance
+  if (batchCount === growth.batchCount) return // nothing has run since the last look
+  const hasGrown = bytes > (instance.idlePeakBytes ?? bytes) * growthRatio
+  growth.count = hasGrown ? growth.count + 1 : Math.max(0, growth.count - 1)
+  growth.batchCount = batchCount
+  if (batchCount >= settledBatches) instance.settledBytes ??= bytes
+}
+
+/** Held against booked. */
+function balance(instance: InstanceState): void {
+  const { device, phase, measuredBytes, runningCount } = instance
+  device.deficitBytes -= instance.deficitBytes
+  instance.deficitBytes = 0
+  if (measuredBytes === null) return
+  const heldBytes = measuredBytes - instance.activeBytes
+  if (phase === 'starting' || phase === 'ready') {
+    const missingBytes = heldBytes - instance.bytes
+    const isKnown = phase === 'ready' && runningCount === 0 && instance.batchCount > 0
+    const enoughBytes = isKnown
+      ? Math.max(heldBytes, residentBytesOn(instance.model, device))
+      : instance.bytes
+    if (missingBytes > 0)
+      resize(instance, instance.bytes + Math.min(missingBytes, Math.max(0, headroomBytes(device))))
+    else if (enoughBytes < instance.bytes) resize(instance, enoughBytes)
+  }
+  instance.deficitBytes = Math.max(0, heldBytes - instance.bytes)
+  device.deficitBytes += instance.deficitBytes
+}
+
+/** What is in use after an unload, against what was before its load. */
+function watchForeign(device: DeviceState): void {
+  const { leak } = device
+  for (const beforeBytes of leak.unloads.splice(0)) {
+    const leftBytes = device.foreignBytes - beforeBytes
+    if (leftBytes < leftBehindBytes) {
+      leak.count = 0
+      leak.bytes = 0
+    } else {
+      leak.count++
+      leak.bytes += leftBytes
+    }
+  }
+}
