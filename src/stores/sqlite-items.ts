@@ -1,15 +1,26 @@
 // The rows that an operation touches, in memory: changed as often as it likes and written once, at its end or before a
 // query must see them. An item that is submitted and at once ready is one insert; one that waits for three is one update.
 //
-//   row in memory ──▶ changed ──▶ flush: insert (new), update of all (changed), update of `open` (only that changed)
+//   row in memory ──▶ changed ──▶ flush: item and progress inserted (new), progress updated (changed), result written
 //
-// Leased rows stay in memory from the claim to the end of the lease, by their token: a result needs no look-up. In the file
-// they still say `ready`, and their claim's row names them. There is one row object for an item at any time; whoever changes
-// it calls `change`.
+// There is one row object for an item at any time: that of this operation, or of the claim that holds it. Whoever changes
+// it calls `change`. What many items need is read for all of them at once.
 import type { ItemError } from '../core/errors.ts'
-import { hasEnded, type ItemId, itemStates, type NewItem } from '../core/work-item.ts'
-import { all, type EdgeRow, first, type ItemRow, json, parse, type Queries } from './sqlite-rows.ts'
-import { policies, stateNumber } from './sqlite-schema.ts'
+import type { ItemId, NewItem } from '../core/work-item.ts'
+import type { SqliteClaims } from './sqlite-claims.ts'
+import type { SqliteNames } from './sqlite-names.ts'
+import {
+  all,
+  briefCount,
+  first,
+  type ItemRow,
+  json,
+  type Parent,
+  parse,
+  type Queries,
+  type Values,
+} from './sqlite-rows.ts'
+import { stateNumber } from './sqlite-schema.ts'
 
 /** An item with its JSON made, so that what JSON cannot say is refused before anything changes. */
 export interface ReadyToAdd {
@@ -24,176 +35,251 @@ export function toAdd(item: NewItem): ReadyToAdd {
   return { item, source, input: json(item.input, `The input of item "${item.id}"`) }
 }
 
-export interface LiveClaim {
-  token: string
-  atMs: number
-  untilMs: number
-  rows: Map<ItemId, ItemRow>
-  /** An item was taken from it: cancelled, or its lease ended. */
-  isBroken: boolean
+export interface Edge {
+  /** At its other end. */
+  row: ItemRow
+  policy: number
+}
+
+/** What an attempt came to, or why an item ended without one. */
+export interface Result {
+  /** Null: it goes on. */
+  endedAtMs: number | null
+  /** JSON. */
+  output: string | null
+  error: ItemError | null
 }
 
 export class SqliteItems {
   readonly #query: Queries
+  readonly #names: SqliteNames
+  readonly #claims: SqliteClaims
+  /** Last numbers given. */
+  readonly numbers = { seq: 0, turn: 0, event: 0, result: 0 }
   readonly #touched = new Map<number, ItemRow>()
-  readonly #new = new Map<ItemId, ItemRow>()
-  readonly #inserts = new Map<ItemRow, ReadyToAdd>()
+  readonly #byId = new Map<ItemId, ItemRow>()
+  readonly #children = new Map<number, Edge[]>()
+  readonly #new = new Map<ItemRow, ReadyToAdd & { maker: ItemRow | null }>()
+  readonly #results = new Map<ItemRow, Result>()
   readonly #changed = new Set<ItemRow>()
-  readonly #opened = new Set<ItemRow>()
-  readonly #results = new Map<ItemRow, { output: string | null; error: string | null }>()
-  readonly #leased = new Map<number, { row: ItemRow; claim: LiveClaim }>()
-  readonly #claims = new Map<string, LiveClaim>()
-  readonly #changedClaims = new Set<LiveClaim>()
 
-  constructor(query: Queries) {
+  constructor(query: Queries, names: SqliteNames, claims: SqliteClaims) {
     this.#query = query
+    this.#names = names
+    this.#claims = claims
   }
 
   /** After an opening, and after a transaction that was undone. */
   reload(): void {
-    this.#leased.clear()
-    this.#claims.clear()
+    for (const each of [this.#new, this.#results, this.#changed]) each.clear()
     this.forget()
+    this.#claims.clear()
+    this.#names.reload()
+    Object.assign(this.numbers, first(this.#query.maxima))
     for (const claim of all<{ token: string; at: number; until: number; items: string }>(
       this.#query.claims,
     )) {
-      for (const seq of JSON.parse(claim.items) as number[]) {
-        const row = first<ItemRow>(this.#query.briefBySeq, seq)!
-        Object.assign(row, { state: stateNumber.leased, attempt: row.attempt + 1, started_at: claim.at })
-        this.hold(row, claim.token, claim.until, claim.at)
+      const rows = this.#rowsOf(JSON.parse(claim.items))
+      this.describe(rows)
+      for (const row of rows) {
+        Object.assign(row, { state: stateNumber.leased, attempt: row.attempt + 1, startedAtMs: claim.at })
+        this.#claims.hold(row, claim.token, claim.until, claim.at)
       }
     }
-    this.#changedClaims.clear()
+    this.#claims.flush()
+    this.forget()
   }
 
+  /** At the end of an operation: rows may be read anew. */
   forget(): void {
-    for (const each of [this.#touched, this.#new, this.#inserts, this.#changed, this.#opened, this.#results])
-      each.clear()
-    this.#changedClaims.clear()
+    for (const each of [this.#touched, this.#byId, this.#children]) each.clear()
   }
 
   /** Nothing waits to be written. */
   get isClean(): boolean {
-    return this.#inserts.size + this.#changed.size + this.#opened.size + this.#changedClaims.size === 0
+    return this.#changed.size === 0 && this.#claims.isClean
   }
 
   // ── finding ──
 
-  isKnown(id: ItemId): boolean {
-    return this.#new.has(id) || first(this.#query.isKnown, id) !== undefined
+  /** Looks for items by their ids; `byId` then has those that are known. */
+  look(ids: Iterable<ItemId>): void {
+    const wanted = [...ids].filter((id) => !this.#byId.has(id))
+    // JSON would keep half of a surrogate pair, which the file does not.
+    const list = JSON.stringify(wanted.map((id) => id.toWellFormed()))
+    for (const values of all<Values>(this.#query.rowsById, list)) {
+      const row = this.adopt(values)
+      row.id = wanted[values[briefCount]!]!
+      this.#byId.set(row.id, row)
+    }
   }
 
+  /** Of those that were looked for or added. */
   byId(id: ItemId): ItemRow | null {
-    const row = this.#new.get(id) ?? first<ItemRow>(this.#query.briefById, id)
-    return row ? this.adopt(row) : null
+    return this.#byId.get(id) ?? null
   }
 
   /** The object that stands for a row just read: the one in memory where there is one. */
-  adopt<Row extends ItemRow>(row: Row): ItemRow {
-    const held = this.#touched.get(row.seq) ?? this.#leased.get(row.seq)?.row
+  adopt(values: Values): ItemRow {
+    const seq = values[0]!
+    const held = this.#rowOf(seq)
     if (held) return held
-    this.#touched.set(row.seq, row)
+    const row = this.#toRow(values)
+    this.#touched.set(seq, row)
     return row
   }
 
-  children(seq: number): { row: ItemRow; policy: number }[] {
-    return this.#ends(all<EdgeRow>(this.#query.children, seq))
+  #rowOf(seq: number): ItemRow | undefined {
+    return this.#touched.get(seq) ?? this.#claims.rowOf(seq)
   }
 
-  parents(seq: number): { row: ItemRow; policy: number }[] {
-    return this.#ends(all<EdgeRow>(this.#query.parents, seq))
+  #toRow(values: Values): ItemRow {
+    const [
+      seq,
+      model,
+      step,
+      priority,
+      state,
+      attempt,
+      open,
+      submittedAtMs,
+      turn,
+      readyAtMs,
+      untilMs,
+      result,
+    ] = values as [number, number, number | null, number, number, number, number, number, ...Values]
+    return {
+      seq, model, step, priority, state, attempt, open, submittedAtMs, turn: turn!, readyAtMs: readyAtMs!,
+      untilMs: untilMs!, result: result!, group: this.#names.groupOf(model, step), id: null, maxAttempts: null,
+      startedAtMs: null, parents: null,
+    } // biome-ignore format: a row
   }
 
-  #ends(rows: EdgeRow[]): { row: ItemRow; policy: number }[] {
-    return rows.map((each) => {
-      const row = each.seq === null ? this.#touched.get(each.other)! : this.adopt(each)
-      return { row, policy: each.policy }
-    })
+  #rowsOf(seqs: readonly number[]): ItemRow[] {
+    const missing = seqs.filter((seq) => !this.#rowOf(seq))
+    if (missing.length > 0) {
+      for (const values of all<Values>(this.#query.rowsBySeq, JSON.stringify(missing))) this.adopt(values)
+    }
+    return seqs.map((seq) => this.#rowOf(seq)!)
+  }
+
+  /** Reads who waits for these; `children` then finds them. */
+  lookForChildren(rows: readonly ItemRow[]): void {
+    const seqs = rows.map(({ seq }) => seq)
+    for (const seq of seqs) this.#children.set(seq, [])
+    for (const values of all<Values>(this.#query.children, JSON.stringify(seqs))) {
+      const [parent, child, policy] = values.slice(briefCount) as [number, number, number]
+      const row = values[0] === null ? this.#touched.get(child)! : this.adopt(values)
+      this.#children.get(parent)!.push({ row, policy })
+    }
+    for (const seq of seqs) this.#children.get(seq)!.sort((a, b) => a.row.seq - b.row.seq)
+  }
+
+  /** Who waits for it, in the order of submission. */
+  children(row: ItemRow): Edge[] {
+    if (!this.#children.has(row.seq)) this.lookForChildren([row])
+    return this.#children.get(row.seq)!
+  }
+
+  /** What it waits for, in its own order. */
+  parents(row: ItemRow): Edge[] {
+    const parents = this.#parentsOf(row)
+    const rows = this.#rowsOf(parents.map(([seq]) => seq))
+    return rows.map((parent, index) => ({ row: parent, policy: parents[index]![1] }))
+  }
+
+  #parentsOf(row: ItemRow): Parent[] {
+    row.parents ??= parse(first<{ parents: string | null }>(this.#query.parentsOf, row.seq)!.parents) ?? []
+    return row.parents
   }
 
   /** What a fan-out item made. */
-  made(seq: number): ItemRow[] {
+  made(row: ItemRow): ItemRow[] {
     this.flush()
-    return all<ItemRow>(this.#query.made, seq).map((row) => this.adopt(row))
+    return all<Values>(this.#query.made, row.seq).map((values) => this.adopt(values))
+  }
+
+  due(nowMs: number): ItemRow[] {
+    const rows = all<Values>(this.#query.due, nowMs).map((values) => this.adopt(values))
+    return rows.filter(({ state }) => state === stateNumber.scheduled)
+  }
+
+  idOf(row: ItemRow): ItemId {
+    row.id ??= first<{ id: string }>(this.#query.idOf, row.seq)!.id
+    return row.id
   }
 
   errorOf(row: ItemRow): ItemError | null {
     const pending = this.#results.get(row)
-    const text = pending
-      ? pending.error
-      : first<{ error: string | null }>(this.#query.errorOf, row.seq)!.error
-    return parse<ItemError>(text)
+    if (pending || row.result === null) return pending?.error ?? null
+    return parse(first<{ error: string | null }>(this.#query.errorOf, row.result)!.error)
   }
 
-  due(nowMs: number): ItemRow[] {
-    const rows = all<ItemRow>(this.#query.due, nowMs).map((row) => this.adopt(row))
-    return rows.filter(({ state }) => state === stateNumber.scheduled)
-  }
-
-  // ── claims ──
-
-  /** In the order of their queues. */
-  leased(): { row: ItemRow; claim: LiveClaim }[] {
-    return [...this.#leased.values()].sort((a, b) => a.row.turn! - b.row.turn!)
-  }
-
-  isLeased(seq: number): boolean {
-    return this.#leased.has(seq)
-  }
-
-  claimOf(token: string): LiveClaim | undefined {
-    return this.#claims.get(token)
-  }
-
-  hold(row: ItemRow, token: string, untilMs: number, atMs: number): void {
-    const claim = this.#claims.get(token) ?? { token, atMs, untilMs, rows: new Map(), isBroken: false }
-    this.#claims.set(token, claim)
-    this.#changedClaims.add(claim)
-    claim.rows.set(row.id, row)
-    this.#leased.set(row.seq, { row, claim })
-  }
-
-  prolong(claim: LiveClaim, untilMs: number): void {
-    claim.untilMs = untilMs
-    this.#changedClaims.add(claim)
-  }
-
-  /** A row that is leased no more. `isOurs`: the holder of the token ended it. */
-  let(row: ItemRow, isOurs: boolean): void {
-    const { claim } = this.#leased.get(row.seq)!
-    this.#leased.delete(row.seq)
-    this.#touched.set(row.seq, row)
-    this.#changedClaims.add(claim)
-    claim.rows.delete(row.id)
-    if (!isOurs) claim.isBroken = true
-    if (claim.rows.size === 0) this.#claims.delete(claim.token)
+  /** What a claim needs besides: it is told the input, the limit of time and the source; the rows keep the rest. */
+  describe(
+    rows: readonly ItemRow[],
+  ): { input: string | null; timeoutMs: number | null; sourceId: string | null }[] {
+    type Described = [string, number, string | null, number | null, string | null]
+    const described = all<Described>(this.#query.described, JSON.stringify(rows.map(({ seq }) => seq)))
+    return described.map(([id, maxAttempts, input, timeoutMs, sourceId], index) => {
+      Object.assign(rows[index]!, { id, maxAttempts })
+      return { input, timeoutMs, sourceId }
+    })
   }
 
   // ── changing ──
 
-  add(row: ItemRow, item: ReadyToAdd): void {
+  /** A new item, blocked, that waits for nothing yet. */
+  add(fresh: ReadyToAdd, maker: ItemRow | null, nowMs: number): ItemRow {
+    const { id, modelId, step: stepName, priority, maxAttempts } = fresh.item
+    const model = this.#names.numberOf(modelId)
+    const step = stepName === null ? null : this.#names.numberOf(stepName)
+    const row: ItemRow = {
+      seq: ++this.numbers.seq, model, step, priority, state: stateNumber.blocked, attempt: 0, open: 0, submittedAtMs: nowMs,
+      turn: null, readyAtMs: null, untilMs: null, result: null, group: this.#names.groupOf(model, step), id, maxAttempts,
+      startedAtMs: null, parents: [],
+    } // biome-ignore format: a row
     this.#touched.set(row.seq, row)
-    this.#new.set(row.id, row)
-    this.#inserts.set(row, item)
+    this.#byId.set(id, row)
+    this.#new.set(row, { ...fresh, maker })
+    this.#changed.add(row)
+    return row
   }
 
-  /** False: the edge is there already. */
-  addEdge(parent: ItemRow, child: ItemRow, place: number, policy: NewItem['dependencies'][number]['policy']) {
-    return this.#query.addEdge.run(parent.seq, child.seq, place, policies.indexOf(policy)).changes > 0
+  /** Lets an item wait for others; answers with those for which it did not wait before. */
+  connect(row: ItemRow, parents: readonly Edge[]): ItemRow[] {
+    const known = this.#parentsOf(row)
+    const seqs = new Set(known.map(([seq]) => seq))
+    const added: ItemRow[] = []
+    for (const { row: parent, policy } of parents) {
+      if (seqs.has(parent.seq)) continue
+      seqs.add(parent.seq)
+      known.push([parent.seq, policy])
+      added.push(parent)
+      this.#query.addEdge.run(parent.seq, row.seq, policy)
+      this.#children.delete(parent.seq)
+    }
+    if (!this.#new.has(row)) this.#query.setParents.run(JSON.stringify(known), row.seq)
+    return added
   }
 
+  /** It is that of this operation, also when a claim held it. */
   change(row: ItemRow): void {
-    if (!this.#inserts.has(row)) this.#changed.add(row)
+    this.#touched.set(row.seq, row)
+    this.#changed.add(row)
   }
 
-  changeOpen(row: ItemRow, by: number): void {
-    row.open += by
-    if (!this.#inserts.has(row)) this.#opened.add(row)
+  setResult(row: ItemRow, result: Result): void {
+    row.result ??= ++this.numbers.result
+    this.#results.set(row, result)
+    this.#changed.add(row)
   }
 
-  setResult(row: ItemRow, output: string | null, error: ItemError | null): void {
-    this.#results.set(row, { output, error: json(error, `The error of item "${row.id}"`) })
-    this.change(row)
+  /** As if it had never been tried. */
+  dropResult(row: ItemRow): void {
+    if (row.result !== null) this.#query.dropResult.run(row.result)
+    Object.assign(row, { result: null, startedAtMs: null })
+    this.#changed.add(row)
   }
 
   setInput(row: ItemRow, input: string | null): void {
@@ -202,51 +288,33 @@ export class SqliteItems {
   }
 
   flush(): void {
-    for (const [row, item] of this.#inserts) this.#insert(row, item)
-    for (const row of this.#results.keys()) this.#changed.add(row)
-    for (const row of this.#changed) this.#update(row)
-    for (const row of this.#opened) {
-      if (!this.#changed.has(row)) this.#query.changeOpen.run(row.open, row.seq)
+    for (const row of this.#changed) {
+      const fresh = this.#new.get(row)
+      if (fresh) this.#insert(row, fresh)
+      else this.#update(row)
     }
-    for (const claim of this.#changedClaims) this.#writeClaim(claim)
-    for (const each of [this.#new, this.#inserts, this.#changed, this.#opened, this.#results]) each.clear()
-    this.#changedClaims.clear()
+    for (const [row, result] of this.#results) this.#writeResult(row, result)
+    for (const each of [this.#new, this.#results, this.#changed]) each.clear()
+    this.#claims.flush()
   }
 
-  #writeClaim({ token, atMs, untilMs, rows }: LiveClaim): void {
-    if (rows.size === 0) this.#query.dropClaim.run(token)
-    else {
-      const seqs = [...rows.values()].map(({ seq }) => seq)
-      this.#query.setClaim.run(token, atMs, untilMs, JSON.stringify(seqs))
-    }
-  }
-
-  #insert(row: ItemRow, { item, source, input }: ReadyToAdd): void {
-    const { timeoutMs, deadlineAtMs, sourceId } = item
-    this.#query.add.run(
-      row.seq, row.id, row.model, row.priority, row.state, row.max_attempts, row.open, row.submitted_at, row.turn,
-      row.ready_at, row.ended_at, timeoutMs, deadlineAtMs, row.maker, row.is_expanded, row.step, sourceId, source, input,
+  #insert(row: ItemRow, { item, source, input, maker }: ReadyToAdd & { maker: ItemRow | null }): void {
+    const { id, maxAttempts, timeoutMs, deadlineAtMs, sourceId } = item
+    const parents = row.parents!.length > 0 ? JSON.stringify(row.parents) : null
+    this.#query.addItem.run(
+      row.seq, id, maxAttempts, timeoutMs, deadlineAtMs, maker?.seq ?? null, sourceId, parents, source, input,
+    ) // biome-ignore format: one value for each column
+    this.#query.addProgress.run(
+      row.seq, row.model, row.step, row.priority, row.state, row.attempt, row.open, row.submittedAtMs, row.turn,
+      row.readyAtMs, row.untilMs, row.result,
     ) // biome-ignore format: one value for each column
   }
 
-  #update(row: ItemRow): void {
-    const { seq, state, attempt, open, turn, ready_at, started_at, ended_at, until, is_expanded } = row
-    const result = this.#results.get(row)
-    if (result) {
-      this.#query.setResult.run(
-        state, attempt, open, turn, ready_at, started_at, ended_at, until, is_expanded, result.output, result.error, seq,
-      ) // biome-ignore format: one value for each column
-    } else {
-      this.#query.change.run(
-        state, attempt, open, turn, ready_at, started_at, ended_at, until, is_expanded, seq,
-      ) // biome-ignore format: one value for each column
-    }
+  #update({ state, attempt, open, turn, readyAtMs, untilMs, result, seq }: ItemRow): void {
+    this.#query.change.run(state, attempt, open, turn, readyAtMs, untilMs, result, seq)
   }
 
-  /** Dependencies of an item that have not ended. */
-  openParents(row: ItemRow): ItemRow[] {
-    return this.parents(row.seq)
-      .map((edge) => edge.row)
-      .filter(({ state }) => !hasEnded(itemStates[state]!))
+  #writeResult(row: ItemRow, { endedAtMs, output, error }: Result): void {
+    this.#query.setResult.run(row.result, row.startedAtMs, endedAtMs, output, json(error, 'An error'))
   }
 }

@@ -5,8 +5,16 @@ import type { QueueHead } from '../core/queue-head.ts'
 import { type ItemId, itemStates } from '../core/work-item.ts'
 import { Counts } from './counts.ts'
 import { translate } from './sqlite-errors.ts'
-import { all, type FullRow, first, listQuery, prepareQueries, type Queries, readItem } from './sqlite-rows.ts'
-import { openReadOnly } from './sqlite-schema.ts'
+import { openReadOnly } from './sqlite-file.ts'
+import {
+  all,
+  first,
+  listQuery,
+  prepareQueries,
+  type Queries,
+  readItem,
+  type StoredRow,
+} from './sqlite-rows.ts'
 import type { ListQuery, Store, StoredItem, StoreEvent, StoreStats } from './store.ts'
 
 export type StoreReader = Pick<Store, 'get' | 'list' | 'events' | 'stats' | 'queueHeads' | 'close'>
@@ -36,7 +44,7 @@ export class SqliteReader {
 
   async get(id: ItemId): Promise<StoredItem | null> {
     return this.read(() => {
-      const row = first<FullRow>(this.query.storedById, id)
+      const row = first<StoredRow>(this.query.storedById, id)
       return row ? readItem(row, this.query) : null
     })
   }
@@ -44,14 +52,14 @@ export class SqliteReader {
   async list({ state, step, modelId, parentId, after = 0, limit = 1000 }: ListQuery) {
     return this.read(() => {
       const filters: [string, string | undefined][] = [
-        ['step = ?', step],
-        ['model = ?', modelId],
+        ['step.text = ?', step],
+        ['model.text = ?', modelId],
         ['maker = (SELECT seq FROM item WHERE id = ?)', parentId],
       ]
       const used = filters.filter(([, value]) => value !== undefined)
       const sql = listQuery(state, ['item.seq > ?', ...used.map(([condition]) => condition)])
       const values = [after, ...used.map(([, value]) => value!), limit]
-      const rows = all<FullRow>(this.db.prepare(sql), ...values)
+      const rows = all<StoredRow>(this.db.prepare(sql), ...values)
       const cursor = rows.length < limit ? null : (rows.at(-1)?.seq ?? null)
       return { items: rows.map((row) => readItem(row, this.query)), cursor }
     })
@@ -118,25 +126,21 @@ export class SqliteReader {
 
   /** From the rows. Cost: O(items). */
   protected recount(): void {
-    interface Group {
+    interface Counted {
       step: string | null
       model: string
       state: number
       priority: number
       count: number
       submitted: number
-      child: string
-      parent: string
     }
-    this.counts.clear()
-    for (const { step, model, state, count } of all<Group>(this.query.countStates)) {
-      const name = itemStates[state]!
-      this.counts.addState(step, model, name, count)
-      if (name === 'blocked' || name === 'scheduled') this.counts.addBlocked(model, count)
-    }
-    for (const { model, priority, count, submitted } of all<Group>(this.query.countReady))
-      this.counts.addReady(model, priority, count, submitted)
-    for (const { child, parent, count } of all<Group>(this.query.countEdges))
-      this.counts.addEdges(child, parent, count)
+    const { counts, query } = this
+    counts.clear()
+    for (const { model, step, state, count, priority, submitted } of all<Counted>(query.countItems))
+      counts.add(counts.group(model, step), state, count, priority, submitted)
+    for (const { child, parent, count } of all<{ child: string; parent: string; count: number }>(
+      query.countEdges,
+    ))
+      counts.addEdges(counts.group(child, null), counts.group(parent, null), count)
   }
 }

@@ -1,118 +1,169 @@
 // Rows and what they mean: every statement of the store by name, and the way from a row to an item. One query, one name.
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { type ItemError, SchedulerError } from '../core/errors.ts'
-import { type ItemState, itemStates, type NewItem } from '../core/work-item.ts'
+import { type ItemId, type ItemState, itemStates, type NewItem } from '../core/work-item.ts'
+import type { Group } from './counts.ts'
 import { policies, stateNumber } from './sqlite-schema.ts'
 import type { StoredItem } from './store.ts'
 
-/** What a change of state needs to know of an item. */
+/** A row of `progress` in memory: what a change of state needs to know of an item. */
 export interface ItemRow {
+  readonly seq: number
+  /** Its names' numbers. */
+  readonly model: number
+  readonly step: number | null
+  readonly priority: number
+  /** Its place in `itemStates`. */
+  state: number
+  attempt: number
+  /** Dependencies that have not ended. */
+  open: number
+  readonly submittedAtMs: number
+  /** Its place in the queue: grows with every item that becomes ready. */
+  turn: number | null
+  readyAtMs: number | null
+  /** The moment of the next attempt. */
+  untilMs: number | null
+  /** Its row in `result`. */
+  result: number | null
+  /** What it is counted in. */
+  readonly group: Group
+  // The rest is null where it has not been asked for.
+  id: ItemId | null
+  maxAttempts: number | null
+  /** Since when a claim holds it, or held it in this operation. */
+  startedAtMs: number | null
+  /** What it waits for, as `item.parents` has it. */
+  parents: Parent[] | null
+}
+
+export type Parent = [seq: number, policy: number]
+
+/** All that is stored of an item. */
+export interface StoredRow {
   seq: number
-  id: string
+  id: ItemId
   model: string
+  step: string | null
   priority: number
   state: number
   attempt: number
   max_attempts: number
-  /** Dependencies that have not ended. */
-  open: number
   submitted_at: number
-  /** Its place in the queue: grows with every item that becomes ready. */
-  turn: number | null
   ready_at: number | null
   started_at: number | null
   ended_at: number | null
-  /** The moment of the next attempt. */
-  until: number | null
-  /** The fan-out item that made it. */
-  maker: number | null
-  is_expanded: number
-  step: string | null
-}
-
-export interface FullRow extends ItemRow {
-  /** Since when a claim holds it, or null: then the row says all. Only in what is read for callers. */
-  leased_at?: number | null
   timeout: number | null
   deadline_at: number | null
+  maker: number | null
   source_id: string | null
+  parents: string | null
   source: string | null
   input: string | null
   output: string | null
   error: string | null
+  /** Since when a claim holds it, or null: then the row says all. Only in what is read for callers. */
+  leased_at?: number | null
 }
 
-/** A row at one end of an edge: null where it has not been written yet. */
-export type EdgeRow = { other: number; policy: number } & (ItemRow | { seq: null })
+/** Of `progress`, in the order in which `toRow` reads them. */
+const brief = [
+  'seq', 'model', 'step', 'priority', 'state', 'attempt', 'open', 'submitted_at', 'turn', 'ready_at', 'until', 'result',
+].map((name) => `progress.${name}`).join(', ') // biome-ignore format: columns
+export const briefCount = 12
 
-const names = [
-  'seq', 'id', 'model', 'priority', 'state', 'attempt', 'max_attempts', 'open', 'submitted_at', 'turn', 'ready_at',
-  'started_at', 'ended_at', 'until', 'maker', 'is_expanded', 'step',
-] // biome-ignore format: columns
-const brief = names.join(', ')
-const briefItem = names.map((name) => `item.${name}`).join(', ')
+/** A row as an array, in the order of the query's columns. */
+export type Values = (number | null)[]
+
 const { ready, leased, scheduled, blocked } = stateNumber
 
 /** Items that a claim holds; their rows still say `ready`. */
 const held = 'SELECT value FROM claim, json_each(claim.items)'
-const withLease = `SELECT item.*, lease.leased_at FROM item
-  LEFT JOIN (SELECT value AS held, claim.at AS leased_at FROM claim, json_each(claim.items)) lease ON lease.held = item.seq`
+const storedColumns = `item.*, progress.*, model.text AS model, step.text AS step, result.started_at, result.ended_at,
+  result.output, result.error`
+const storedTables = `item JOIN progress ON progress.seq = item.seq JOIN name AS model ON model.number = progress.model
+  LEFT JOIN name AS step ON step.number = progress.step LEFT JOIN result ON result.number = progress.result`
+const withLease = `SELECT ${storedColumns}, lease.leased_at FROM ${storedTables}
+  LEFT JOIN (SELECT value AS held, claim.at AS leased_at FROM claim, json_each(claim.items)) AS lease ON lease.held = item.seq`
 
 const queries = {
-  add: `INSERT INTO item (seq, id, model, priority, state, attempt, max_attempts, open, submitted_at, turn, ready_at, ended_at,
-    timeout, deadline_at, maker, is_expanded, step, source_id, source, input)
-    VALUES (?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-  change: `UPDATE item SET state = ?, attempt = ?, open = ?, turn = ?, ready_at = ?, started_at = ?, ended_at = ?,
-    until = ?, is_expanded = ? WHERE seq = ?`,
-  changeOpen: 'UPDATE item SET open = ? WHERE seq = ?',
-  setResult: `UPDATE item SET state = ?, attempt = ?, open = ?, turn = ?, ready_at = ?, started_at = ?, ended_at = ?,
-    until = ?, is_expanded = ?, output = ?, error = ? WHERE seq = ?`,
+  begin: 'BEGIN IMMEDIATE',
+  commit: 'COMMIT',
+  addName: 'INSERT INTO name (text) VALUES (?)',
+  names: 'SELECT number, text FROM name',
+  addItem: `INSERT INTO item (seq, id, max_attempts, timeout, deadline_at, maker, source_id, parents, source, input)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+  addProgress: `INSERT INTO progress (seq, model, step, priority, state, attempt, open, submitted_at, turn, ready_at, until, result)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+  addEdge: 'INSERT INTO edge (parent, child, policy) VALUES (?, ?, ?)',
+  change:
+    'UPDATE progress SET state = ?, attempt = ?, open = ?, turn = ?, ready_at = ?, until = ?, result = ? WHERE seq = ?',
+  // What is not said of a start was said before: an item that is given back keeps the start of its last attempt.
+  setResult: `INSERT INTO result (number, started_at, ended_at, output, error) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
+    started_at = coalesce(excluded.started_at, started_at), ended_at = excluded.ended_at, output = excluded.output, error = excluded.error`,
+  dropResult: 'DELETE FROM result WHERE number = ?',
   setInput: 'UPDATE item SET input = ? WHERE seq = ?',
-  addEdge: 'INSERT OR IGNORE INTO edge (parent, child, place, policy) VALUES (?, ?, ?, ?)',
-  isKnown: 'SELECT 1 FROM item WHERE id = ?',
-  briefById: `SELECT ${brief} FROM item WHERE id = ?`,
-  briefBySeq: `SELECT ${brief} FROM item WHERE seq = ?`,
-  storedById: `${withLease} WHERE item.id = ?`,
-  fullBySeq: 'SELECT * FROM item WHERE seq = ?',
-  errorOf: 'SELECT error FROM item WHERE seq = ?',
+  setParents: 'UPDATE item SET parents = ? WHERE seq = ?',
+  errorOf: 'SELECT error FROM result WHERE number = ?',
   idOf: 'SELECT id FROM item WHERE seq = ?',
-  children: `SELECT edge.child AS other, edge.policy, ${briefItem} FROM edge LEFT JOIN item ON item.seq = edge.child
-    WHERE edge.parent = ? ORDER BY edge.child`,
-  parents: `SELECT edge.parent AS other, edge.policy, ${briefItem} FROM edge LEFT JOIN item ON item.seq = edge.parent
-    WHERE edge.child = ? ORDER BY edge.place`,
-  fullParents:
-    'SELECT item.* FROM edge JOIN item ON item.seq = edge.parent WHERE edge.child = ? ORDER BY edge.place',
-  dependencies:
-    'SELECT item.id, edge.policy FROM edge JOIN item ON item.seq = edge.parent WHERE edge.child = ? ORDER BY edge.place',
-  made: `SELECT ${brief} FROM item WHERE maker = ? ORDER BY seq`,
-  head: `SELECT ready_at FROM item WHERE state = ${ready} AND model = ? AND priority = ? AND seq NOT IN (${held})
-    ORDER BY turn LIMIT 1`,
-  front: `SELECT seq, turn, ready_at FROM item
-    WHERE state = ${ready} AND model = ? AND priority = ? AND turn >= ? ORDER BY turn LIMIT ?`,
-  queue: `SELECT ${brief}, input, timeout, source_id FROM item
-    WHERE state = ${ready} AND model = ? AND priority = ? AND turn >= ? ORDER BY turn LIMIT ?`,
+  parentsOf: 'SELECT parents FROM item WHERE seq = ?',
+  stored: `SELECT ${storedColumns} FROM ${storedTables} WHERE item.seq = ?`,
+  storedById: `${withLease} WHERE item.id = ?`,
+  storedParents: `SELECT ${storedColumns} FROM (SELECT key AS place, value ->> 0 AS parent FROM item, json_each(item.parents) WHERE item.seq = ?)
+    JOIN ${storedTables} WHERE item.seq = parent ORDER BY place`,
+  dependencies: `SELECT parent.id, edge.value ->> 1 AS policy FROM item, json_each(item.parents) AS edge
+    JOIN item AS parent ON parent.seq = edge.value ->> 0 WHERE item.seq = ? ORDER BY edge.key`,
+  head: `SELECT ready_at FROM progress WHERE state = ${ready} AND model = (SELECT number FROM name WHERE text = ?) AND priority = ?
+    AND seq NOT IN (${held}) ORDER BY turn LIMIT 1`,
   claims: 'SELECT token, at, until, items FROM claim',
   setClaim: 'INSERT OR REPLACE INTO claim (token, at, until, items) VALUES (?, ?, ?, ?)',
   dropClaim: 'DELETE FROM claim WHERE token = ?',
-  due: `SELECT ${brief} FROM item WHERE state = ${scheduled} AND until <= ? ORDER BY until, seq`,
-  nextDue: `SELECT min(until) AS until FROM item WHERE state = ${scheduled}`,
+  nextDue: `SELECT min(until) AS until FROM progress WHERE state = ${scheduled}`,
   addEvent: 'INSERT INTO event (first, last, at, items) VALUES (?, ?, ?, ?)',
   // The row that holds the event after the cursor is the last one that begins at or before it.
   events: `SELECT first, at, items FROM event
     WHERE first >= coalesce((SELECT max(first) FROM event WHERE first <= ? + 1), 0) ORDER BY first`,
-  maxima: `SELECT (SELECT coalesce(max(seq), 0) FROM item) AS seq, (SELECT coalesce(max(turn), 0) FROM item) AS turn,
+  maxima: `SELECT (SELECT coalesce(max(seq), 0) FROM item) AS seq, (SELECT coalesce(max(turn), 0) FROM progress) AS turn,
+    (SELECT coalesce(max(number), 0) FROM result) AS result,
     (SELECT coalesce(max(last), 0) FROM (SELECT last FROM event ORDER BY first DESC LIMIT 1)) AS event`,
-  countStates: `SELECT step, model, iif(state = ${ready} AND seq IN (${held}), ${leased}, state) AS state, count(*) AS count
-    FROM item GROUP BY 1, 2, 3`,
   // The mean, not the sum: of 5,300 real times it is more than the integers that a double holds, and node:sqlite refuses it.
-  countReady: `SELECT model, priority, count(*) AS count, avg(submitted_at) AS submitted FROM item
-    WHERE state = ${ready} AND seq NOT IN (${held}) GROUP BY model, priority`,
-  countEdges: `SELECT child.model AS child, parent.model AS parent, count(*) AS count FROM item child CROSS JOIN edge ON edge.child = child.seq
-    JOIN item parent ON parent.seq = edge.parent WHERE child.state = ${blocked} AND parent.state <= ${leased} GROUP BY 1, 2`,
+  countItems: `SELECT model.text AS model, step.text AS step, counted.* FROM (
+    SELECT model AS m, step AS s, iif(state = ${ready} AND seq IN (${held}), ${leased}, state) AS state, priority, count(*) AS count,
+      avg(submitted_at) AS submitted FROM progress GROUP BY 1, 2, 3, 4
+    ) AS counted JOIN name AS model ON model.number = m LEFT JOIN name AS step ON step.number = s`,
+  countEdges: `SELECT child.text AS child, parent.text AS parent, counted.count FROM (
+    SELECT child.model AS c, parent.model AS p, count(*) AS count FROM progress AS parent CROSS JOIN edge ON edge.parent = parent.seq
+      JOIN progress AS child ON child.seq = edge.child WHERE child.state = ${blocked} AND parent.state <= ${leased} GROUP BY 1, 2
+    ) AS counted JOIN name AS child ON child.number = c JOIN name AS parent ON parent.number = p`,
   open: 'INSERT INTO opening DEFAULT VALUES',
 } as const
 
-export type Queries = { [Name in keyof typeof queries]: StatementSync }
+/** Those that are read most, as arrays (half the cost of objects). Lists of seqs and ids are JSON. */
+const rowQueries = {
+  rowsBySeq: `SELECT ${brief} FROM json_each(?) AS wanted CROSS JOIN progress ON progress.seq = wanted.value`,
+  rowsById: `SELECT ${brief}, wanted.key FROM json_each(?) AS wanted CROSS JOIN item ON item.id = wanted.value
+    CROSS JOIN progress ON progress.seq = item.seq`,
+  /** Without values of `progress` where it has not been written yet. */
+  children: `SELECT ${brief}, edge.parent, edge.child, edge.policy FROM json_each(?) AS wanted
+    CROSS JOIN edge ON edge.parent = wanted.value LEFT JOIN progress ON progress.seq = edge.child`,
+  made: `SELECT ${brief} FROM item CROSS JOIN progress ON progress.seq = item.seq WHERE maker = ? ORDER BY item.seq`,
+  front: `SELECT ${brief} FROM progress WHERE state = ${ready} AND model = ? AND priority = ? AND turn >= ?
+    ORDER BY turn LIMIT ? + 0`,
+  due: `SELECT ${brief} FROM progress WHERE state = ${scheduled} AND until <= ? ORDER BY until, seq`,
+  described: `SELECT item.id, max_attempts, input, timeout, source_id FROM json_each(?) AS wanted CROSS JOIN item ON item.seq = wanted.value
+    ORDER BY wanted.key`,
+} as const
+
+export type Queries = { [Name in keyof (typeof queries & typeof rowQueries)]: StatementSync }
+
+export function prepareQueries(db: DatabaseSync): Queries {
+  const prepared = [...Object.entries(queries), ...Object.entries(rowQueries)].map(([name, sql]) => {
+    const statement = db.prepare(sql)
+    statement.setReturnArrays(name in rowQueries)
+    return [name, statement]
+  })
+  return Object.fromEntries(prepared)
+}
 
 /** The items of a page, by conditions on their columns. */
 export function listQuery(state: ItemState | undefined, conditions: readonly string[]): string {
@@ -123,10 +174,6 @@ export function listQuery(state: ItemState | undefined, conditions: readonly str
   }[state as string]
   const where = [...conditions, ...(state ? [byState ?? `state = ${stateNumber[state]}`] : [])]
   return `${withLease} WHERE ${where.join(' AND ')} ORDER BY item.seq LIMIT ?`
-}
-
-export function prepareQueries(db: DatabaseSync): Queries {
-  return Object.fromEntries(Object.entries(queries).map(([name, sql]) => [name, db.prepare(sql)])) as Queries
 }
 
 /** One row, or undefined; the type is the caller's word for the query's columns. */
@@ -154,7 +201,7 @@ export function parse<T>(text: string | null): T | null {
 }
 
 /** The item as it was submitted; without its dependencies, which only `get` reads. */
-export function toNewItem(row: FullRow): NewItem {
+export function toNewItem(row: StoredRow): NewItem {
   return {
     id: row.id,
     modelId: row.model,
@@ -170,8 +217,8 @@ export function toNewItem(row: FullRow): NewItem {
   }
 }
 
-export function readItem(row: FullRow, read: Pick<Queries, 'dependencies' | 'idOf'>): StoredItem {
-  const parents = all<{ id: string; policy: number }>(read.dependencies, row.seq)
+export function readItem(row: StoredRow, read: Pick<Queries, 'dependencies' | 'idOf'>): StoredItem {
+  const parents = row.parents ? all<{ id: string; policy: number }>(read.dependencies, row.seq) : []
   const isLeased = (row.leased_at ?? null) !== null
   return {
     ...toNewItem(row),
