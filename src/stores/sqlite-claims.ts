@@ -7,56 +7,56 @@ export interface LiveClaim {
   readonly token: string
   readonly atMs: number
   untilMs: number
-  readonly rows: Map<ItemId, ItemRow>
+  readonly byId: Map<ItemId, ItemRow>
+  readonly bySeq: Map<number, ItemRow>
   /** An item was taken from it: cancelled, or its lease ended. */
   isBroken: boolean
 }
 
-interface Leased {
-  row: ItemRow
-  claim: LiveClaim
-}
-
 export class SqliteClaims {
   readonly #query: Queries
-  readonly #leased = new Map<number, Leased>()
-  readonly #claims = new Map<string, LiveClaim>()
-  readonly #changed = new Set<LiveClaim>()
+  /** Few: as many as instances run. A list, and maps that end with their claim, for the reason that `SqliteItems.forget` has. */
+  #claims: LiveClaim[] = []
+  #changed = new Set<LiveClaim>()
 
   constructor(query: Queries) {
     this.#query = query
   }
 
   clear(): void {
-    for (const each of [this.#leased, this.#claims, this.#changed]) each.clear()
+    this.#claims = []
+    this.#changed = new Set()
   }
 
   /** In the order of their queues. */
-  leased(): Leased[] {
-    return [...this.#leased.values()].sort((a, b) => a.row.turn! - b.row.turn!)
+  leased(): { row: ItemRow; claim: LiveClaim }[] {
+    const leased = this.#claims.flatMap((claim) =>
+      Array.from(claim.bySeq.values(), (row) => ({ row, claim })),
+    )
+    return leased.sort((a, b) => a.row.turn! - b.row.turn!)
   }
 
+  /** The row of an item that is leased. */
   rowOf(seq: number): ItemRow | undefined {
-    return this.#leased.get(seq)?.row
+    return this.#holderOf(seq)?.bySeq.get(seq)
   }
 
-  isLeased(seq: number): boolean {
-    return this.#leased.has(seq)
+  #holderOf(seq: number): LiveClaim | undefined {
+    return this.#claims.find(({ bySeq }) => bySeq.has(seq))
   }
 
   of(token: string): LiveClaim | undefined {
-    return this.#claims.get(token)
+    return this.#claims.find((claim) => claim.token === token)
   }
 
-  hold(row: ItemRow, token: string, untilMs: number, atMs: number): void {
-    let claim = this.#claims.get(token)
-    if (!claim) {
-      claim = { token, atMs, untilMs, rows: new Map(), isBroken: false }
-      this.#claims.set(token, claim)
-      this.#changed.add(claim)
-    }
-    claim.rows.set(row.id!, row)
-    this.#leased.set(row.seq, { row, claim })
+  /** Leases rows together. */
+  hold(rows: readonly ItemRow[], token: string, untilMs: number, atMs: number): void {
+    if (rows.length === 0) return
+    const byId = new Map(rows.map((row) => [row.id!, row]))
+    const bySeq = new Map(rows.map((row) => [row.seq, row]))
+    const claim = { token, atMs, untilMs, byId, bySeq, isBroken: false }
+    this.#claims.push(claim)
+    this.#changed.add(claim)
   }
 
   prolong(claim: LiveClaim, untilMs: number): void {
@@ -66,12 +66,12 @@ export class SqliteClaims {
 
   /** A row that is leased no more. `isOurs`: the holder of the token ended it. */
   let(row: ItemRow, isOurs: boolean): void {
-    const { claim } = this.#leased.get(row.seq)!
-    this.#leased.delete(row.seq)
+    const claim = this.#holderOf(row.seq)!
     this.#changed.add(claim)
-    claim.rows.delete(row.id!)
+    claim.byId.delete(row.id!)
+    claim.bySeq.delete(row.seq)
     if (!isOurs) claim.isBroken = true
-    if (claim.rows.size === 0) this.#claims.delete(claim.token)
+    if (claim.bySeq.size === 0) this.#claims = this.#claims.filter((each) => each !== claim)
   }
 
   get isClean(): boolean {
@@ -79,11 +79,10 @@ export class SqliteClaims {
   }
 
   flush(): void {
-    for (const { token, atMs, untilMs, rows } of this.#changed) {
-      const seqs = Array.from(rows.values(), ({ seq }) => seq)
-      if (seqs.length === 0) this.#query.dropClaim.run(token)
-      else this.#query.setClaim.run(token, atMs, untilMs, JSON.stringify(seqs))
+    for (const { token, atMs, untilMs, bySeq } of this.#changed) {
+      if (bySeq.size === 0) this.#query.dropClaim.run(token)
+      else this.#query.setClaim.run(token, atMs, untilMs, JSON.stringify([...bySeq.keys()]))
     }
-    this.#changed.clear()
+    this.#changed = new Set()
   }
 }

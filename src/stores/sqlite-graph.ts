@@ -9,14 +9,23 @@
 import { type ItemError, SchedulerError } from '../core/errors.ts'
 import { askResolver, type Resolution, type Resolver } from '../core/resolver.ts'
 import { checkGraph } from '../core/submission.ts'
-import { hasEnded, type ItemState, itemStates, type NewItem } from '../core/work-item.ts'
+import { type Dependency, hasEnded, type ItemState, itemStates, type NewItem } from '../core/work-item.ts'
 import type { Counts } from './counts.ts'
 import type { SqliteClaims } from './sqlite-claims.ts'
 import { type End, inherited, isBadEnd, toParent } from './sqlite-ends.ts'
-import { type Edge, type ReadyToAdd, type SqliteItems, toAdd } from './sqlite-items.ts'
+import { type SqliteItems, toAdd } from './sqlite-items.ts'
 import type { SqliteQueue } from './sqlite-queue.ts'
-import { all, first, type ItemRow, json, type Queries, type StoredRow, toNewItem } from './sqlite-rows.ts'
-import { policies, stateNumber } from './sqlite-schema.ts'
+import {
+  all,
+  first,
+  type ItemRow,
+  json,
+  type NewRow,
+  type Queries,
+  type StoredRow,
+  toNewItem,
+} from './sqlite-rows.ts'
+import { eventWidth, policies, stateNumber } from './sqlite-schema.ts'
 
 export interface SqliteParts {
   readonly query: Queries
@@ -34,7 +43,8 @@ export class SqliteGraph {
   readonly #items: SqliteItems
   readonly #queue: SqliteQueue
   readonly #resolver: Resolver | null
-  #changes: [seq: number, state: number, attempt: number][] = []
+  /** Seq, state and attempt of each. */
+  #changes: number[] = []
 
   constructor({ query, counts, claims, items, queue, resolver }: SqliteParts) {
     this.#query = query
@@ -47,42 +57,39 @@ export class SqliteGraph {
 
   /** Throws UNKNOWN_DEPENDENCY, CYCLE and BAD_VALUE before anything changes. */
   submit(items: readonly NewItem[], nowMs: number): { addedCount: number; knownCount: number } {
-    const fresh = this.#check(items)
-    this.#addAll(fresh, null, nowMs)
+    const fresh = this.#check(items, null)
+    this.#settle(this.#add(fresh, nowMs), nowMs)
     return { addedCount: fresh.length, knownCount: items.length - fresh.length }
   }
 
-  #check(items: readonly NewItem[]): ReadyToAdd[] {
+  #check(items: readonly NewItem[], maker: ItemRow | null): NewRow[] {
     const ids = new Set<string>()
     for (const { id, dependencies } of items) {
       ids.add(id)
       for (const each of dependencies) ids.add(each.id)
     }
     this.#items.look(ids)
-    return checkGraph(items, (id) => this.#items.byId(id) !== null).map(toAdd)
-  }
-
-  #addAll(fresh: readonly ReadyToAdd[], maker: ItemRow | null, nowMs: number): void {
-    this.#settle(this.#add(fresh, maker, nowMs), nowMs)
+    const fresh = checkGraph(items, (id) => this.#items.byId(id) !== null)
+    return fresh.map((item) => toAdd(item, maker))
   }
 
   /** The new items are blocked. */
-  #add(fresh: readonly ReadyToAdd[], maker: ItemRow | null, nowMs: number): ItemRow[] {
-    const added = fresh.map((each) => this.#items.add(each, maker, nowMs))
-    for (const [index, row] of added.entries()) {
-      const { dependencies } = fresh[index]!.item
-      const parents = dependencies.map(({ id, policy }) => ({
-        row: this.#items.byId(id)!,
-        policy: policies.indexOf(policy),
-      }))
-      this.#connect(row, parents)
+  #add(fresh: readonly NewRow[], nowMs: number): ItemRow[] {
+    const added = fresh.map((each) => this.#items.add(each, nowMs))
+    for (const row of added) {
+      const { dependencies } = row.fresh!.item
+      if (dependencies.length > 0) this.#connect(row, dependencies)
       this.#enter(row, 'blocked')
     }
     return added
   }
 
-  #connect(row: ItemRow, parents: readonly Edge[]): void {
-    for (const parent of this.#items.connect(row, parents)) this.#openEdge(row, parent)
+  #connect(row: ItemRow, dependencies: readonly Dependency[]): void {
+    const edges = dependencies.map(({ id, policy }) => ({
+      row: this.#items.byId(id)!,
+      policy: policies.indexOf(policy),
+    }))
+    for (const { row: parent } of this.#items.connect(row, edges)) this.#openEdge(row, parent)
   }
 
   /** An edge to a parent that has ended is closed from the start. */
@@ -208,11 +215,13 @@ export class SqliteGraph {
     nowMs: number,
     mayExpand: boolean,
   ): End | null {
-    const fresh = this.#check(items)
+    const fresh = this.#check(items, row)
     this.#refuseCircle(row, items)
-    const added = this.#add(fresh, row, nowMs)
-    const edges = items.map(({ id }) => ({ row: this.#items.byId(id)!, policy: policies.indexOf(policy) }))
-    this.#connect(row, edges)
+    const added = this.#add(fresh, nowMs)
+    this.#connect(
+      row,
+      items.map(({ id }) => ({ id, policy })),
+    )
     if (row.open > 0) {
       this.#settle(added, nowMs)
       return null
@@ -251,6 +260,7 @@ export class SqliteGraph {
     row.readyAtMs = nowMs
     row.turn = ++this.#items.numbers.turn
     row.untilMs = null
+    this.#queue.push(row)
     this.#enter(row, 'ready')
   }
 
@@ -263,12 +273,15 @@ export class SqliteGraph {
     this.#enter(row, 'ready')
   }
 
-  lease(row: ItemRow, token: string, untilMs: number, nowMs: number): void {
-    this.#leave(row, true)
-    row.attempt++
-    row.startedAtMs = nowMs
-    this.#claims.hold(row, token, untilMs, nowMs)
-    this.#enter(row, 'leased')
+  /** Rows that the queue gave. */
+  lease(rows: readonly ItemRow[], token: string, untilMs: number, nowMs: number): void {
+    this.#claims.hold(rows, token, untilMs, nowMs)
+    for (const row of rows) {
+      this.#counts.add(row.group, row.state, -1, row.priority, row.submittedAtMs)
+      row.attempt++
+      row.startedAtMs = nowMs
+      this.#enter(row, 'leased')
+    }
   }
 
   /** Tried again at a moment. */
@@ -313,6 +326,7 @@ export class SqliteGraph {
   #leave(row: ItemRow, isOurs: boolean): void {
     const { group, state, priority, submittedAtMs } = row
     this.#counts.add(group, state, -1, priority, submittedAtMs)
+    if (state === stateNumber.ready) this.#queue.remove(row)
     if (state === stateNumber.leased) this.#claims.let(row, isOurs)
     if (state !== stateNumber.blocked || row.open === 0) return
     // It ends although edges are open: they count no more.
@@ -324,7 +338,7 @@ export class SqliteGraph {
     const { group, state, priority, submittedAtMs } = row
     if (name !== 'leased') this.#items.change(row)
     this.#counts.add(group, state, 1, priority, submittedAtMs)
-    this.#changes.push([row.seq, state, row.attempt])
+    this.#changes.push(row.seq, state, row.attempt)
   }
 
   /** Writes what the operation changed, and its events in one row. */
@@ -334,7 +348,7 @@ export class SqliteGraph {
     if (this.#changes.length === 0) return
     const { numbers } = this.#items
     const start = numbers.event + 1
-    numbers.event += this.#changes.length
+    numbers.event += this.#changes.length / eventWidth
     this.#query.addEvent.run(start, numbers.event, nowMs, JSON.stringify(this.#changes))
     this.#changes = []
   }

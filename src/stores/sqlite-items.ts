@@ -15,24 +15,24 @@ import {
   first,
   type ItemRow,
   json,
+  type NewRow,
   type Parent,
   parse,
   type Queries,
+  type Result,
   type Values,
 } from './sqlite-rows.ts'
 import { stateNumber } from './sqlite-schema.ts'
 
-/** An item with its JSON made, so that what JSON cannot say is refused before anything changes. */
-export interface ReadyToAdd {
-  item: NewItem
-  source: string | null
-  input: string | null
-}
-
-/** Throws BAD_VALUE. */
-export function toAdd(item: NewItem): ReadyToAdd {
+/** Throws BAD_VALUE for what JSON cannot say. */
+export function toAdd(item: NewItem, maker: ItemRow | null): NewRow {
   const source = json(item.source, `The source of item "${item.id}"`)
-  return { item, source, input: json(item.input, `The input of item "${item.id}"`) }
+  return {
+    item,
+    source,
+    input: json(item.input, `The input of item "${item.id}"`),
+    makerSeq: maker?.seq ?? null,
+  }
 }
 
 export interface Edge {
@@ -41,14 +41,17 @@ export interface Edge {
   policy: number
 }
 
-/** What an attempt came to, or why an item ended without one. */
-export interface Result {
-  /** Null: it goes on. */
-  endedAtMs: number | null
+/** An item that a claim takes. */
+export interface Taken {
+  row: ItemRow
   /** JSON. */
-  output: string | null
-  error: ItemError | null
+  input: string | null
+  timeoutMs: number | null
+  sourceId: string | null
 }
+
+type ClaimValues = { token: string; at: number; until: number; items: string }
+type TakenValues = [number, ItemId, number, string | null, number | null, string | null]
 
 export class SqliteItems {
   readonly #query: Queries
@@ -56,12 +59,10 @@ export class SqliteItems {
   readonly #claims: SqliteClaims
   /** Last numbers given. */
   readonly numbers = { seq: 0, turn: 0, event: 0, result: 0 }
-  readonly #touched = new Map<number, ItemRow>()
-  readonly #byId = new Map<ItemId, ItemRow>()
-  readonly #children = new Map<number, Edge[]>()
-  readonly #new = new Map<ItemRow, ReadyToAdd & { maker: ItemRow | null }>()
-  readonly #results = new Map<ItemRow, Result>()
-  readonly #changed = new Set<ItemRow>()
+  #touched = new Map<number, ItemRow>()
+  #byId = new Map<ItemId, ItemRow>()
+  #children = new Map<number, Edge[]>()
+  #changed: ItemRow[] = []
 
   constructor(query: Queries, names: SqliteNames, claims: SqliteClaims) {
     this.#query = query
@@ -71,33 +72,32 @@ export class SqliteItems {
 
   /** After an opening, and after a transaction that was undone. */
   reload(): void {
-    for (const each of [this.#new, this.#results, this.#changed]) each.clear()
+    this.#changed = []
     this.forget()
     this.#claims.clear()
     this.#names.reload()
     Object.assign(this.numbers, first(this.#query.maxima))
-    for (const claim of all<{ token: string; at: number; until: number; items: string }>(
-      this.#query.claims,
-    )) {
-      const rows = this.#rowsOf(JSON.parse(claim.items))
-      this.describe(rows)
-      for (const row of rows) {
-        Object.assign(row, { state: stateNumber.leased, attempt: row.attempt + 1, startedAtMs: claim.at })
-        this.#claims.hold(row, claim.token, claim.until, claim.at)
-      }
+    for (const { token, at, until, items } of all<ClaimValues>(this.#query.claims)) {
+      const rows = this.take(JSON.parse(items)).map(({ row }) => row)
+      for (const row of rows)
+        Object.assign(row, { state: stateNumber.leased, attempt: row.attempt + 1, startedAtMs: at })
+      this.#claims.hold(rows, token, until, at)
     }
     this.#claims.flush()
     this.forget()
   }
 
-  /** At the end of an operation: rows may be read anew. */
+  /** At the end of an operation: rows may be read anew. New maps, since one that is cleared keeps the table of the last
+   * operation in a chain with the next, and so its rows alive beyond the young generation: 2 us for an item. */
   forget(): void {
-    for (const each of [this.#touched, this.#byId, this.#children]) each.clear()
+    this.#touched = new Map()
+    this.#byId = new Map()
+    this.#children = new Map()
   }
 
   /** Nothing waits to be written. */
   get isClean(): boolean {
-    return this.#changed.size === 0 && this.#claims.isClean
+    return this.#changed.length === 0 && this.#claims.isClean
   }
 
   // ── finding ──
@@ -121,16 +121,12 @@ export class SqliteItems {
 
   /** The object that stands for a row just read: the one in memory where there is one. */
   adopt(values: Values): ItemRow {
-    const seq = values[0]!
-    const held = this.#rowOf(seq)
+    const [seq, , , , state] = values as number[]
+    const held = this.#touched.get(seq!) ?? (state === stateNumber.ready ? this.#claims.rowOf(seq!) : null)
     if (held) return held
     const row = this.#toRow(values)
-    this.#touched.set(seq, row)
+    this.#touched.set(seq!, row)
     return row
-  }
-
-  #rowOf(seq: number): ItemRow | undefined {
-    return this.#touched.get(seq) ?? this.#claims.rowOf(seq)
   }
 
   #toRow(values: Values): ItemRow {
@@ -151,16 +147,15 @@ export class SqliteItems {
     return {
       seq, model, step, priority, state, attempt, open, submittedAtMs, turn: turn!, readyAtMs: readyAtMs!,
       untilMs: untilMs!, result: result!, group: this.#names.groupOf(model, step), id: null, maxAttempts: null,
-      startedAtMs: null, parents: null,
+      startedAtMs: null, parents: null, isChanged: false, fresh: null, outcome: null,
     } // biome-ignore format: a row
   }
 
   #rowsOf(seqs: readonly number[]): ItemRow[] {
-    const missing = seqs.filter((seq) => !this.#rowOf(seq))
-    if (missing.length > 0) {
-      for (const values of all<Values>(this.#query.rowsBySeq, JSON.stringify(missing))) this.adopt(values)
-    }
-    return seqs.map((seq) => this.#rowOf(seq)!)
+    const missing = seqs.filter((seq) => !this.#touched.has(seq))
+    const read = missing.length > 0 ? all<Values>(this.#query.rowsBySeq, JSON.stringify(missing)) : []
+    const bySeq = new Map(read.map((values) => [values[0], this.adopt(values)]))
+    return seqs.map((seq) => this.#touched.get(seq) ?? bySeq.get(seq)!)
   }
 
   /** Reads who waits for these; `children` then finds them. */
@@ -210,76 +205,71 @@ export class SqliteItems {
   }
 
   errorOf(row: ItemRow): ItemError | null {
-    const pending = this.#results.get(row)
-    if (pending || row.result === null) return pending?.error ?? null
+    if (row.outcome || row.result === null) return row.outcome?.error ?? null
     return parse(first<{ error: string | null }>(this.#query.errorOf, row.result)!.error)
   }
 
-  /** What a claim needs besides: it is told the input, the limit of time and the source; the rows keep the rest. */
-  describe(
-    rows: readonly ItemRow[],
-  ): { input: string | null; timeoutMs: number | null; sourceId: string | null }[] {
-    type Described = [string, number, string | null, number | null, string | null]
-    const described = all<Described>(this.#query.described, JSON.stringify(rows.map(({ seq }) => seq)))
-    return described.map(([id, maxAttempts, input, timeoutMs, sourceId], index) => {
-      Object.assign(rows[index]!, { id, maxAttempts })
-      return { input, timeoutMs, sourceId }
-    })
+  /** The rows of items that a claim takes, and what else it is told, in their order. */
+  take(seqs: readonly number[]): Taken[] {
+    const taken: Taken[] = []
+    for (const values of all<(string | number | null)[]>(this.#query.taken, JSON.stringify(seqs))) {
+      const [place, id, maxAttempts, input, timeoutMs, sourceId] = values.slice(briefCount) as TakenValues
+      const row = this.adopt(values as Values)
+      Object.assign(row, { id, maxAttempts })
+      taken[place] = { row, input, timeoutMs, sourceId }
+    }
+    return taken
   }
 
   // ── changing ──
 
   /** A new item, blocked, that waits for nothing yet. */
-  add(fresh: ReadyToAdd, maker: ItemRow | null, nowMs: number): ItemRow {
+  add(fresh: NewRow, nowMs: number): ItemRow {
     const { id, modelId, step: stepName, priority, maxAttempts } = fresh.item
     const model = this.#names.numberOf(modelId)
     const step = stepName === null ? null : this.#names.numberOf(stepName)
     const row: ItemRow = {
       seq: ++this.numbers.seq, model, step, priority, state: stateNumber.blocked, attempt: 0, open: 0, submittedAtMs: nowMs,
       turn: null, readyAtMs: null, untilMs: null, result: null, group: this.#names.groupOf(model, step), id, maxAttempts,
-      startedAtMs: null, parents: [],
+      startedAtMs: null, parents: [], isChanged: false, fresh, outcome: null,
     } // biome-ignore format: a row
-    this.#touched.set(row.seq, row)
     this.#byId.set(id, row)
-    this.#new.set(row, { ...fresh, maker })
-    this.#changed.add(row)
+    this.change(row)
     return row
   }
 
   /** Lets an item wait for others; answers with those for which it did not wait before. */
-  connect(row: ItemRow, parents: readonly Edge[]): ItemRow[] {
+  connect(row: ItemRow, parents: readonly Edge[]): readonly Edge[] {
     const known = this.#parentsOf(row)
-    const seqs = new Set(known.map(([seq]) => seq))
-    const added: ItemRow[] = []
-    for (const { row: parent, policy } of parents) {
-      if (seqs.has(parent.seq)) continue
-      seqs.add(parent.seq)
+    const added = known.length === 0 && parents.length === 1 ? parents : newOnes(known, parents)
+    for (const { row: parent, policy } of added) {
       known.push([parent.seq, policy])
-      added.push(parent)
       this.#query.addEdge.run(parent.seq, row.seq, policy)
       this.#children.delete(parent.seq)
     }
-    if (!this.#new.has(row)) this.#query.setParents.run(JSON.stringify(known), row.seq)
+    if (!row.fresh) this.#query.setParents.run(JSON.stringify(known), row.seq)
     return added
   }
 
   /** It is that of this operation, also when a claim held it. */
   change(row: ItemRow): void {
+    if (row.isChanged) return
+    row.isChanged = true
     this.#touched.set(row.seq, row)
-    this.#changed.add(row)
+    this.#changed.push(row)
   }
 
-  setResult(row: ItemRow, result: Result): void {
+  setResult(row: ItemRow, outcome: Result): void {
     row.result ??= ++this.numbers.result
-    this.#results.set(row, result)
-    this.#changed.add(row)
+    row.outcome = outcome
+    this.change(row)
   }
 
   /** As if it had never been tried. */
   dropResult(row: ItemRow): void {
     if (row.result !== null) this.#query.dropResult.run(row.result)
-    Object.assign(row, { result: null, startedAtMs: null })
-    this.#changed.add(row)
+    Object.assign(row, { result: null, startedAtMs: null, outcome: null })
+    this.change(row)
   }
 
   setInput(row: ItemRow, input: string | null): void {
@@ -289,20 +279,21 @@ export class SqliteItems {
 
   flush(): void {
     for (const row of this.#changed) {
-      const fresh = this.#new.get(row)
-      if (fresh) this.#insert(row, fresh)
+      if (row.fresh) this.#insert(row, row.fresh)
       else this.#update(row)
+      if (row.outcome) this.#writeResult(row, row.outcome)
+      row.isChanged = false
+      row.fresh = row.outcome = null
     }
-    for (const [row, result] of this.#results) this.#writeResult(row, result)
-    for (const each of [this.#new, this.#results, this.#changed]) each.clear()
+    this.#changed = []
     this.#claims.flush()
   }
 
-  #insert(row: ItemRow, { item, source, input, maker }: ReadyToAdd & { maker: ItemRow | null }): void {
+  #insert(row: ItemRow, { item, source, input, makerSeq }: NewRow): void {
     const { id, maxAttempts, timeoutMs, deadlineAtMs, sourceId } = item
     const parents = row.parents!.length > 0 ? JSON.stringify(row.parents) : null
     this.#query.addItem.run(
-      row.seq, id, maxAttempts, timeoutMs, deadlineAtMs, maker?.seq ?? null, sourceId, parents, source, input,
+      row.seq, id, maxAttempts, timeoutMs, deadlineAtMs, makerSeq, sourceId, parents, source, input,
     ) // biome-ignore format: one value for each column
     this.#query.addProgress.run(
       row.seq, row.model, row.step, row.priority, row.state, row.attempt, row.open, row.submittedAtMs, row.turn,
@@ -317,4 +308,10 @@ export class SqliteItems {
   #writeResult(row: ItemRow, { endedAtMs, output, error }: Result): void {
     this.#query.setResult.run(row.result, row.startedAtMs, endedAtMs, output, json(error, 'An error'))
   }
+}
+
+/** Each once, and none that is known. */
+function newOnes(known: readonly Parent[], parents: readonly Edge[]): Edge[] {
+  const seqs = new Set(known.map(([seq]) => seq))
+  return parents.filter(({ row: { seq } }) => !seqs.has(seq) && seqs.add(seq))
 }

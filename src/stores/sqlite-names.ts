@@ -24,10 +24,15 @@ export class SqliteNames {
       this.#keep(number, text)
   }
 
+  /** 0: nothing is called so. */
+  find(text: string): number {
+    return this.#numbers.get(text) ?? 0
+  }
+
   /** A new name is written. */
   numberOf(text: string): number {
-    const known = this.#numbers.get(text)
-    if (known !== undefined) return known
+    const known = this.find(text)
+    if (known > 0) return known
     const number = Number(this.#query.addName.run(text).lastInsertRowid)
     this.#keep(number, text)
     return number

@@ -1,108 +1,157 @@
-// Which ready items a claim takes, and since when a queue waits. The rows of leased items still say `ready` and stand at the
-// front of their level, so the owner remembers, for each model and priority, the turn before which all are leased: a claim
-// begins there, and costs what it takes, however many are leased or ready.
+// Which ready items a claim takes, and since when a queue waits. The owner keeps the order of its queues in memory, 24 bytes
+// for each ready item, read from the file when it opens: an index of ready items would cost as much as all else that a
+// release and an end write. A lane for each model and priority holds its items by turn.
 //
-//   (1) Interactive levels alone, by priority, when one of them has an item.
-//   (2) Overdue items, oldest first over all levels.
-//   (3) The others by priority; first in, first out inside a level.
-import type { ModelId } from '../core/model.ts'
-import type { Counts } from './counts.ts'
-import type { SqliteClaims } from './sqlite-claims.ts'
-import type { SqliteItems } from './sqlite-items.ts'
-import type { SqliteNames } from './sqlite-names.ts'
-import { all, type ItemRow, type Queries, type Values } from './sqlite-rows.ts'
+//   (1) Interactive lanes alone, by priority, when one of them has an item.
+//   (2) Overdue items, oldest first over all lanes.
+//   (3) The others by priority; first in, first out inside a lane.
+import type { ItemRow, Queries } from './sqlite-rows.ts'
 import type { ClaimRequest } from './store.ts'
 
 export class SqliteQueue {
   readonly #query: Queries
-  readonly #counts: Counts
-  readonly #names: SqliteNames
-  readonly #claims: SqliteClaims
-  readonly #items: SqliteItems
-  /** Ready rows of a level whose turn is less are leased. */
-  readonly #fronts = new Map<number, number>()
+  /** By the model's number; highest priority first. */
+  #lanes: Lane[][] = []
 
-  constructor(query: Queries, counts: Counts, names: SqliteNames, claims: SqliteClaims, items: SqliteItems) {
+  constructor(query: Queries) {
     this.#query = query
-    this.#counts = counts
-    this.#names = names
-    this.#claims = claims
-    this.#items = items
   }
 
-  /** Nothing is known any more: the next look starts at the first row. */
+  /** After an opening, and after a transaction that was undone. */
   reload(): void {
-    this.#fronts.clear()
-  }
-
-  /** An item came back to the place it had. */
-  giveBack({ model, priority, turn }: ItemRow): void {
-    const level = levelOf(model, priority)
-    this.#fronts.set(level, Math.min(this.#fronts.get(level) ?? 0, turn!))
-  }
-
-  /** When the first item of a level became ready. */
-  headReadyAt(modelId: ModelId, priority: number): number {
-    const [head] = this.#first(this.#names.numberOf(modelId), priority, 1)
-    return head?.readyAtMs ?? Number.POSITIVE_INFINITY
-  }
-
-  /** The rows that a claim takes: it must. */
-  take(request: ClaimRequest): ItemRow[] {
-    const rows = this.#choose(request)
-    // What is taken of a level is always its beginning.
-    for (const { model, priority, turn } of rows) this.#fronts.set(levelOf(model, priority), turn! + 1)
-    return rows
-  }
-
-  #choose({ modelId, maxCount, order }: ClaimRequest): ItemRow[] {
-    const priorities = this.#counts.priorities(modelId)
-    const interactive = priorities.filter((priority) => priority >= order.interactiveFrom)
-    if (interactive.length > 0) return this.#fill(modelId, interactive, maxCount, []) // (1)
-    const overdue = priorities // (2)
-      .filter((priority) => this.headReadyAt(modelId, priority) < order.overdueBeforeMs)
-      .flatMap((priority) => {
-        const rows = this.#first(this.#names.numberOf(modelId), priority, maxCount)
-        const end = rows.findIndex(({ readyAtMs }) => readyAtMs! >= order.overdueBeforeMs)
-        return end < 0 ? rows : rows.slice(0, end)
-      })
-      .sort((a, b) => a.turn! - b.turn!)
-      .slice(0, maxCount)
-    return this.#fill(modelId, priorities, maxCount, overdue) // (3)
-  }
-
-  /** Adds to the chosen ones by priority and turn. */
-  #fill(modelId: ModelId, priorities: number[], maxCount: number, chosen: ItemRow[]): ItemRow[] {
-    const taken = new Set(chosen)
-    for (const priority of priorities) {
-      if (taken.size >= maxCount) break
-      for (const row of this.#first(this.#names.numberOf(modelId), priority, maxCount))
-        if (taken.size < maxCount) taken.add(row)
+    this.#lanes = []
+    for (const values of this.#query.ready.iterate()) {
+      const [model, priority, seq, turn, readyAtMs] = values as unknown as [
+        number,
+        number,
+        number,
+        number,
+        number,
+      ]
+      this.#laneOf(model, priority).push(seq, turn, readyAtMs)
     }
-    return [...taken]
   }
 
-  /** The first rows of a level that are not leased. */
-  #first(model: number, priority: number, count: number): ItemRow[] {
-    const level = levelOf(model, priority)
-    const found: ItemRow[] = []
-    let from = this.#fronts.get(level) ?? 0
-    for (let isLast = false; !isLast && found.length < count; ) {
-      const page = all<Values>(this.#query.front, model, priority, from, count).map((values) =>
-        this.#items.adopt(values),
-      )
-      const free = page.filter(({ seq }) => !this.#claims.isLeased(seq))
-      // Before the first free one, or to the end of a page without one, all are leased.
-      if (found.length === 0) this.#fronts.set(level, (free[0] ?? page.at(-1))?.turn ?? from)
-      found.push(...free)
-      from = (page.at(-1)?.turn ?? from) + 1
-      isLast = page.length < count
+  /** An item with a new turn. */
+  push({ model, priority, seq, turn, readyAtMs }: ItemRow): void {
+    this.#laneOf(model, priority).push(seq, turn!, readyAtMs!)
+  }
+
+  /** An item that was taken comes back to its place. */
+  giveBack({ model, priority, seq, turn, readyAtMs }: ItemRow): void {
+    this.#laneOf(model, priority).giveBack(seq, turn!, readyAtMs!)
+  }
+
+  /** An item that waits no more, although no claim took it. */
+  remove({ model, priority, turn }: ItemRow): void {
+    this.#laneOf(model, priority).remove(turn!)
+  }
+
+  /** When the first item of a lane became ready. */
+  headReadyAt(model: number, priority: number): number {
+    return this.#laneOf(model, priority).readyAtMs
+  }
+
+  /** Takes items out of a model's lanes, in the order of a claim. */
+  take(model: number, { maxCount, order }: Pick<ClaimRequest, 'maxCount' | 'order'>): number[] {
+    const lanes = this.#lanes[model] ?? []
+    const seqs: number[] = []
+    const takeAll = (lane: Lane) => {
+      while (seqs.length < maxCount && !lane.isEmpty) seqs.push(lane.shift())
     }
-    return found.slice(0, count)
+    for (const lane of lanes) if (lane.priority >= order.interactiveFrom) takeAll(lane) // (1)
+    if (seqs.length > 0) return seqs
+    while (seqs.length < maxCount) {
+      const overdue = lanes.filter((lane) => lane.readyAtMs < order.overdueBeforeMs) // (2)
+      if (overdue.length === 0) break
+      seqs.push(overdue.reduce((oldest, lane) => (lane.turn < oldest.turn ? lane : oldest)).shift())
+    }
+    for (const lane of lanes) takeAll(lane) // (3)
+    return seqs
+  }
+
+  #laneOf(model: number, priority: number): Lane {
+    this.#lanes[model] ??= []
+    const lanes = this.#lanes[model]
+    let lane = lanes.find((each) => each.priority === priority)
+    if (!lane) {
+      lane = new Lane(priority)
+      lanes.push(lane)
+      lanes.sort((a, b) => b.priority - a.priority)
+    }
+    return lane
   }
 }
 
-/** A number for each model and priority (−100 to 100). */
-function levelOf(model: number, priority: number): number {
-  return model * 1000 + priority
+/** Numbers for each item. */
+const width = 3
+
+/** Items by turn, as numbers: seq (0: it was removed), turn, and when it became ready. An item that comes back was taken
+ * from the front, so it belongs before all that were not taken: it waits in a list of its own. */
+class Lane {
+  readonly priority: number
+  readonly #returned: number[] = []
+  #waiting: number[] = []
+  #start = 0
+
+  constructor(priority: number) {
+    this.priority = priority
+  }
+
+  get isEmpty(): boolean {
+    return this.#returned.length === 0 && this.#start === this.#waiting.length
+  }
+
+  /** Of the first item; infinite when there is none. */
+  get turn(): number {
+    return this.#returned[1] ?? this.#waiting[this.#start + 1] ?? Number.POSITIVE_INFINITY
+  }
+
+  get readyAtMs(): number {
+    return this.#returned[2] ?? this.#waiting[this.#start + 2] ?? Number.POSITIVE_INFINITY
+  }
+
+  push(seq: number, turn: number, readyAtMs: number): void {
+    this.#waiting.push(seq, turn, readyAtMs)
+  }
+
+  giveBack(seq: number, turn: number, readyAtMs: number): void {
+    this.#returned.splice(placeOf(this.#returned, 0, turn), 0, seq, turn, readyAtMs)
+  }
+
+  shift(): number {
+    if (this.#returned.length > 0) return this.#returned.splice(0, width)[0]!
+    const seq = this.#waiting[this.#start]!
+    this.#start += width
+    this.#skipRemoved()
+    return seq
+  }
+
+  remove(turn: number): void {
+    const place = placeOf(this.#returned, 0, turn)
+    if (this.#returned[place + 1] === turn) this.#returned.splice(place, width)
+    else {
+      this.#waiting[placeOf(this.#waiting, this.#start, turn)] = 0
+      this.#skipRemoved()
+    }
+  }
+
+  /** The first is always one that waits. What has gone is let go when it is half of all. */
+  #skipRemoved(): void {
+    while (this.#waiting[this.#start] === 0) this.#start += width
+    if (this.#start < 1000 * width || this.#start < this.#waiting.length / 2) return
+    this.#waiting = this.#waiting.slice(this.#start)
+    this.#start = 0
+  }
+}
+
+/** Where an item of that turn stands, or would. */
+function placeOf(values: readonly number[], start: number, turn: number): number {
+  let [low, high] = [start / width, values.length / width]
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (values[middle * width + 1]! < turn) low = middle + 1
+    else high = middle
+  }
+  return low * width
 }

@@ -15,6 +15,7 @@ import {
   readItem,
   type StoredRow,
 } from './sqlite-rows.ts'
+import { eventWidth, stateNumber } from './sqlite-schema.ts'
 import type { ListQuery, Store, StoredItem, StoreEvent, StoreStats } from './store.ts'
 
 export type StoreReader = Pick<Store, 'get' | 'list' | 'events' | 'stats' | 'queueHeads' | 'close'>
@@ -35,6 +36,8 @@ export class SqliteReader {
   protected readonly db: DatabaseSync
   protected readonly query: Queries
   protected readonly counts = new Counts()
+  /** The first ready item by priority and model, when the rows were counted. */
+  readonly #firstReady = new Map<string, { turn: number; readyAtMs: number }>()
 
   constructor(file: string, db: DatabaseSync) {
     this.file = file
@@ -71,10 +74,15 @@ export class SqliteReader {
       const events: StoreEvent[] = []
       for (const row of this.query.events.iterate(afterSequence)) {
         const { first: start, at: atMs, items } = row as { first: number; at: number; items: string }
-        const changes = JSON.parse(items) as [seq: number, state: number, attempt: number][]
-        for (let index = Math.max(0, afterSequence + 1 - start); index < changes.length; index++) {
+        const changes = JSON.parse(items) as number[]
+        for (
+          let index = Math.max(0, afterSequence + 1 - start);
+          index * eventWidth < changes.length;
+          index++
+        ) {
           if (events.length >= limit) return events
-          const [seq, state, attempt] = changes[index]!
+          const at = index * eventWidth
+          const [seq, state, attempt] = changes.slice(at, at + eventWidth) as [number, number, number]
           const itemId = first<{ id: string }>(this.query.idOf, seq)!.id
           events.push({ sequence: start + index, atMs, itemId, state: itemStates[state]!, attempt })
         }
@@ -119,28 +127,42 @@ export class SqliteReader {
 
   /** When the first item of a level became ready. */
   protected headReadyAt(modelId: string, priority: number): number {
-    return (
-      first<{ ready_at: number }>(this.query.head, modelId, priority)?.ready_at ?? Number.POSITIVE_INFINITY
-    )
+    return this.#firstReady.get(`${priority} ${modelId}`)!.readyAtMs
   }
 
   /** From the rows. Cost: O(items). */
   protected recount(): void {
-    interface Counted {
-      step: string | null
-      model: string
-      state: number
-      priority: number
-      count: number
-      submitted: number
-    }
     const { counts, query } = this
     counts.clear()
-    for (const { model, step, state, count, priority, submitted } of all<Counted>(query.countItems))
+    this.#firstReady.clear()
+    for (const { model, step, state, count, priority, submitted, turn, ready_at } of all<Counted>(
+      query.countItems,
+    )) {
       counts.add(counts.group(model, step), state, count, priority, submitted)
+      const level = `${priority} ${model}`
+      if (
+        state === stateNumber.ready &&
+        turn < (this.#firstReady.get(level)?.turn ?? Number.POSITIVE_INFINITY)
+      )
+        this.#firstReady.set(level, { turn, readyAtMs: ready_at })
+    }
     for (const { child, parent, count } of all<{ child: string; parent: string; count: number }>(
       query.countEdges,
     ))
       counts.addEdges(counts.group(child, null), counts.group(parent, null), count)
   }
+}
+
+/** Items of one model, step, priority and state. */
+interface Counted {
+  model: string
+  step: string | null
+  priority: number
+  state: number
+  count: number
+  /** The mean of their submission times. */
+  submitted: number
+  /** The least of their turns, and since when that one is ready. */
+  turn: number
+  ready_at: number
 }

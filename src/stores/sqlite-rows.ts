@@ -35,9 +35,32 @@ export interface ItemRow {
   startedAtMs: number | null
   /** What it waits for, as `item.parents` has it. */
   parents: Parent[] | null
+  // What the next flush writes.
+  isChanged: boolean
+  /** Not in the file yet. */
+  fresh: NewRow | null
+  outcome: Result | null
 }
 
 export type Parent = [seq: number, policy: number]
+
+/** An item with its JSON made, so that what JSON cannot say is refused before anything changes. */
+export interface NewRow {
+  item: NewItem
+  source: string | null
+  input: string | null
+  /** The fan-out item that made it. */
+  makerSeq: number | null
+}
+
+/** What an attempt came to, or why an item ended without one. */
+export interface Result {
+  /** Null: it goes on. */
+  endedAtMs: number | null
+  /** JSON. */
+  output: string | null
+  error: ItemError | null
+}
 
 /** All that is stored of an item. */
 export interface StoredRow {
@@ -113,8 +136,6 @@ const queries = {
     JOIN ${storedTables} WHERE item.seq = parent ORDER BY place`,
   dependencies: `SELECT parent.id, edge.value ->> 1 AS policy FROM item, json_each(item.parents) AS edge
     JOIN item AS parent ON parent.seq = edge.value ->> 0 WHERE item.seq = ? ORDER BY edge.key`,
-  head: `SELECT ready_at FROM progress WHERE state = ${ready} AND model = (SELECT number FROM name WHERE text = ?) AND priority = ?
-    AND seq NOT IN (${held}) ORDER BY turn LIMIT 1`,
   claims: 'SELECT token, at, until, items FROM claim',
   setClaim: 'INSERT OR REPLACE INTO claim (token, at, until, items) VALUES (?, ?, ?, ?)',
   dropClaim: 'DELETE FROM claim WHERE token = ?',
@@ -129,7 +150,7 @@ const queries = {
   // The mean, not the sum: of 5,300 real times it is more than the integers that a double holds, and node:sqlite refuses it.
   countItems: `SELECT model.text AS model, step.text AS step, counted.* FROM (
     SELECT model AS m, step AS s, iif(state = ${ready} AND seq IN (${held}), ${leased}, state) AS state, priority, count(*) AS count,
-      avg(submitted_at) AS submitted FROM progress GROUP BY 1, 2, 3, 4
+      avg(submitted_at) AS submitted, min(turn) AS turn, ready_at FROM progress GROUP BY 1, 2, 3, 4
     ) AS counted JOIN name AS model ON model.number = m LEFT JOIN name AS step ON step.number = s`,
   countEdges: `SELECT child.text AS child, parent.text AS parent, counted.count FROM (
     SELECT child.model AS c, parent.model AS p, count(*) AS count FROM progress AS parent CROSS JOIN edge ON edge.parent = parent.seq
@@ -147,11 +168,10 @@ const rowQueries = {
   children: `SELECT ${brief}, edge.parent, edge.child, edge.policy FROM json_each(?) AS wanted
     CROSS JOIN edge ON edge.parent = wanted.value LEFT JOIN progress ON progress.seq = edge.child`,
   made: `SELECT ${brief} FROM item CROSS JOIN progress ON progress.seq = item.seq WHERE maker = ? ORDER BY item.seq`,
-  front: `SELECT ${brief} FROM progress WHERE state = ${ready} AND model = ? AND priority = ? AND turn >= ?
-    ORDER BY turn LIMIT ? + 0`,
+  ready: `SELECT model, priority, seq, turn, ready_at FROM progress WHERE state = ${ready} AND seq NOT IN (${held}) ORDER BY turn`,
   due: `SELECT ${brief} FROM progress WHERE state = ${scheduled} AND until <= ? ORDER BY until, seq`,
-  described: `SELECT item.id, max_attempts, input, timeout, source_id FROM json_each(?) AS wanted CROSS JOIN item ON item.seq = wanted.value
-    ORDER BY wanted.key`,
+  taken: `SELECT ${brief}, wanted.key, item.id, max_attempts, input, timeout, source_id FROM json_each(?) AS wanted
+    CROSS JOIN progress ON progress.seq = wanted.value CROSS JOIN item ON item.seq = wanted.value`,
 } as const
 
 export type Queries = { [Name in keyof (typeof queries & typeof rowQueries)]: StatementSync }

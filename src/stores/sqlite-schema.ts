@@ -30,6 +30,9 @@ export const stateNumber = Object.fromEntries(itemStates.map((state, index) => [
 >
 export const policies: readonly EdgePolicy[] = ['fail', 'skip', 'continue']
 
+/** Numbers of each change in `event.items`, one after the other: seq, state, attempt. */
+export const eventWidth = 3
+
 /** Those that version 4 brought. */
 const itemTables = `
 CREATE TABLE name (number INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE) STRICT;
@@ -60,7 +63,6 @@ CREATE TABLE progress (
   until INTEGER,
   result INTEGER
 ) STRICT;
-CREATE INDEX progress_ready ON progress (model, priority, turn) WHERE state = ${stateNumber.ready};
 CREATE INDEX progress_due ON progress (until) WHERE state = ${stateNumber.scheduled};
 CREATE TABLE result (
   number INTEGER PRIMARY KEY,
@@ -108,7 +110,7 @@ INSERT INTO claim SELECT token, max(started_at), max(until), json_group_array(se
 UPDATE item SET state = ${stateNumber.ready}, attempt = attempt - 1, until = NULL WHERE state = ${stateNumber.leased};
 ALTER TABLE item DROP COLUMN token;
 `,
-  // An item was one wide row, and its edges stood in a table and in an index.
+  // An item was one wide row, its edges stood in a table and in an index, and a change in an event was a list.
   3: `
 DROP INDEX item_maker;
 ALTER TABLE item RENAME TO wide;
@@ -126,6 +128,7 @@ INSERT INTO progress SELECT wide.seq, model.number, step.number, priority, state
 INSERT INTO edge SELECT parent, child, policy FROM wide_edge;
 DROP TABLE wide;
 DROP TABLE wide_edge;
+UPDATE event SET items = '[' || replace(replace(items, '[', ''), ']', '') || ']';
 `,
 }
 

@@ -51,6 +51,7 @@ interface Operation {
 class SqliteStore extends SqliteReader implements Store {
   readonly supports = { durable: true, shared: false }
   readonly #owner: DatabaseSync
+  readonly #names: SqliteNames
   readonly #claims: SqliteClaims
   readonly #items: SqliteItems
   readonly #queue: SqliteQueue
@@ -69,7 +70,8 @@ class SqliteStore extends SqliteReader implements Store {
     const names = new SqliteNames(query, counts)
     const claims = new SqliteClaims(query)
     const items = new SqliteItems(query, names, claims)
-    const queue = new SqliteQueue(query, counts, names, claims, items)
+    const queue = new SqliteQueue(query)
+    this.#names = names
     this.#claims = claims
     this.#items = items
     this.#queue = queue
@@ -88,7 +90,7 @@ class SqliteStore extends SqliteReader implements Store {
   }
 
   protected override headReadyAt(modelId: string, priority: number): number {
-    return this.#queue.headReadyAt(modelId, priority)
+    return this.#queue.headReadyAt(this.#names.find(modelId), priority)
   }
 
   /** One connection and no pause: what it reads is one snapshot. */
@@ -111,12 +113,12 @@ class SqliteStore extends SqliteReader implements Store {
   claim(request: ClaimRequest, nowMs: number): Promise<Claim> {
     return this.#write(nowMs, () => {
       const token = `${this.#opening}.${++this.#claimNumber}`
-      const rows = this.#queue.take(request)
-      const described = this.#items.describe(rows)
-      for (const row of rows) this.#graph.lease(row, token, nowMs + request.leaseMs, nowMs)
-      const items = rows.map(({ id, priority, attempt, group: { step } }, index) => {
-        const { input, timeoutMs, sourceId } = described[index]!
-        return { id: id!, input: parse(input), priority, attempt, timeoutMs, step, sourceId }
+      const seqs = this.#queue.take(this.#names.find(request.modelId), request)
+      const taken = this.#items.take(seqs)
+      const rows = taken.map(({ row }) => row)
+      this.#graph.lease(rows, token, nowMs + request.leaseMs, nowMs)
+      const items = taken.map(({ row: { id, priority, attempt, group }, input, timeoutMs, sourceId }) => {
+        return { id: id!, input: parse(input), priority, attempt, timeoutMs, step: group.step, sourceId }
       })
       return { token, items }
     })
@@ -133,7 +135,7 @@ class SqliteStore extends SqliteReader implements Store {
   finish(token: string, outcomes: Outcome[], nowMs: number) {
     return this.#write(nowMs, () => {
       const outputs = outcomes.map(outputOf)
-      const rows = this.#claims.of(token)?.rows
+      const rows = this.#claims.of(token)?.byId
       this.#items.lookForChildren(outcomes.flatMap(({ id }) => rows?.get(id) ?? []))
       const accepted: ItemId[] = []
       const stale: ItemId[] = []
