@@ -1,7 +1,8 @@
 // Who holds which items. A claim is one row that names its items; in the file theirs go on saying `ready`. The owner keeps
 // the rows of leased items in memory from the claim to the end of the lease, by their token: a result needs no look-up.
 import type { ItemId } from '../core/work-item.ts'
-import type { ItemRow, Queries } from './sqlite-rows.ts'
+import type { Queries } from './sqlite-queries.ts'
+import type { ItemRow } from './sqlite-rows.ts'
 
 export interface LiveClaim {
   readonly token: string

@@ -8,6 +8,13 @@ import { migrationFrom, schemaVersion, tables } from './sqlite-schema.ts'
 /** "PLIM": says that a file is ours. */
 const applicationId = 0x504c494d
 
+/** WAL lets others read while the owner writes; FULL means that what is committed is on disk. A small cache, because a
+ * page that is split in the middle of a tree makes the next commit look through all of it: 8 MB instead of 64 MB took 8 % of
+ * the CPU, and the system has the pages anyway. The log is brought into the file every 16 MB: with 4 MB, which is SQLite's
+ * own, 2 % more. */
+export const pragmas =
+  'PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -8192; PRAGMA wal_autocheckpoint = 4000'
+
 /** Files up to this size are checked whole when they are opened; larger ones as they are read. */
 const checkedBytes = 64e6
 
@@ -19,9 +26,7 @@ export function openDatabase(file: string): DatabaseSync {
     if (!isNew) checkFile(file)
     const db = new DatabaseSync(file, { timeout: 5000 })
     try {
-      db.exec(
-        'PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -65536',
-      )
+      db.exec(pragmas)
       const { id, version } = readStamp(db)
       if (id !== applicationId) stamp(db, tables)
       else if (version < schemaVersion) stamp(db, migrationFrom(version))

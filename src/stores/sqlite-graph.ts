@@ -14,44 +14,30 @@ import type { Counts } from './counts.ts'
 import type { SqliteClaims } from './sqlite-claims.ts'
 import { type End, inherited, isBadEnd, toParent } from './sqlite-ends.ts'
 import { type SqliteItems, toAdd } from './sqlite-items.ts'
-import type { SqliteQueue } from './sqlite-queue.ts'
-import {
-  all,
-  first,
-  type ItemRow,
-  json,
-  type NewRow,
-  type Queries,
-  type StoredRow,
-  toNewItem,
-} from './sqlite-rows.ts'
+import { all, first, type Queries } from './sqlite-queries.ts'
+import { type ItemRow, json, type NewRow, type StoredRow, toNewItem } from './sqlite-rows.ts'
 import { eventWidth, policies, stateNumber } from './sqlite-schema.ts'
-
-export interface SqliteParts {
-  readonly query: Queries
-  readonly counts: Counts
-  readonly claims: SqliteClaims
-  readonly items: SqliteItems
-  readonly queue: SqliteQueue
-  readonly resolver: Resolver | null
-}
 
 export class SqliteGraph {
   readonly #query: Queries
   readonly #counts: Counts
   readonly #claims: SqliteClaims
   readonly #items: SqliteItems
-  readonly #queue: SqliteQueue
   readonly #resolver: Resolver | null
   /** Seq, state and attempt of each. */
   #changes: number[] = []
 
-  constructor({ query, counts, claims, items, queue, resolver }: SqliteParts) {
+  constructor(
+    query: Queries,
+    counts: Counts,
+    claims: SqliteClaims,
+    items: SqliteItems,
+    resolver: Resolver | null,
+  ) {
     this.#query = query
     this.#counts = counts
     this.#claims = claims
     this.#items = items
-    this.#queue = queue
     this.#resolver = resolver
   }
 
@@ -97,7 +83,7 @@ export class SqliteGraph {
     if (hasEnded(itemStates[parent.state]!)) return
     child.open++
     this.#items.change(child)
-    this.#counts.addEdges(child.group, parent.group, 1)
+    this.#counts.addEdges(child.kind.group, parent.kind.group, 1)
   }
 
   /** Blocked items that are new: those whose parents ended badly end too, those that wait for nothing are released. */
@@ -146,7 +132,7 @@ export class SqliteGraph {
       if (child.state !== stateNumber.blocked) continue
       child.open--
       this.#items.change(child)
-      this.#counts.addEdges(child.group, row.group, -1)
+      this.#counts.addEdges(child.kind.group, row.kind.group, -1)
       if (isBadEnd(state, policy)) ends.push(inherited(child, this.#ended(row, error), policy))
       else if (child.open === 0) {
         const next = this.#release(child, nowMs, true)
@@ -158,7 +144,7 @@ export class SqliteGraph {
 
   /** What a fan-out item made goes with it. */
   #endMade(row: ItemRow, ends: End[]): void {
-    if (row.step === null) return // only items with a step can make others
+    if (row.kind.step === null) return // only items with a step can make others
     const cancelled = { id: this.#items.idOf(row), state: 'cancelled' as const, error: null }
     for (const made of this.#items.made(row)) {
       if (!hasEnded(itemStates[made.state]!)) ends.push(inherited(made, cancelled, 0))
@@ -167,7 +153,7 @@ export class SqliteGraph {
 
   /** (2) Answers the end of an item that does not run. `mayExpand`: it was not expanded a moment ago, in vain. */
   #release(row: ItemRow, nowMs: number, mayExpand: boolean): End | null {
-    const resolution = askResolver(this.#resolver, row.group, () => this.#look(row))
+    const resolution = askResolver(this.#resolver, row.kind, () => this.#look(row))
     try {
       return this.#follow(row, resolution, nowMs, mayExpand)
     } catch (error) {
@@ -260,7 +246,7 @@ export class SqliteGraph {
     row.readyAtMs = nowMs
     row.turn = ++this.#items.numbers.turn
     row.untilMs = null
-    this.#queue.push(row)
+    row.kind.lane.push(row.seq, row.turn, nowMs)
     this.#enter(row, 'ready')
   }
 
@@ -269,7 +255,7 @@ export class SqliteGraph {
     this.#leave(row, isOurs)
     row.attempt = attempt
     this.#items.setResult(row, { endedAtMs: null, output: null, error: this.#items.errorOf(row) })
-    this.#queue.giveBack(row)
+    row.kind.lane.giveBack(row.seq, row.turn!, row.readyAtMs!)
     this.#enter(row, 'ready')
   }
 
@@ -277,7 +263,7 @@ export class SqliteGraph {
   lease(rows: readonly ItemRow[], token: string, untilMs: number, nowMs: number): void {
     this.#claims.hold(rows, token, untilMs, nowMs)
     for (const row of rows) {
-      this.#counts.add(row.group, row.state, -1, row.priority, row.submittedAtMs)
+      this.#count(row, -1)
       row.attempt++
       row.startedAtMs = nowMs
       this.#enter(row, 'leased')
@@ -324,21 +310,24 @@ export class SqliteGraph {
 
   /** `isOurs`: for a leased row, whether the holder of its token ended it. */
   #leave(row: ItemRow, isOurs: boolean): void {
-    const { group, state, priority, submittedAtMs } = row
-    this.#counts.add(group, state, -1, priority, submittedAtMs)
-    if (state === stateNumber.ready) this.#queue.remove(row)
+    const { kind, state, open, turn } = row
+    this.#count(row, -1)
+    if (state === stateNumber.ready) kind.lane.remove(turn!)
     if (state === stateNumber.leased) this.#claims.let(row, isOurs)
-    if (state !== stateNumber.blocked || row.open === 0) return
+    if (state !== stateNumber.blocked || open === 0) return
     // It ends although edges are open: they count no more.
-    for (const parent of this.#openParents(row)) this.#counts.addEdges(group, parent.group, -1)
+    for (const parent of this.#openParents(row)) this.#counts.addEdges(kind.group, parent.kind.group, -1)
   }
 
-  #enter(row: ItemRow, name: ItemState): void {
-    row.state = stateNumber[name]
-    const { group, state, priority, submittedAtMs } = row
-    if (name !== 'leased') this.#items.change(row)
-    this.#counts.add(group, state, 1, priority, submittedAtMs)
-    this.#changes.push(row.seq, state, row.attempt)
+  #enter(row: ItemRow, state: ItemState): void {
+    row.state = stateNumber[state]
+    if (state !== 'leased') this.#items.change(row)
+    this.#count(row, 1)
+    this.#changes.push(row.seq, row.state, row.attempt)
+  }
+
+  #count({ kind, state, submittedAtMs }: ItemRow, count: 1 | -1): void {
+    this.#counts.add(kind.group, state, count, kind.priority, submittedAtMs)
   }
 
   /** Writes what the operation changed, and its events in one row. */

@@ -5,23 +5,13 @@
 //
 // There is one row object for an item at any time: that of this operation, or of the claim that holds it. Whoever changes
 // it calls `change`. What many items need is read for all of them at once.
+import type { DatabaseSync } from 'node:sqlite'
 import type { ItemError } from '../core/errors.ts'
 import type { ItemId, NewItem } from '../core/work-item.ts'
 import type { SqliteClaims } from './sqlite-claims.ts'
-import type { SqliteNames } from './sqlite-names.ts'
-import {
-  all,
-  briefCount,
-  first,
-  type ItemRow,
-  json,
-  type NewRow,
-  type Parent,
-  parse,
-  type Queries,
-  type Result,
-  type Values,
-} from './sqlite-rows.ts'
+import type { SqliteKinds } from './sqlite-kinds.ts'
+import { all, briefCount, first, prepareWriters, type Queries, type Values } from './sqlite-queries.ts'
+import { type ItemRow, json, type NewRow, type Parent, parse, type Result } from './sqlite-rows.ts'
 import { stateNumber } from './sqlite-schema.ts'
 
 /** Throws BAD_VALUE for what JSON cannot say. */
@@ -55,8 +45,9 @@ type TakenValues = [number, ItemId, number, string | null, number | null, string
 
 export class SqliteItems {
   readonly #query: Queries
-  readonly #names: SqliteNames
+  readonly #kinds: SqliteKinds
   readonly #claims: SqliteClaims
+  readonly #writers: ReturnType<typeof prepareWriters>
   /** Last numbers given. */
   readonly numbers = { seq: 0, turn: 0, event: 0, result: 0 }
   #touched = new Map<number, ItemRow>()
@@ -64,18 +55,19 @@ export class SqliteItems {
   #children = new Map<number, Edge[]>()
   #changed: ItemRow[] = []
 
-  constructor(query: Queries, names: SqliteNames, claims: SqliteClaims) {
+  constructor(db: DatabaseSync, query: Queries, kinds: SqliteKinds, claims: SqliteClaims) {
     this.#query = query
-    this.#names = names
+    this.#writers = prepareWriters(db)
+    this.#kinds = kinds
     this.#claims = claims
   }
 
   /** After an opening, and after a transaction that was undone. */
   reload(): void {
     this.#changed = []
+    for (const writer of Object.values(this.#writers)) writer.clear()
     this.forget()
     this.#claims.clear()
-    this.#names.reload()
     Object.assign(this.numbers, first(this.#query.maxima))
     for (const { token, at, until, items } of all<ClaimValues>(this.#query.claims)) {
       const rows = this.take(JSON.parse(items)).map(({ row }) => row)
@@ -121,7 +113,7 @@ export class SqliteItems {
 
   /** The object that stands for a row just read: the one in memory where there is one. */
   adopt(values: Values): ItemRow {
-    const [seq, , , , state] = values as number[]
+    const [seq, , state] = values as number[]
     const held = this.#touched.get(seq!) ?? (state === stateNumber.ready ? this.#claims.rowOf(seq!) : null)
     if (held) return held
     const row = this.#toRow(values)
@@ -130,24 +122,11 @@ export class SqliteItems {
   }
 
   #toRow(values: Values): ItemRow {
-    const [
-      seq,
-      model,
-      step,
-      priority,
-      state,
-      attempt,
-      open,
-      submittedAtMs,
-      turn,
-      readyAtMs,
-      untilMs,
-      result,
-    ] = values as [number, number, number | null, number, number, number, number, number, ...Values]
+    const [seq, kind, state, attempt, open, submittedAtMs, turn, readyAtMs, untilMs, result] = values
     return {
-      seq, model, step, priority, state, attempt, open, submittedAtMs, turn: turn!, readyAtMs: readyAtMs!,
-      untilMs: untilMs!, result: result!, group: this.#names.groupOf(model, step), id: null, maxAttempts: null,
-      startedAtMs: null, parents: null, isChanged: false, fresh: null, outcome: null,
+      seq: seq!, kind: this.#kinds.of(kind!), state: state!, attempt: attempt!, open: open!, submittedAtMs: submittedAtMs!,
+      turn: turn!, readyAtMs: readyAtMs!, untilMs: untilMs!, result: result!, id: null, maxAttempts: null, startedAtMs: null,
+      parents: null, isChanged: false, fresh: null, outcome: null,
     } // biome-ignore format: a row
   }
 
@@ -161,6 +140,7 @@ export class SqliteItems {
   /** Reads who waits for these; `children` then finds them. */
   lookForChildren(rows: readonly ItemRow[]): void {
     const seqs = rows.map(({ seq }) => seq)
+    this.#writers.edge.flush()
     for (const seq of seqs) this.#children.set(seq, [])
     for (const values of all<Values>(this.#query.children, JSON.stringify(seqs))) {
       const [parent, child, policy] = values.slice(briefCount) as [number, number, number]
@@ -225,12 +205,10 @@ export class SqliteItems {
 
   /** A new item, blocked, that waits for nothing yet. */
   add(fresh: NewRow, nowMs: number): ItemRow {
-    const { id, modelId, step: stepName, priority, maxAttempts } = fresh.item
-    const model = this.#names.numberOf(modelId)
-    const step = stepName === null ? null : this.#names.numberOf(stepName)
+    const { id, modelId, step, priority, maxAttempts } = fresh.item
     const row: ItemRow = {
-      seq: ++this.numbers.seq, model, step, priority, state: stateNumber.blocked, attempt: 0, open: 0, submittedAtMs: nowMs,
-      turn: null, readyAtMs: null, untilMs: null, result: null, group: this.#names.groupOf(model, step), id, maxAttempts,
+      seq: ++this.numbers.seq, kind: this.#kinds.named(modelId, step, priority), state: stateNumber.blocked, attempt: 0,
+      open: 0, submittedAtMs: nowMs, turn: null, readyAtMs: null, untilMs: null, result: null, id, maxAttempts,
       startedAtMs: null, parents: [], isChanged: false, fresh, outcome: null,
     } // biome-ignore format: a row
     this.#byId.set(id, row)
@@ -244,7 +222,7 @@ export class SqliteItems {
     const added = known.length === 0 && parents.length === 1 ? parents : newOnes(known, parents)
     for (const { row: parent, policy } of added) {
       known.push([parent.seq, policy])
-      this.#query.addEdge.run(parent.seq, row.seq, policy)
+      this.#writers.edge.add([parent.seq, row.seq, policy])
       this.#children.delete(parent.seq)
     }
     if (!row.fresh) this.#query.setParents.run(JSON.stringify(known), row.seq)
@@ -279,34 +257,62 @@ export class SqliteItems {
 
   flush(): void {
     for (const row of this.#changed) {
-      if (row.fresh) this.#insert(row, row.fresh)
-      else this.#update(row)
+      if (row.fresh) this.#writeItem(row, row.fresh)
+      this.#writeProgress(row)
       if (row.outcome) this.#writeResult(row, row.outcome)
       row.isChanged = false
       row.fresh = row.outcome = null
     }
     this.#changed = []
+    for (const writer of Object.values(this.#writers)) writer.flush()
     this.#claims.flush()
   }
 
-  #insert(row: ItemRow, { item, source, input, makerSeq }: NewRow): void {
+  #writeItem({ seq, parents }: ItemRow, { item, source, input, makerSeq }: NewRow): void {
     const { id, maxAttempts, timeoutMs, deadlineAtMs, sourceId } = item
-    const parents = row.parents!.length > 0 ? JSON.stringify(row.parents) : null
-    this.#query.addItem.run(
-      row.seq, id, maxAttempts, timeoutMs, deadlineAtMs, makerSeq, sourceId, parents, source, input,
-    ) // biome-ignore format: one value for each column
-    this.#query.addProgress.run(
-      row.seq, row.model, row.step, row.priority, row.state, row.attempt, row.open, row.submittedAtMs, row.turn,
-      row.readyAtMs, row.untilMs, row.result,
-    ) // biome-ignore format: one value for each column
+    const waitsFor = parents!.length > 0 ? JSON.stringify(parents) : null
+    this.#writers.item.add([
+      seq,
+      id,
+      maxAttempts,
+      timeoutMs,
+      deadlineAtMs,
+      makerSeq,
+      sourceId,
+      waitsFor,
+      source,
+      input,
+    ])
   }
 
-  #update({ state, attempt, open, turn, readyAtMs, untilMs, result, seq }: ItemRow): void {
-    this.#query.change.run(state, attempt, open, turn, readyAtMs, untilMs, result, seq)
+  #writeProgress({
+    seq,
+    kind,
+    state,
+    attempt,
+    open,
+    submittedAtMs,
+    turn,
+    readyAtMs,
+    untilMs,
+    result,
+  }: ItemRow): void {
+    this.#writers.progress.add([
+      seq,
+      kind.number,
+      state,
+      attempt,
+      open,
+      submittedAtMs,
+      turn,
+      readyAtMs,
+      untilMs,
+      result,
+    ])
   }
 
-  #writeResult(row: ItemRow, { endedAtMs, output, error }: Result): void {
-    this.#query.setResult.run(row.result, row.startedAtMs, endedAtMs, output, json(error, 'An error'))
+  #writeResult({ result, startedAtMs }: ItemRow, { endedAtMs, output, error }: Result): void {
+    this.#writers.result.add([result, startedAtMs, endedAtMs, output, json(error, 'An error')])
   }
 }
 

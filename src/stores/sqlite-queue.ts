@@ -1,85 +1,49 @@
 // Which ready items a claim takes, and since when a queue waits. The owner keeps the order of its queues in memory, 24 bytes
-// for each ready item, read from the file when it opens: an index of ready items would cost as much as all else that a
-// release and an end write. A lane for each model and priority holds its items by turn.
+// for each ready item, read from the file when it opens: an index of ready items would cost a third of what a release and an
+// end write. A lane for each model and priority holds its items by turn.
 //
 //   (1) Interactive lanes alone, by priority, when one of them has an item.
 //   (2) Overdue items, oldest first over all lanes.
 //   (3) The others by priority; first in, first out inside a lane.
-import type { ItemRow, Queries } from './sqlite-rows.ts'
+import type { ModelId } from '../core/model.ts'
 import type { ClaimRequest } from './store.ts'
 
 export class SqliteQueue {
-  readonly #query: Queries
-  /** By the model's number; highest priority first. */
-  #lanes: Lane[][] = []
+  /** Highest priority first. */
+  readonly #lanes = new Map<ModelId, Lane[]>()
 
-  constructor(query: Queries) {
-    this.#query = query
+  clear(): void {
+    this.#lanes.clear()
   }
 
-  /** After an opening, and after a transaction that was undone. */
-  reload(): void {
-    this.#lanes = []
-    for (const values of this.#query.ready.iterate()) {
-      const [model, priority, seq, turn, readyAtMs] = values as unknown as [
-        number,
-        number,
-        number,
-        number,
-        number,
-      ]
-      this.#laneOf(model, priority).push(seq, turn, readyAtMs)
-    }
-  }
-
-  /** An item with a new turn. */
-  push({ model, priority, seq, turn, readyAtMs }: ItemRow): void {
-    this.#laneOf(model, priority).push(seq, turn!, readyAtMs!)
-  }
-
-  /** An item that was taken comes back to its place. */
-  giveBack({ model, priority, seq, turn, readyAtMs }: ItemRow): void {
-    this.#laneOf(model, priority).giveBack(seq, turn!, readyAtMs!)
-  }
-
-  /** An item that waits no more, although no claim took it. */
-  remove({ model, priority, turn }: ItemRow): void {
-    this.#laneOf(model, priority).remove(turn!)
-  }
-
-  /** When the first item of a lane became ready. */
-  headReadyAt(model: number, priority: number): number {
-    return this.#laneOf(model, priority).readyAtMs
+  laneOf(modelId: ModelId, priority: number): Lane {
+    const lanes = this.#lanes.get(modelId) ?? []
+    const known = lanes.find((lane) => lane.priority === priority)
+    if (known) return known
+    const lane = new Lane(priority)
+    this.#lanes.set(
+      modelId,
+      [...lanes, lane].sort((a, b) => b.priority - a.priority),
+    )
+    return lane
   }
 
   /** Takes items out of a model's lanes, in the order of a claim. */
-  take(model: number, { maxCount, order }: Pick<ClaimRequest, 'maxCount' | 'order'>): number[] {
-    const lanes = this.#lanes[model] ?? []
+  take({ modelId, maxCount, order }: ClaimRequest): number[] {
+    const lanes = this.#lanes.get(modelId) ?? []
     const seqs: number[] = []
-    const takeAll = (lane: Lane) => {
+    const takeFrom = (lane: Lane) => {
       while (seqs.length < maxCount && !lane.isEmpty) seqs.push(lane.shift())
     }
-    for (const lane of lanes) if (lane.priority >= order.interactiveFrom) takeAll(lane) // (1)
+    for (const lane of lanes) if (lane.priority >= order.interactiveFrom) takeFrom(lane) // (1)
     if (seqs.length > 0) return seqs
     while (seqs.length < maxCount) {
       const overdue = lanes.filter((lane) => lane.readyAtMs < order.overdueBeforeMs) // (2)
       if (overdue.length === 0) break
       seqs.push(overdue.reduce((oldest, lane) => (lane.turn < oldest.turn ? lane : oldest)).shift())
     }
-    for (const lane of lanes) takeAll(lane) // (3)
+    for (const lane of lanes) takeFrom(lane) // (3)
     return seqs
-  }
-
-  #laneOf(model: number, priority: number): Lane {
-    this.#lanes[model] ??= []
-    const lanes = this.#lanes[model]
-    let lane = lanes.find((each) => each.priority === priority)
-    if (!lane) {
-      lane = new Lane(priority)
-      lanes.push(lane)
-      lanes.sort((a, b) => b.priority - a.priority)
-    }
-    return lane
   }
 }
 
@@ -88,7 +52,7 @@ const width = 3
 
 /** Items by turn, as numbers: seq (0: it was removed), turn, and when it became ready. An item that comes back was taken
  * from the front, so it belongs before all that were not taken: it waits in a list of its own. */
-class Lane {
+export class Lane {
   readonly priority: number
   readonly #returned: number[] = []
   #waiting: number[] = []
@@ -111,14 +75,17 @@ class Lane {
     return this.#returned[2] ?? this.#waiting[this.#start + 2] ?? Number.POSITIVE_INFINITY
   }
 
+  /** An item with a new turn. */
   push(seq: number, turn: number, readyAtMs: number): void {
     this.#waiting.push(seq, turn, readyAtMs)
   }
 
+  /** An item that was taken comes back to its place. */
   giveBack(seq: number, turn: number, readyAtMs: number): void {
     this.#returned.splice(placeOf(this.#returned, 0, turn), 0, seq, turn, readyAtMs)
   }
 
+  /** Takes the first. */
   shift(): number {
     if (this.#returned.length > 0) return this.#returned.splice(0, width)[0]!
     const seq = this.#waiting[this.#start]!
@@ -127,6 +94,7 @@ class Lane {
     return seq
   }
 
+  /** An item that waits no more, although no claim took it. */
   remove(turn: number): void {
     const place = placeOf(this.#returned, 0, turn)
     if (this.#returned[place + 1] === turn) this.#returned.splice(place, width)

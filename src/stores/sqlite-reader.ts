@@ -6,15 +6,8 @@ import { type ItemId, itemStates } from '../core/work-item.ts'
 import { Counts } from './counts.ts'
 import { translate } from './sqlite-errors.ts'
 import { openReadOnly } from './sqlite-file.ts'
-import {
-  all,
-  first,
-  listQuery,
-  prepareQueries,
-  type Queries,
-  readItem,
-  type StoredRow,
-} from './sqlite-rows.ts'
+import { all, first, listQuery, prepareQueries, type Queries } from './sqlite-queries.ts'
+import { readItem, type StoredRow } from './sqlite-rows.ts'
 import { eventWidth, stateNumber } from './sqlite-schema.ts'
 import type { ListQuery, Store, StoredItem, StoreEvent, StoreStats } from './store.ts'
 
@@ -55,8 +48,8 @@ export class SqliteReader {
   async list({ state, step, modelId, parentId, after = 0, limit = 1000 }: ListQuery) {
     return this.read(() => {
       const filters: [string, string | undefined][] = [
-        ['step.text = ?', step],
-        ['model.text = ?', modelId],
+        ['kind.step = ?', step],
+        ['kind.model = ?', modelId],
         ['maker = (SELECT seq FROM item WHERE id = ?)', parentId],
       ]
       const used = filters.filter(([, value]) => value !== undefined)

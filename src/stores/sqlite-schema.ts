@@ -1,6 +1,6 @@
 // The tables, and how those of an earlier version become these.
 //
-//   name      a model or a step, once: the other tables have its number
+//   kind      a model, step and priority in use: items have its number
 //   item      what was submitted: id, input, and what it waits for, as [[seq, policy], …] in its order
 //   progress  how far it is: what changes when it is released and when it ends
 //   result    how its last attempt ended, by a number that grows with each
@@ -35,7 +35,12 @@ export const eventWidth = 3
 
 /** Those that version 4 brought. */
 const itemTables = `
-CREATE TABLE name (number INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE) STRICT;
+CREATE TABLE kind (
+  number INTEGER PRIMARY KEY,
+  model TEXT NOT NULL,
+  step TEXT,
+  priority INTEGER NOT NULL
+) STRICT;
 CREATE TABLE item (
   seq INTEGER PRIMARY KEY,
   id TEXT NOT NULL UNIQUE,
@@ -51,9 +56,7 @@ CREATE TABLE item (
 CREATE INDEX item_maker ON item (maker) WHERE maker IS NOT NULL;
 CREATE TABLE progress (
   seq INTEGER PRIMARY KEY,
-  model INTEGER NOT NULL,
-  step INTEGER,
-  priority INTEGER NOT NULL,
+  kind INTEGER NOT NULL,
   state INTEGER NOT NULL,
   attempt INTEGER NOT NULL,
   open INTEGER NOT NULL,
@@ -116,14 +119,14 @@ DROP INDEX item_maker;
 ALTER TABLE item RENAME TO wide;
 ALTER TABLE edge RENAME TO wide_edge;
 ${itemTables}
-INSERT INTO name (text) SELECT model FROM wide UNION SELECT step FROM wide WHERE step IS NOT NULL;
+INSERT INTO kind (model, step, priority) SELECT DISTINCT model, step, priority FROM wide;
 INSERT INTO item SELECT seq, id, max_attempts, timeout, deadline_at, maker, source_id,
   (SELECT nullif(json_group_array(json_array(parent, policy) ORDER BY place), '[]') FROM wide_edge WHERE child = seq),
   source, input FROM wide;
 INSERT INTO result SELECT seq, started_at, ended_at, output, error FROM wide
   WHERE coalesce(started_at, ended_at, output, error) IS NOT NULL;
-INSERT INTO progress SELECT wide.seq, model.number, step.number, priority, state, attempt, open, submitted_at, turn, ready_at,
-  until, result.number FROM wide JOIN name model ON model.text = wide.model LEFT JOIN name step ON step.text = wide.step
+INSERT INTO progress SELECT wide.seq, kind.number, state, attempt, open, submitted_at, turn, ready_at, until, result.number
+  FROM wide JOIN kind ON kind.model = wide.model AND kind.step IS wide.step AND kind.priority = wide.priority
   LEFT JOIN result ON result.number = wide.seq;
 INSERT INTO edge SELECT parent, child, policy FROM wide_edge;
 DROP TABLE wide;

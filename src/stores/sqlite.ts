@@ -12,10 +12,11 @@ import { failed, isFromSqlite, translate } from './sqlite-errors.ts'
 import { lock, openDatabase } from './sqlite-file.ts'
 import { SqliteGraph } from './sqlite-graph.ts'
 import { SqliteItems } from './sqlite-items.ts'
-import { SqliteNames } from './sqlite-names.ts'
+import { SqliteKinds } from './sqlite-kinds.ts'
+import { first } from './sqlite-queries.ts'
 import { SqliteQueue } from './sqlite-queue.ts'
 import { SqliteReader } from './sqlite-reader.ts'
-import { first, type ItemRow, json, parse } from './sqlite-rows.ts'
+import { type ItemRow, json, parse } from './sqlite-rows.ts'
 import { stateNumber } from './sqlite-schema.ts'
 import type { Claim, ClaimRequest, Outcome, Resolver, Store, StoreStats } from './store.ts'
 
@@ -51,10 +52,10 @@ interface Operation {
 class SqliteStore extends SqliteReader implements Store {
   readonly supports = { durable: true, shared: false }
   readonly #owner: DatabaseSync
-  readonly #names: SqliteNames
+  readonly #kinds: SqliteKinds
   readonly #claims: SqliteClaims
   readonly #items: SqliteItems
-  readonly #queue: SqliteQueue
+  readonly #queue = new SqliteQueue()
   readonly #graph: SqliteGraph
   /** Counts the openings of the file: a token of an earlier process never matches. */
   readonly #opening: number
@@ -67,15 +68,10 @@ class SqliteStore extends SqliteReader implements Store {
     super(file, db)
     this.#owner = owner
     const { query, counts } = this
-    const names = new SqliteNames(query, counts)
-    const claims = new SqliteClaims(query)
-    const items = new SqliteItems(query, names, claims)
-    const queue = new SqliteQueue(query)
-    this.#names = names
-    this.#claims = claims
-    this.#items = items
-    this.#queue = queue
-    this.#graph = new SqliteGraph({ query, counts, claims, items, queue, resolver })
+    this.#claims = new SqliteClaims(query)
+    this.#kinds = new SqliteKinds(query, counts, this.#queue)
+    this.#items = new SqliteItems(db, query, this.#kinds, this.#claims)
+    this.#graph = new SqliteGraph(query, counts, this.#claims, this.#items, resolver)
     this.#opening = translate(file, () => {
       this.#restore()
       return Number(this.query.open.run().lastInsertRowid)
@@ -85,12 +81,17 @@ class SqliteStore extends SqliteReader implements Store {
   /** What is kept beside the rows, from the rows. Cost: O(items). */
   #restore(): void {
     this.recount()
+    this.#queue.clear()
+    this.#kinds.reload()
     this.#graph.reload()
-    this.#queue.reload()
+    for (const values of this.query.ready.iterate()) {
+      const [kind, seq, turn, readyAtMs] = values as unknown as [number, number, number, number]
+      this.#kinds.of(kind).lane.push(seq, turn, readyAtMs)
+    }
   }
 
   protected override headReadyAt(modelId: string, priority: number): number {
-    return this.#queue.headReadyAt(this.#names.find(modelId), priority)
+    return this.#queue.laneOf(modelId, priority).readyAtMs
   }
 
   /** One connection and no pause: what it reads is one snapshot. */
@@ -113,12 +114,12 @@ class SqliteStore extends SqliteReader implements Store {
   claim(request: ClaimRequest, nowMs: number): Promise<Claim> {
     return this.#write(nowMs, () => {
       const token = `${this.#opening}.${++this.#claimNumber}`
-      const seqs = this.#queue.take(this.#names.find(request.modelId), request)
-      const taken = this.#items.take(seqs)
+      const taken = this.#items.take(this.#queue.take(request))
       const rows = taken.map(({ row }) => row)
       this.#graph.lease(rows, token, nowMs + request.leaseMs, nowMs)
-      const items = taken.map(({ row: { id, priority, attempt, group }, input, timeoutMs, sourceId }) => {
-        return { id: id!, input: parse(input), priority, attempt, timeoutMs, step: group.step, sourceId }
+      const items = taken.map(({ row: { id, kind, attempt }, input, timeoutMs, sourceId }) => {
+        const { priority, step } = kind
+        return { id: id!, input: parse(input), priority, attempt, timeoutMs, step, sourceId }
       })
       return { token, items }
     })
