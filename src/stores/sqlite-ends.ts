@@ -1,15 +1,7 @@
 // The ends of items, as they pass an edge, and what the resolver sees of an ended parent.
 import type { ItemError } from '../core/errors.ts'
-import type { ResolvedParent } from '../core/resolver.ts'
-import {
-  dependencyError,
-  hasEnded,
-  type ItemId,
-  type ItemState,
-  itemStates,
-  satisfies,
-} from '../core/work-item.ts'
-import { type ItemRow, parse, type StoredRow } from './sqlite-rows.ts'
+import { dependencyError, hasEnded, type ItemId, type ItemState, satisfies } from '../core/work-item.ts'
+import type { ItemRow } from './sqlite-rows.ts'
 import { policies } from './sqlite-schema.ts'
 
 /** An item that is to end. */
@@ -35,17 +27,4 @@ export function inherited(
   const kept = parent.state === 'cancelled' ? 'cancelled' : 'failed'
   const state = policies[policy] === 'skip' ? 'skipped' : kept
   return { row, state, output: null, error: dependencyError(parent.id, parent.error) }
-}
-
-export function toParent(row: StoredRow): ResolvedParent {
-  const state = itemStates[row.state]!
-  return {
-    id: row.id,
-    modelId: row.model,
-    step: row.step,
-    sourceId: row.source_id,
-    source: parse(row.source),
-    state,
-    output: state === 'done' ? parse(row.output) : null,
-  }
 }

@@ -12,10 +12,10 @@ import { checkGraph } from '../core/submission.ts'
 import { type Dependency, hasEnded, type ItemState, itemStates, type NewItem } from '../core/work-item.ts'
 import type { Counts } from './counts.ts'
 import type { SqliteClaims } from './sqlite-claims.ts'
-import { type End, inherited, isBadEnd, toParent } from './sqlite-ends.ts'
+import { type End, inherited, isBadEnd } from './sqlite-ends.ts'
 import { type SqliteItems, toAdd } from './sqlite-items.ts'
-import { all, first, type Queries } from './sqlite-queries.ts'
-import { type ItemRow, json, type NewRow, type StoredRow, toNewItem } from './sqlite-rows.ts'
+import type { Queries } from './sqlite-queries.ts'
+import { type ItemRow, json, type NewRow } from './sqlite-rows.ts'
 import { eventWidth, policies, stateNumber } from './sqlite-schema.ts'
 
 export class SqliteGraph {
@@ -153,7 +153,7 @@ export class SqliteGraph {
 
   /** (2) Answers the end of an item that does not run. `mayExpand`: it was not expanded a moment ago, in vain. */
   #release(row: ItemRow, nowMs: number, mayExpand: boolean): End | null {
-    const resolution = askResolver(this.#resolver, row.kind, () => this.#look(row))
+    const resolution = askResolver(this.#resolver, row.kind, () => this.#items.resolved(row))
     try {
       return this.#follow(row, resolution, nowMs, mayExpand)
     } catch (error) {
@@ -185,12 +185,6 @@ export class SqliteGraph {
       output: json(output, `The output of item "${this.#items.idOf(row)}"`),
       error: null,
     }
-  }
-
-  #look({ seq }: ItemRow) {
-    this.#items.flush()
-    const item = toNewItem(first<StoredRow>(this.#query.stored, seq)!)
-    return { item, parents: all<StoredRow>(this.#query.storedParents, seq).map(toParent) }
   }
 
   /** The children are parents of the item that made them: it waits for them, and is asked again. Children that are known

@@ -7,11 +7,24 @@
 // it calls `change`. What many items need is read for all of them at once.
 import type { DatabaseSync } from 'node:sqlite'
 import type { ItemError } from '../core/errors.ts'
+import type { ResolvedParent } from '../core/resolver.ts'
 import type { ItemId, NewItem } from '../core/work-item.ts'
 import type { SqliteClaims } from './sqlite-claims.ts'
 import type { SqliteKinds } from './sqlite-kinds.ts'
 import { all, briefCount, first, prepareWriters, type Queries, type Values } from './sqlite-queries.ts'
-import { type ItemRow, json, type NewRow, type Parent, parse, type Result } from './sqlite-rows.ts'
+import {
+  type EndedRow,
+  type ItemRow,
+  json,
+  type NewRow,
+  type Parent,
+  parse,
+  type Result,
+  type SubmittedRow,
+  submitted,
+  toNewItem,
+  toParent,
+} from './sqlite-rows.ts'
 import { stateNumber } from './sqlite-schema.ts'
 
 /** Throws BAD_VALUE for what JSON cannot say. */
@@ -54,6 +67,7 @@ export class SqliteItems {
   #byId = new Map<ItemId, ItemRow>()
   #children = new Map<number, Edge[]>()
   #changed: ItemRow[] = []
+  #hasNew = false
 
   constructor(db: DatabaseSync, query: Queries, kinds: SqliteKinds, claims: SqliteClaims) {
     this.#query = query
@@ -65,6 +79,7 @@ export class SqliteItems {
   /** After an opening, and after a transaction that was undone. */
   reload(): void {
     this.#changed = []
+    this.#hasNew = false
     for (const writer of Object.values(this.#writers)) writer.clear()
     this.forget()
     this.#claims.clear()
@@ -170,13 +185,22 @@ export class SqliteItems {
 
   /** What a fan-out item made. */
   made(row: ItemRow): ItemRow[] {
-    this.flush()
+    this.flushNew()
     return all<Values>(this.#query.made, row.seq).map((values) => this.adopt(values))
   }
 
   due(nowMs: number): ItemRow[] {
     const rows = all<Values>(this.#query.due, nowMs).map((values) => this.adopt(values))
     return rows.filter(({ state }) => state === stateNumber.scheduled)
+  }
+
+  /** An item as it was submitted and what it waited for, as the resolver sees them. */
+  resolved(row: ItemRow): { item: NewItem; parents: ResolvedParent[] } {
+    if (row.fresh && row.parents!.length === 0) return { item: submitted(row.fresh), parents: [] }
+    this.flushNew()
+    const item = toNewItem(first<SubmittedRow>(this.#query.submitted, row.seq)!, row.kind)
+    const parents = all<EndedRow>(this.#query.endedParents, row.seq)
+    return { item, parents: parents.map((parent) => toParent(parent, this.#touched.get(parent.seq))) }
   }
 
   idOf(row: ItemRow): ItemId {
@@ -212,6 +236,7 @@ export class SqliteItems {
       startedAtMs: null, parents: [], isChanged: false, fresh, outcome: null,
     } // biome-ignore format: a row
     this.#byId.set(id, row)
+    this.#hasNew = true
     this.change(row)
     return row
   }
@@ -251,8 +276,13 @@ export class SqliteItems {
   }
 
   setInput(row: ItemRow, input: string | null): void {
-    this.flush()
-    this.#query.setInput.run(input, row.seq)
+    if (row.fresh) row.fresh.input = input
+    else this.#query.setInput.run(input, row.seq)
+  }
+
+  /** For a query that must see the items that are new. What has only changed, it may find in memory. */
+  flushNew(): void {
+    if (this.#hasNew) this.flush()
   }
 
   flush(): void {
@@ -264,6 +294,7 @@ export class SqliteItems {
       row.fresh = row.outcome = null
     }
     this.#changed = []
+    this.#hasNew = false
     for (const writer of Object.values(this.#writers)) writer.flush()
     this.#claims.flush()
   }

@@ -51,9 +51,11 @@ const queries = {
   errorOf: 'SELECT error FROM result WHERE number = ?',
   idOf: 'SELECT id FROM item WHERE seq = ?',
   parentsOf: 'SELECT parents FROM item WHERE seq = ?',
-  stored: `SELECT ${storedColumns} FROM ${storedTables} WHERE item.seq = ?`,
+  submitted:
+    'SELECT id, max_attempts, timeout, deadline_at, source_id, source, input FROM item WHERE seq = ?',
   storedById: `${withLease} WHERE item.id = ?`,
-  storedParents: `SELECT ${storedColumns} FROM (SELECT key AS place, value ->> 0 AS parent FROM item, json_each(item.parents) WHERE item.seq = ?)
+  endedParents: `SELECT item.seq, item.id, source_id, source, kind.model, kind.step, state, output
+    FROM (SELECT key AS place, value ->> 0 AS parent FROM item, json_each(item.parents) WHERE item.seq = ?)
     JOIN ${storedTables} WHERE item.seq = parent ORDER BY place`,
   dependencies: `SELECT parent.id, edge.value ->> 1 AS policy FROM item, json_each(item.parents) AS edge
     JOIN item AS parent ON parent.seq = edge.value ->> 0 WHERE item.seq = ? ORDER BY edge.key`,

@@ -1,5 +1,6 @@
 // Rows as they are in memory, and the way from a row to an item. The statements are in sqlite-queries.ts.
 import { type ItemError, SchedulerError } from '../core/errors.ts'
+import type { ResolvedParent } from '../core/resolver.ts'
 import { type ItemId, itemStates, type NewItem } from '../core/work-item.ts'
 import type { Kind } from './sqlite-kinds.ts'
 import { all, first, type Queries } from './sqlite-queries.ts'
@@ -57,28 +58,39 @@ export interface Result {
   error: ItemError | null
 }
 
-/** All that is stored of an item. */
-export interface StoredRow {
+/** What was submitted. */
+export interface SubmittedRow {
+  id: ItemId
+  max_attempts: number
+  timeout: number | null
+  deadline_at: number | null
+  source_id: string | null
+  source: string | null
+  input: string | null
+}
+
+/** An item that has ended, as those see it that waited for it. */
+export interface EndedRow {
   seq: number
   id: ItemId
+  source_id: string | null
+  source: string | null
   model: string
   step: string | null
-  priority: number
   state: number
+  output: string | null
+}
+
+/** All that is stored of an item. */
+export interface StoredRow extends SubmittedRow, EndedRow {
+  priority: number
   attempt: number
-  max_attempts: number
   submitted_at: number
   ready_at: number | null
   started_at: number | null
   ended_at: number | null
-  timeout: number | null
-  deadline_at: number | null
   maker: number | null
-  source_id: string | null
   parents: string | null
-  source: string | null
-  input: string | null
-  output: string | null
   error: string | null
   /** Since when a claim holds it, or null: then the row says all. Only in what is read for callers. */
   leased_at?: number | null
@@ -100,14 +112,17 @@ export function parse<T>(text: string | null): T | null {
 }
 
 /** The item as it was submitted; without its dependencies, which only `get` reads. */
-export function toNewItem(row: StoredRow): NewItem {
+export function toNewItem(
+  row: SubmittedRow,
+  { modelId, step, priority }: Pick<Kind, 'modelId' | 'step' | 'priority'>,
+): NewItem {
   return {
     id: row.id,
-    modelId: row.model,
+    modelId,
     input: parse(row.input),
-    priority: row.priority,
+    priority,
     dependencies: [],
-    step: row.step,
+    step,
     sourceId: row.source_id,
     source: parse(row.source),
     maxAttempts: row.max_attempts,
@@ -116,11 +131,30 @@ export function toNewItem(row: StoredRow): NewItem {
   }
 }
 
+/** One that is not in the file yet, as it will be read from there. */
+export function submitted({ item, source, input }: NewRow): NewItem {
+  return { ...item, dependencies: [], source: parse(source), input: parse(input) }
+}
+
+/** What the resolver sees of an ended parent. `row`: what this operation knows of it. */
+export function toParent(stored: EndedRow, row: ItemRow | undefined): ResolvedParent {
+  const state = itemStates[row?.state ?? stored.state]!
+  return {
+    id: stored.id,
+    modelId: stored.model,
+    step: stored.step,
+    sourceId: stored.source_id,
+    source: parse(stored.source),
+    state,
+    output: state === 'done' ? parse(row?.outcome ? row.outcome.output : stored.output) : null,
+  }
+}
+
 export function readItem(row: StoredRow, read: Pick<Queries, 'dependencies' | 'idOf'>): StoredItem {
   const parents = row.parents ? all<{ id: string; policy: number }>(read.dependencies, row.seq) : []
   const isLeased = (row.leased_at ?? null) !== null
   return {
-    ...toNewItem(row),
+    ...toNewItem(row, { modelId: row.model, step: row.step, priority: row.priority }),
     dependencies: parents.map(({ id, policy }) => ({ id, policy: policies[policy]! })),
     sequence: row.seq,
     state: isLeased ? 'leased' : itemStates[row.state]!,
