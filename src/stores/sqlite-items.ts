@@ -62,7 +62,7 @@ export class SqliteItems {
   readonly #claims: SqliteClaims
   readonly #writers: ReturnType<typeof prepareWriters>
   /** Last numbers given. */
-  readonly numbers = { seq: 0, turn: 0, event: 0, result: 0 }
+  readonly numbers = { seq: 0, turn: 0, event: 0, run: 0 }
   #touched = new Map<number, ItemRow>()
   #byId = new Map<ItemId, ItemRow>()
   #children = new Map<number, Edge[]>()
@@ -128,7 +128,7 @@ export class SqliteItems {
 
   /** The object that stands for a row just read: the one in memory where there is one. */
   adopt(values: Values): ItemRow {
-    const [seq, , state] = values as number[]
+    const [seq, , , state] = values as number[]
     const held = this.#touched.get(seq!) ?? (state === stateNumber.ready ? this.#claims.rowOf(seq!) : null)
     if (held) return held
     const row = this.#toRow(values)
@@ -137,10 +137,10 @@ export class SqliteItems {
   }
 
   #toRow(values: Values): ItemRow {
-    const [seq, kind, state, attempt, open, submittedAtMs, turn, readyAtMs, untilMs, result] = values
+    const [seq, kind, submittedAtMs, state, attempt, open, turn, readyAtMs, untilMs, run] = values
     return {
       seq: seq!, kind: this.#kinds.of(kind!), state: state!, attempt: attempt!, open: open!, submittedAtMs: submittedAtMs!,
-      turn: turn!, readyAtMs: readyAtMs!, untilMs: untilMs!, result: result!, id: null, maxAttempts: null, startedAtMs: null,
+      turn: turn!, readyAtMs: readyAtMs!, untilMs: untilMs!, run: run!, id: null, maxAttempts: null, startedAtMs: null,
       parents: null, isChanged: false, fresh: null, outcome: null,
     } // biome-ignore format: a row
   }
@@ -209,8 +209,8 @@ export class SqliteItems {
   }
 
   errorOf(row: ItemRow): ItemError | null {
-    if (row.outcome || row.result === null) return row.outcome?.error ?? null
-    return parse(first<{ error: string | null }>(this.#query.errorOf, row.result)!.error)
+    if (row.outcome || row.run === null) return row.outcome?.error ?? null
+    return parse(first<{ error: string | null }>(this.#query.errorOf, row.run)!.error)
   }
 
   /** The rows of items that a claim takes, and what else it is told, in their order. */
@@ -232,7 +232,7 @@ export class SqliteItems {
     const { id, modelId, step, priority, maxAttempts } = fresh.item
     const row: ItemRow = {
       seq: ++this.numbers.seq, kind: this.#kinds.named(modelId, step, priority), state: stateNumber.blocked, attempt: 0,
-      open: 0, submittedAtMs: nowMs, turn: null, readyAtMs: null, untilMs: null, result: null, id, maxAttempts,
+      open: 0, submittedAtMs: nowMs, turn: null, readyAtMs: null, untilMs: null, run: null, id, maxAttempts,
       startedAtMs: null, parents: [], isChanged: false, fresh, outcome: null,
     } // biome-ignore format: a row
     this.#byId.set(id, row)
@@ -262,22 +262,27 @@ export class SqliteItems {
     this.#changed.push(row)
   }
 
+  /** What the resolver makes it run with, as JSON. */
+  setInput(row: ItemRow, input: string | null): void {
+    this.#writers.input.add([this.#runOf(row), input ?? 'null'])
+  }
+
   setResult(row: ItemRow, outcome: Result): void {
-    row.result ??= ++this.numbers.result
+    this.#runOf(row)
     row.outcome = outcome
+  }
+
+  #runOf(row: ItemRow): number {
+    row.run ??= ++this.numbers.run
     this.change(row)
+    return row.run
   }
 
   /** As if it had never been tried. */
   dropResult(row: ItemRow): void {
-    if (row.result !== null) this.#query.dropResult.run(row.result)
-    Object.assign(row, { result: null, startedAtMs: null, outcome: null })
+    if (row.run !== null) this.#query.dropResult.run(row.run)
+    Object.assign(row, { startedAtMs: null, outcome: null })
     this.change(row)
-  }
-
-  setInput(row: ItemRow, input: string | null): void {
-    if (row.fresh) row.fresh.input = input
-    else this.#query.setInput.run(input, row.seq)
   }
 
   /** For a query that must see the items that are new. What has only changed, it may find in memory. */
@@ -319,31 +324,31 @@ export class SqliteItems {
   #writeProgress({
     seq,
     kind,
+    submittedAtMs,
     state,
     attempt,
     open,
-    submittedAtMs,
     turn,
     readyAtMs,
     untilMs,
-    result,
+    run,
   }: ItemRow): void {
     this.#writers.progress.add([
       seq,
       kind.number,
+      submittedAtMs,
       state,
       attempt,
       open,
-      submittedAtMs,
       turn,
       readyAtMs,
       untilMs,
-      result,
+      run,
     ])
   }
 
-  #writeResult({ result, startedAtMs }: ItemRow, { endedAtMs, output, error }: Result): void {
-    this.#writers.result.add([result, startedAtMs, endedAtMs, output, json(error, 'An error')])
+  #writeResult({ run, startedAtMs }: ItemRow, { endedAtMs, output, error }: Result): void {
+    this.#writers.result.add([run, startedAtMs, endedAtMs, output, json(error, 'An error')])
   }
 }
 

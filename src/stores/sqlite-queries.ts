@@ -6,25 +6,11 @@ import { stateNumber } from './sqlite-schema.ts'
 import { SqliteWriter } from './sqlite-writer.ts'
 
 /** Of `progress`, in the order in which rows are read and written. */
-const columns = [
-  'seq',
-  'kind',
-  'state',
-  'attempt',
-  'open',
-  'submitted_at',
-  'turn',
-  'ready_at',
-  'until',
-  'result',
-]
+const columns = 'seq kind submitted_at state attempt open turn ready_at until run'.split(' ')
 const brief = columns.map((name) => `progress.${name}`).join(', ')
 export const briefCount = columns.length
-/** Those that change. */
-const changing = columns
-  .slice(columns.indexOf('state'))
-  .filter((name) => name !== 'submitted_at')
-  .map((name) => `${name} = excluded.${name}`)
+/** All but the first three change. */
+const changing = columns.slice(3).map((name) => `${name} = excluded.${name}`)
 
 /** A row as an array, in the order of the query's columns. */
 export type Values = (number | null)[]
@@ -33,10 +19,11 @@ const { ready, leased, scheduled, blocked } = stateNumber
 
 /** Items that a claim holds; their rows still say `ready`. */
 const held = 'SELECT value FROM claim, json_each(claim.items)'
-const storedColumns = `item.*, kind.model, kind.step, kind.priority, state, attempt, submitted_at, ready_at,
+const storedColumns = `item.seq, item.id, max_attempts, timeout, deadline_at, maker, source_id, parents, source,
+  coalesce(run.input, item.input) AS input, kind.model, kind.step, kind.priority, submitted_at, state, attempt, ready_at,
   started_at, ended_at, output, error`
 const storedTables = `item JOIN progress ON progress.seq = item.seq JOIN kind ON kind.number = progress.kind
-  LEFT JOIN result ON result.number = progress.result`
+  LEFT JOIN run ON run.number = progress.run`
 const withLease = `SELECT ${storedColumns}, lease.leased_at FROM ${storedTables}
   LEFT JOIN (SELECT value AS held, claim.at AS leased_at FROM claim, json_each(claim.items)) AS lease ON lease.held = item.seq`
 
@@ -45,10 +32,10 @@ const queries = {
   commit: 'COMMIT',
   addKind: 'INSERT INTO kind (model, step, priority) VALUES (?, ?, ?)',
   kinds: 'SELECT number, model, step, priority FROM kind',
-  dropResult: 'DELETE FROM result WHERE number = ?',
-  setInput: 'UPDATE item SET input = ? WHERE seq = ?',
+  dropResult:
+    'UPDATE run SET started_at = NULL, ended_at = NULL, output = NULL, error = NULL WHERE number = ?',
   setParents: 'UPDATE item SET parents = ? WHERE seq = ?',
-  errorOf: 'SELECT error FROM result WHERE number = ?',
+  errorOf: 'SELECT error FROM run WHERE number = ?',
   idOf: 'SELECT id FROM item WHERE seq = ?',
   parentsOf: 'SELECT parents FROM item WHERE seq = ?',
   submitted:
@@ -68,7 +55,7 @@ const queries = {
   events: `SELECT first, at, items FROM event
     WHERE first >= coalesce((SELECT max(first) FROM event WHERE first <= ? + 1), 0) ORDER BY first`,
   maxima: `SELECT (SELECT coalesce(max(seq), 0) FROM item) AS seq, (SELECT coalesce(max(turn), 0) FROM progress) AS turn,
-    (SELECT coalesce(max(number), 0) FROM result) AS result,
+    (SELECT coalesce(max(number), 0) FROM run) AS run,
     (SELECT coalesce(max(last), 0) FROM (SELECT last FROM event ORDER BY first DESC LIMIT 1)) AS event`,
   // The mean, not the sum: of 5,300 real times it is more than the integers that a double holds, and node:sqlite refuses it.
   countItems: `SELECT model, step, priority, counted.* FROM (
@@ -93,8 +80,9 @@ const rowQueries = {
   made: `SELECT ${brief} FROM item CROSS JOIN progress ON progress.seq = item.seq WHERE maker = ? ORDER BY item.seq`,
   ready: `SELECT kind, seq, turn, ready_at FROM progress WHERE state = ${ready} AND seq NOT IN (${held}) ORDER BY turn`,
   due: `SELECT ${brief} FROM progress WHERE state = ${scheduled} AND until <= ? ORDER BY until, seq`,
-  taken: `SELECT ${brief}, wanted.key, item.id, max_attempts, input, timeout, source_id FROM json_each(?) AS wanted
-    CROSS JOIN progress ON progress.seq = wanted.value CROSS JOIN item ON item.seq = wanted.value`,
+  taken: `SELECT ${brief}, wanted.key, item.id, max_attempts, coalesce(run.input, item.input), timeout, source_id
+    FROM json_each(?) AS wanted CROSS JOIN progress ON progress.seq = wanted.value CROSS JOIN item ON item.seq = wanted.value
+    LEFT JOIN run ON run.number = progress.run`,
 } as const
 
 export type Queries = { [Name in keyof (typeof queries & typeof rowQueries)]: StatementSync }
@@ -116,8 +104,9 @@ export function prepareWriters(db: DatabaseSync) {
     item: writer('item', 'seq id max_attempts timeout deadline_at maker source_id parents source input'),
     progress: writer('progress', columns.join(' '), `ON CONFLICT DO UPDATE SET ${changing}`),
     edge: writer('edge', 'parent child policy'),
+    input: writer('run', 'number input', 'ON CONFLICT DO UPDATE SET input = excluded.input'),
     // Where no start is said the old one stands: an item that is given back keeps that of its last attempt.
-    result: writer('result', 'number started_at ended_at output error', `ON CONFLICT DO UPDATE SET
+    result: writer('run', 'number started_at ended_at output error', `ON CONFLICT DO UPDATE SET
       started_at = coalesce(excluded.started_at, started_at), ended_at = excluded.ended_at, output = excluded.output, error = excluded.error`),
   } // biome-ignore format: a table
 }

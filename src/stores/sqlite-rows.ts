@@ -22,8 +22,8 @@ export interface ItemRow {
   readyAtMs: number | null
   /** The moment of the next attempt. */
   untilMs: number | null
-  /** Its row in `result`. */
-  result: number | null
+  /** Its row in `run`. */
+  run: number | null
   // The rest is null where it has not been asked for.
   id: ItemId | null
   maxAttempts: number | null

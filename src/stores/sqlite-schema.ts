@@ -57,18 +57,19 @@ CREATE INDEX item_maker ON item (maker) WHERE maker IS NOT NULL;
 CREATE TABLE progress (
   seq INTEGER PRIMARY KEY,
   kind INTEGER NOT NULL,
+  submitted_at INTEGER NOT NULL,
   state INTEGER NOT NULL,
   attempt INTEGER NOT NULL,
   open INTEGER NOT NULL,
-  submitted_at INTEGER NOT NULL,
   turn INTEGER,
   ready_at INTEGER,
   until INTEGER,
-  result INTEGER
+  run INTEGER
 ) STRICT;
 CREATE INDEX progress_due ON progress (until) WHERE state = ${stateNumber.scheduled};
-CREATE TABLE result (
+CREATE TABLE run (
   number INTEGER PRIMARY KEY,
+  input TEXT,
   started_at INTEGER,
   ended_at INTEGER,
   output TEXT,
@@ -123,11 +124,11 @@ INSERT INTO kind (model, step, priority) SELECT DISTINCT model, step, priority F
 INSERT INTO item SELECT seq, id, max_attempts, timeout, deadline_at, maker, source_id,
   (SELECT nullif(json_group_array(json_array(parent, policy) ORDER BY place), '[]') FROM wide_edge WHERE child = seq),
   source, input FROM wide;
-INSERT INTO result SELECT seq, started_at, ended_at, output, error FROM wide
+INSERT INTO run SELECT seq, NULL, started_at, ended_at, output, error FROM wide
   WHERE coalesce(started_at, ended_at, output, error) IS NOT NULL;
-INSERT INTO progress SELECT wide.seq, kind.number, state, attempt, open, submitted_at, turn, ready_at, until, result.number
+INSERT INTO progress SELECT wide.seq, kind.number, submitted_at, state, attempt, open, turn, ready_at, until, run.number
   FROM wide JOIN kind ON kind.model = wide.model AND kind.step IS wide.step AND kind.priority = wide.priority
-  LEFT JOIN result ON result.number = wide.seq;
+  LEFT JOIN run ON run.number = wide.seq;
 INSERT INTO edge SELECT parent, child, policy FROM wide_edge;
 DROP TABLE wide;
 DROP TABLE wide_edge;
