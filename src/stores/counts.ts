@@ -9,7 +9,7 @@ import type { StoreStats } from './store.ts'
 
 const { ready, blocked, scheduled } = stateNumber
 
-interface Level {
+interface LevelCounts {
   count: number
   /** Submission times are summed from here on, so that the sum stays a whole number. */
   baseMs: number
@@ -21,7 +21,7 @@ interface ModelCounts {
   /** Also items that wait for a moment. */
   blockedCount: number
   readyCount: number
-  levels: Map<number, Level>
+  levels: Map<number, LevelCounts>
   /** Open dependencies on items of another model. */
   waitsOn: Map<ModelCounts, number>
 }

@@ -1,7 +1,7 @@
 // Who holds which items. A claim is one row that names its items; in the file theirs go on saying `ready`. The owner keeps
 // the rows of leased items in memory from the claim to the end of the lease, by their token: a result needs no look-up.
 import type { ItemId } from '../core/work-item.ts'
-import type { Queries } from './sqlite-queries.ts'
+import { all, type Queries } from './sqlite-queries.ts'
 import type { ItemRow } from './sqlite-rows.ts'
 
 export interface LiveClaim {
@@ -14,9 +14,18 @@ export interface LiveClaim {
   isBroken: boolean
 }
 
+/** As the file has it. */
+export interface StoredClaim {
+  token: string
+  at: number
+  until: number
+  /** Seqs, as JSON. */
+  items: string
+}
+
 export class SqliteClaims {
   readonly #query: Queries
-  /** Few: as many as instances run. A list, and maps that end with their claim, for the reason that `SqliteItems.forget` has. */
+  /** As many as batches run. A list, and maps that go with their claim: see `SqliteItems.forget`. */
   #claims: LiveClaim[] = []
   #changed = new Set<LiveClaim>()
 
@@ -24,26 +33,22 @@ export class SqliteClaims {
     this.#query = query
   }
 
-  clear(): void {
+  /** Begins anew with what is in the file. */
+  reload(rowsOf: (claim: StoredClaim) => ItemRow[]): void {
     this.#claims = []
+    for (const claim of all<StoredClaim>(this.#query.claims))
+      this.hold(rowsOf(claim), claim.token, claim.until, claim.at)
     this.#changed = new Set()
   }
 
   /** In the order of their queues. */
-  leased(): { row: ItemRow; claim: LiveClaim }[] {
-    const leased = this.#claims.flatMap((claim) =>
-      Array.from(claim.bySeq.values(), (row) => ({ row, claim })),
-    )
-    return leased.sort((a, b) => a.row.turn! - b.row.turn!)
+  leased(): ItemRow[] {
+    return this.#claims.flatMap(({ bySeq }) => [...bySeq.values()]).sort((a, b) => a.turn! - b.turn!)
   }
 
   /** The row of an item that is leased. */
   rowOf(seq: number): ItemRow | undefined {
-    return this.#holderOf(seq)?.bySeq.get(seq)
-  }
-
-  #holderOf(seq: number): LiveClaim | undefined {
-    return this.#claims.find(({ bySeq }) => bySeq.has(seq))
+    return this.#claims.find(({ bySeq }) => bySeq.has(seq))?.bySeq.get(seq)
   }
 
   of(token: string): LiveClaim | undefined {
@@ -55,7 +60,8 @@ export class SqliteClaims {
     if (rows.length === 0) return
     const byId = new Map(rows.map((row) => [row.id!, row]))
     const bySeq = new Map(rows.map((row) => [row.seq, row]))
-    const claim = { token, atMs, untilMs, byId, bySeq, isBroken: false }
+    const claim: LiveClaim = { token, atMs, untilMs, byId, bySeq, isBroken: false }
+    for (const row of rows) row.claim = claim
     this.#claims.push(claim)
     this.#changed.add(claim)
   }
@@ -67,12 +73,13 @@ export class SqliteClaims {
 
   /** A row that is leased no more. `isOurs`: the holder of the token ended it. */
   let(row: ItemRow, isOurs: boolean): void {
-    const claim = this.#holderOf(row.seq)!
-    this.#changed.add(claim)
+    const claim = row.claim!
+    row.claim = null
     claim.byId.delete(row.id!)
     claim.bySeq.delete(row.seq)
     if (!isOurs) claim.isBroken = true
     if (claim.bySeq.size === 0) this.#claims = this.#claims.filter((each) => each !== claim)
+    this.#changed.add(claim)
   }
 
   get isClean(): boolean {

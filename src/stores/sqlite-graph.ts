@@ -13,9 +13,9 @@ import { type Dependency, hasEnded, type ItemState, itemStates, type NewItem } f
 import type { Counts } from './counts.ts'
 import type { SqliteClaims } from './sqlite-claims.ts'
 import { type End, inherited, isBadEnd } from './sqlite-ends.ts'
-import { type SqliteItems, toAdd } from './sqlite-items.ts'
+import type { SqliteItems } from './sqlite-items.ts'
 import type { Queries } from './sqlite-queries.ts'
-import { type ItemRow, json, type NewRow } from './sqlite-rows.ts'
+import { type ItemRow, json, type NewRow, toNewRow } from './sqlite-rows.ts'
 import { eventWidth, policies, stateNumber } from './sqlite-schema.ts'
 
 export class SqliteGraph {
@@ -56,7 +56,7 @@ export class SqliteGraph {
     }
     this.#items.look(ids)
     const fresh = checkGraph(items, (id) => this.#items.byId(id) !== null)
-    return fresh.map((item) => toAdd(item, maker))
+    return fresh.map((item) => toNewRow(item, maker))
   }
 
   /** The new items are blocked. */
@@ -240,7 +240,7 @@ export class SqliteGraph {
     row.readyAtMs = nowMs
     row.turn = ++this.#items.numbers.turn
     row.untilMs = null
-    row.kind.lane.push(row.seq, row.turn, nowMs)
+    row.kind.level.push(row.seq, row.turn, nowMs)
     this.#enter(row, 'ready')
   }
 
@@ -249,7 +249,7 @@ export class SqliteGraph {
     this.#leave(row, isOurs)
     row.attempt = attempt
     this.#items.setResult(row, { endedAtMs: null, output: null, error: this.#items.errorOf(row) })
-    row.kind.lane.giveBack(row.seq, row.turn!, row.readyAtMs!)
+    row.kind.level.giveBack(row.seq, row.turn!, row.readyAtMs!)
     this.#enter(row, 'ready')
   }
 
@@ -306,7 +306,7 @@ export class SqliteGraph {
   #leave(row: ItemRow, isOurs: boolean): void {
     const { kind, state, open, turn } = row
     this.#count(row, -1)
-    if (state === stateNumber.ready) kind.lane.remove(turn!)
+    if (state === stateNumber.ready) kind.level.remove(turn!)
     if (state === stateNumber.leased) this.#claims.let(row, isOurs)
     if (state !== stateNumber.blocked || open === 0) return
     // It ends although edges are open: they count no more.

@@ -13,30 +13,10 @@ import type { SqliteClaims } from './sqlite-claims.ts'
 import type { SqliteKinds } from './sqlite-kinds.ts'
 import { all, briefCount, first, prepareWriters, type Queries, type Values } from './sqlite-queries.ts'
 import {
-  type EndedRow,
-  type ItemRow,
-  json,
-  type NewRow,
-  type Parent,
-  parse,
-  type Result,
-  type SubmittedRow,
-  submitted,
-  toNewItem,
+  type EndedRow, type ItemRow, json, type NewRow, type Parent, parse, type Result, type SubmittedRow, submitted, toNewItem,
   toParent,
-} from './sqlite-rows.ts'
+} from './sqlite-rows.ts' // biome-ignore format: a list
 import { stateNumber } from './sqlite-schema.ts'
-
-/** Throws BAD_VALUE for what JSON cannot say. */
-export function toAdd(item: NewItem, maker: ItemRow | null): NewRow {
-  const source = json(item.source, `The source of item "${item.id}"`)
-  return {
-    item,
-    source,
-    input: json(item.input, `The input of item "${item.id}"`),
-    makerSeq: maker?.seq ?? null,
-  }
-}
 
 export interface Edge {
   /** At its other end. */
@@ -53,7 +33,6 @@ export interface Taken {
   sourceId: string | null
 }
 
-type ClaimValues = { token: string; at: number; until: number; items: string }
 type TakenValues = [number, ItemId, number, string | null, number | null, string | null]
 
 export class SqliteItems {
@@ -82,15 +61,13 @@ export class SqliteItems {
     this.#hasNew = false
     for (const writer of Object.values(this.#writers)) writer.clear()
     this.forget()
-    this.#claims.clear()
     Object.assign(this.numbers, first(this.#query.maxima))
-    for (const { token, at, until, items } of all<ClaimValues>(this.#query.claims)) {
+    this.#claims.reload(({ at, items }) => {
       const rows = this.take(JSON.parse(items)).map(({ row }) => row)
       for (const row of rows)
         Object.assign(row, { state: stateNumber.leased, attempt: row.attempt + 1, startedAtMs: at })
-      this.#claims.hold(rows, token, until, at)
-    }
-    this.#claims.flush()
+      return rows
+    })
     this.forget()
   }
 
@@ -141,7 +118,7 @@ export class SqliteItems {
     return {
       seq: seq!, kind: this.#kinds.of(kind!), state: state!, attempt: attempt!, open: open!, submittedAtMs: submittedAtMs!,
       turn: turn!, readyAtMs: readyAtMs!, untilMs: untilMs!, run: run!, id: null, maxAttempts: null, startedAtMs: null,
-      parents: null, isChanged: false, fresh: null, outcome: null,
+      parents: null, claim: null, isChanged: false, fresh: null, outcome: null,
     } // biome-ignore format: a row
   }
 
@@ -233,7 +210,7 @@ export class SqliteItems {
     const row: ItemRow = {
       seq: ++this.numbers.seq, kind: this.#kinds.named(modelId, step, priority), state: stateNumber.blocked, attempt: 0,
       open: 0, submittedAtMs: nowMs, turn: null, readyAtMs: null, untilMs: null, run: null, id, maxAttempts,
-      startedAtMs: null, parents: [], isChanged: false, fresh, outcome: null,
+      startedAtMs: null, parents: [], claim: null, isChanged: false, fresh, outcome: null,
     } // biome-ignore format: a row
     this.#byId.set(id, row)
     this.#hasNew = true
@@ -292,9 +269,7 @@ export class SqliteItems {
 
   flush(): void {
     for (const row of this.#changed) {
-      if (row.fresh) this.#writeItem(row, row.fresh)
-      this.#writeProgress(row)
-      if (row.outcome) this.#writeResult(row, row.outcome)
+      this.#write(row)
       row.isChanged = false
       row.fresh = row.outcome = null
     }
@@ -304,51 +279,23 @@ export class SqliteItems {
     this.#claims.flush()
   }
 
-  #writeItem({ seq, parents }: ItemRow, { item, source, input, makerSeq }: NewRow): void {
-    const { id, maxAttempts, timeoutMs, deadlineAtMs, sourceId } = item
-    const waitsFor = parents!.length > 0 ? JSON.stringify(parents) : null
-    this.#writers.item.add([
-      seq,
-      id,
-      maxAttempts,
-      timeoutMs,
-      deadlineAtMs,
-      makerSeq,
-      sourceId,
-      waitsFor,
-      source,
-      input,
-    ])
-  }
-
-  #writeProgress({
-    seq,
-    kind,
-    submittedAtMs,
-    state,
-    attempt,
-    open,
-    turn,
-    readyAtMs,
-    untilMs,
-    run,
-  }: ItemRow): void {
-    this.#writers.progress.add([
-      seq,
-      kind.number,
-      submittedAtMs,
-      state,
-      attempt,
-      open,
-      turn,
-      readyAtMs,
-      untilMs,
-      run,
-    ])
-  }
-
-  #writeResult({ run, startedAtMs }: ItemRow, { endedAtMs, output, error }: Result): void {
-    this.#writers.result.add([run, startedAtMs, endedAtMs, output, json(error, 'An error')])
+  #write(row: ItemRow): void {
+    const { seq, run, fresh, outcome } = row
+    const { item, progress, result } = this.#writers
+    if (fresh) {
+      const { id, maxAttempts, timeoutMs, deadlineAtMs, sourceId } = fresh.item
+      const parents = row.parents!.length > 0 ? JSON.stringify(row.parents) : null
+      item.add([
+        seq, id, maxAttempts, timeoutMs, deadlineAtMs, fresh.makerSeq, sourceId, parents, fresh.source, fresh.input,
+      ]) // biome-ignore format: one value for each column
+    }
+    progress.add([
+      seq, row.kind.number, row.submittedAtMs, row.state, row.attempt, row.open, row.turn, row.readyAtMs, row.untilMs, run,
+    ]) // biome-ignore format: one value for each column
+    if (outcome) {
+      const { endedAtMs, output, error } = outcome
+      result.add([run, row.startedAtMs, endedAtMs, output, json(error, 'The error')])
+    }
   }
 }
 

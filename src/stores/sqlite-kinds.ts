@@ -1,10 +1,10 @@
 // Items come in few kinds: one for each model, step and priority in use. In the file an item has the number of its kind; in
-// memory the kind has what its items are counted in and the lane in which they queue. The owner's copy of the table `kind`,
+// memory the kind has what its items are counted in and the level in which they queue. The owner's copy of the table `kind`,
 // from which nothing is taken away.
 import type { ModelId } from '../core/model.ts'
 import type { Counts, Group } from './counts.ts'
 import { all, type Queries } from './sqlite-queries.ts'
-import type { Lane, SqliteQueue } from './sqlite-queue.ts'
+import type { Level, SqliteQueue } from './sqlite-queue.ts'
 
 export interface Kind {
   readonly number: number
@@ -12,7 +12,7 @@ export interface Kind {
   readonly step: string | null
   readonly priority: number
   readonly group: Group
-  readonly lane: Lane
+  readonly level: Level
 }
 
 export class SqliteKinds {
@@ -50,7 +50,7 @@ export class SqliteKinds {
 
   #keep(number: number, modelId: ModelId, step: string | null, priority: number): Kind {
     const group = this.#counts.group(modelId, step)
-    const kind = { number, modelId, step, priority, group, lane: this.#queue.laneOf(modelId, priority) }
+    const kind = { number, modelId, step, priority, group, level: this.#queue.levelOf(modelId, priority) }
     this.#byNumber[number] = kind
     this.#byName.set(nameOf(modelId, step, priority), kind)
     return kind

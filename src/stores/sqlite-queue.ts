@@ -1,48 +1,48 @@
 // Which ready items a claim takes, and since when a queue waits. The owner keeps the order of its queues in memory, 24 bytes
 // for each ready item, read from the file when it opens: an index of ready items would cost a third of what a release and an
-// end write. A lane for each model and priority holds its items by turn.
+// end write. A level for each model and priority holds its items by turn.
 //
-//   (1) Interactive lanes alone, by priority, when one of them has an item.
-//   (2) Overdue items, oldest first over all lanes.
-//   (3) The others by priority; first in, first out inside a lane.
+//   (1) Interactive levels alone, by priority, when one of them has an item.
+//   (2) Overdue items, oldest first over all levels.
+//   (3) The others by priority; first in, first out inside a level.
 import type { ModelId } from '../core/model.ts'
 import type { ClaimRequest } from './store.ts'
 
 export class SqliteQueue {
   /** Highest priority first. */
-  readonly #lanes = new Map<ModelId, Lane[]>()
+  readonly #levels = new Map<ModelId, Level[]>()
 
   clear(): void {
-    this.#lanes.clear()
+    this.#levels.clear()
   }
 
-  laneOf(modelId: ModelId, priority: number): Lane {
-    const lanes = this.#lanes.get(modelId) ?? []
-    const known = lanes.find((lane) => lane.priority === priority)
+  levelOf(modelId: ModelId, priority: number): Level {
+    const levels = this.#levels.get(modelId) ?? []
+    const known = levels.find((level) => level.priority === priority)
     if (known) return known
-    const lane = new Lane(priority)
-    this.#lanes.set(
+    const level = new Level(priority)
+    this.#levels.set(
       modelId,
-      [...lanes, lane].sort((a, b) => b.priority - a.priority),
+      [...levels, level].sort((a, b) => b.priority - a.priority),
     )
-    return lane
+    return level
   }
 
-  /** Takes items out of a model's lanes, in the order of a claim. */
+  /** Takes items out of a model's levels, in the order of a claim. */
   take({ modelId, maxCount, order }: ClaimRequest): number[] {
-    const lanes = this.#lanes.get(modelId) ?? []
+    const levels = this.#levels.get(modelId) ?? []
     const seqs: number[] = []
-    const takeFrom = (lane: Lane) => {
-      while (seqs.length < maxCount && !lane.isEmpty) seqs.push(lane.shift())
+    const takeFrom = (level: Level) => {
+      while (seqs.length < maxCount && !level.isEmpty) seqs.push(level.shift())
     }
-    for (const lane of lanes) if (lane.priority >= order.interactiveFrom) takeFrom(lane) // (1)
+    for (const level of levels) if (level.priority >= order.interactiveFrom) takeFrom(level) // (1)
     if (seqs.length > 0) return seqs
     while (seqs.length < maxCount) {
-      const overdue = lanes.filter((lane) => lane.readyAtMs < order.overdueBeforeMs) // (2)
+      const overdue = levels.filter((level) => level.readyAtMs < order.overdueBeforeMs) // (2)
       if (overdue.length === 0) break
-      seqs.push(overdue.reduce((oldest, lane) => (lane.turn < oldest.turn ? lane : oldest)).shift())
+      seqs.push(overdue.reduce((oldest, level) => (level.turn < oldest.turn ? level : oldest)).shift())
     }
-    for (const lane of lanes) takeFrom(lane) // (3)
+    for (const level of levels) takeFrom(level) // (3)
     return seqs
   }
 }
@@ -52,7 +52,7 @@ const width = 3
 
 /** Items by turn, as numbers: seq (0: it was removed), turn, and when it became ready. An item that comes back was taken
  * from the front, so it belongs before all that were not taken: it waits in a list of its own. */
-export class Lane {
+export class Level {
   readonly priority: number
   readonly #returned: number[] = []
   #waiting: number[] = []

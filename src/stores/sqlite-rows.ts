@@ -2,6 +2,7 @@
 import { type ItemError, SchedulerError } from '../core/errors.ts'
 import type { ResolvedParent } from '../core/resolver.ts'
 import { type ItemId, itemStates, type NewItem } from '../core/work-item.ts'
+import type { LiveClaim } from './sqlite-claims.ts'
 import type { Kind } from './sqlite-kinds.ts'
 import { all, first, type Queries } from './sqlite-queries.ts'
 import { policies } from './sqlite-schema.ts'
@@ -31,6 +32,8 @@ export interface ItemRow {
   startedAtMs: number | null
   /** What it waits for, as `item.parents` has it. */
   parents: Parent[] | null
+  /** What holds it. */
+  claim: LiveClaim | null
   // What the next flush writes.
   isChanged: boolean
   /** Not in the file yet. */
@@ -47,6 +50,13 @@ export interface NewRow {
   input: string | null
   /** The fan-out item that made it. */
   makerSeq: number | null
+}
+
+/** Throws BAD_VALUE for what JSON cannot say. */
+export function toNewRow(item: NewItem, maker: ItemRow | null): NewRow {
+  const source = json(item.source, `The source of item "${item.id}"`)
+  const input = json(item.input, `The input of item "${item.id}"`)
+  return { item, source, input, makerSeq: maker?.seq ?? null }
 }
 
 /** What an attempt came to, or why an item ended without one. */

@@ -86,12 +86,12 @@ class SqliteStore extends SqliteReader implements Store {
     this.#graph.reload()
     for (const values of this.query.ready.iterate()) {
       const [kind, seq, turn, readyAtMs] = values as unknown as [number, number, number, number]
-      this.#kinds.of(kind).lane.push(seq, turn, readyAtMs)
+      this.#kinds.of(kind).level.push(seq, turn, readyAtMs)
     }
   }
 
   protected override headReadyAt(modelId: string, priority: number): number {
-    return this.#queue.laneOf(modelId, priority).readyAtMs
+    return this.#queue.levelOf(modelId, priority).readyAtMs
   }
 
   /** One connection and no pause: what it reads is one snapshot. */
@@ -202,9 +202,9 @@ class SqliteStore extends SqliteReader implements Store {
   sweep(nowMs: number) {
     return this.#write(nowMs, () => {
       let changedCount = 0
-      for (const { row, claim } of this.#claims.leased()) {
+      for (const row of this.#claims.leased()) {
         // An end before it may have taken this one along.
-        if (row.state !== stateNumber.leased || claim.untilMs > nowMs) continue
+        if (row.claim === null || row.claim.untilMs > nowMs) continue
         changedCount++
         if (row.attempt < row.maxAttempts!) this.#graph.giveBack(row, row.attempt, false)
         else this.#graph.end(row, 'failed', null, leaseExpired, nowMs)
@@ -215,7 +215,7 @@ class SqliteStore extends SqliteReader implements Store {
       }
       this.#items.flush()
       const { until } = first<{ until: number | null }>(this.query.nextDue)!
-      const ends = this.#claims.leased().map(({ claim }) => claim.untilMs)
+      const ends = this.#claims.leased().map(({ claim }) => claim!.untilMs)
       const nextAtMs = ends.reduce((least, each) => Math.min(least, each), until ?? Number.POSITIVE_INFINITY)
       return { changedCount, nextAtMs: Number.isFinite(nextAtMs) ? nextAtMs : null }
     })
@@ -224,7 +224,7 @@ class SqliteStore extends SqliteReader implements Store {
   releaseAll(nowMs: number): Promise<number> {
     return this.#write(nowMs, () => {
       const rows = this.#claims.leased()
-      for (const { row } of rows) this.#graph.giveBack(row, row.attempt - 1, false)
+      for (const row of rows) this.#graph.giveBack(row, row.attempt - 1, false)
       return rows.length
     })
   }
