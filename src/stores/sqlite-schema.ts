@@ -1,24 +1,24 @@
 // The tables, and how those of an earlier version become these.
 //
-//   kind      a model, step and priority in use: items have its number
-//   item      what was submitted: id, input, and what it waits for, as [[seq, policy], …] in its order
-//   progress  how far it is: what changes when it is released and when it ends
-//   result    how its last attempt ended, by a number that grows with each
+//   kind      a model, a step and a priority: once for all items that have them
+//   item      what was submitted, and whom it waits for; only a fan-out adds to that later
+//   progress  how far an item is: a narrow row, since it alone is written again and again
+//   run       what an item was given to run, and how that ended; by a number that grows
 //   edge      who waits for an item: item.parents the other way round
 //   claim     the items that are leased together
-//   event     what happened; a row for each call, since a call changes many items
+//   event     what changed; one row for each call
 //
-// The life of an item in the file:
+// The life of an item in the file, each line one transaction with an event:
 //
-//   submitted   + item, + progress (blocked or ready), + edge for each that it waits for
-//   released    progress: ready, its turn in the queue
-//   leased      + claim, which names its items: their rows go on saying ready
-//   ended       + result; progress: done and the result's number; - claim, with its last item
+//   submitted   + item, + progress (blocked, or at once ready), + an edge for each that it waits for
+//   released    progress: ready, with its turn      + run: the input that the resolver made
+//   leased      + claim: names it; its progress goes on saying ready
+//   ended       progress: done, with its run        + run: output, error and times        - claim: with its last item
 //
-// A page of 4 KB that changed is what a commit costs, about as much CPU as ten rows: it goes to the log and later to its
-// place. The items of a batch lie far apart, since others were submitted between them. So what changes is narrow and
-// lies alone (a hundred rows of progress fit on a page, with the pages of their dependents often the same), what comes
-// is written at the end of its table, and what can be said once for many is one row.
+// What a commit costs is the pages that it changed: one of 4 KB takes the CPU of five rows, in the log and once more in
+// its place. The items of a batch lie far apart, since others were submitted between them. Therefore what is written again
+// is narrow (a hundred rows of progress on a page), what comes later is appended, what can be said once for many is one
+// row, and the order of the queues is kept in memory (sqlite-queue.ts), not in an index.
 import { type EdgePolicy, type ItemState, itemStates } from '../core/work-item.ts'
 
 export const schemaVersion = 4
@@ -47,9 +47,9 @@ CREATE TABLE item (
   max_attempts INTEGER NOT NULL,
   timeout INTEGER,
   deadline_at INTEGER,
-  maker INTEGER,
+  maker INTEGER, -- the seq of the fan-out item that made it
   source_id TEXT,
-  parents TEXT,
+  parents TEXT, -- [[seq, policy], ...] in the order of its dependencies; null: none
   source TEXT,
   input TEXT
 ) STRICT;
@@ -60,16 +60,16 @@ CREATE TABLE progress (
   submitted_at INTEGER NOT NULL,
   state INTEGER NOT NULL,
   attempt INTEGER NOT NULL,
-  open INTEGER NOT NULL,
-  turn INTEGER,
+  open INTEGER NOT NULL, -- parents that have not ended
+  turn INTEGER, -- its place in the queue, which grows with every item that becomes ready
   ready_at INTEGER,
-  until INTEGER,
+  until INTEGER, -- scheduled: the moment of the next attempt
   run INTEGER
 ) STRICT;
 CREATE INDEX progress_due ON progress (until) WHERE state = ${stateNumber.scheduled};
 CREATE TABLE run (
   number INTEGER PRIMARY KEY,
-  input TEXT,
+  input TEXT, -- null: that of the item
   started_at INTEGER,
   ended_at INTEGER,
   output TEXT,
@@ -88,15 +88,15 @@ CREATE TABLE claim (
   token TEXT PRIMARY KEY,
   at INTEGER NOT NULL,
   until INTEGER NOT NULL,
-  items TEXT NOT NULL
+  items TEXT NOT NULL -- [seq, ...]
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE event (
   first INTEGER PRIMARY KEY,
   last INTEGER NOT NULL,
   at INTEGER NOT NULL,
-  items TEXT NOT NULL
+  items TEXT NOT NULL -- [seq, state, attempt, seq, ...]
 ) STRICT;
-CREATE TABLE opening (number INTEGER PRIMARY KEY) STRICT;
+CREATE TABLE opening (number INTEGER PRIMARY KEY) STRICT; -- a token begins with it
 `
 
 /** What leads from each version to the next. */
