@@ -376,6 +376,26 @@ test('a wrong expansion fails that item alone, not the result that released it',
     assert.deepEqual(await store.queueHeads(), [])
   }, resolver))
 
+test('a call that breaks in the middle is undone, and the others of its transaction are carried out', () =>
+  withStore(async (store) => {
+    await store.submit([item('a'), item('b'), item('breaks', ['a'], { step: 'again', source: [null] })], 1)
+    const { token } = await claim(store, 2)
+    const answers = await Promise.allSettled([
+      store.submit([item('x')], 20),
+      store.finish(token, [{ type: 'done', id: 'a', output: 1 }], 20),
+      store.finish(token, [{ type: 'done', id: 'b', output: 1 }], 20),
+    ])
+    assert.deepEqual(
+      answers.map((each) => (each.status === 'rejected' ? each.reason.constructor : each.value)),
+      [{ addedCount: 1, knownCount: 0 }, TypeError, { accepted: ['b'], stale: [] }],
+    )
+    assert.deepEqual(await states(store), { a: 'leased', b: 'done', breaks: 'blocked', x: 'ready' })
+    assert.deepEqual(
+      (await claim(store, 9)).items.map(({ id }) => id),
+      ['x'],
+    )
+  }, resolver))
+
 test('an expansion into known items waits for those that are open and counts those that have ended', () =>
   withStore(async (store) => {
     await store.submit([item('part-a'), item('part-b')], 1)

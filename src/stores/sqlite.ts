@@ -242,28 +242,43 @@ class SqliteStore extends SqliteReader implements Store {
     })
   }
 
-  /** One transaction for all that was asked for since the last. Answers go out after the commit. */
+  /** One transaction for all that was asked for since the last. */
   #flush(): void {
     const operations = this.#operations
     this.#operations = []
-    if (operations.length === 0) return
+    if (operations.length > 0) this.#carryOut(operations)
+  }
+
+  /** Answers go out after the commit. What SQLite refuses (a full disk) fails all; what breaks one call fails it alone, and
+   * the others are carried out anew. */
+  #carryOut(operations: readonly Operation[]): void {
     const answers: (() => void)[] = []
+    let failing = operations
     try {
       if (this.#broken) throw this.#broken
       translate(this.file, () => {
         this.query.begin.run()
-        for (const operation of operations) answers.push(this.#perform(operation))
+        for (const operation of operations) {
+          try {
+            answers.push(this.#perform(operation))
+          } catch (error) {
+            if (!isFromSqlite(error)) failing = [operation]
+            throw error
+          }
+        }
         this.query.commit.run()
       })
     } catch (error) {
       this.#undo()
-      for (const { reject } of operations) reject(error)
+      for (const { reject } of failing) reject(error)
+      const others = operations.filter((each) => !failing.includes(each))
+      if (others.length > 0) this.#carryOut(others)
       return
     }
     for (const answer of answers) answer()
   }
 
-  /** A call that is refused has changed nothing; what fails later (a full disk) undoes the whole transaction. */
+  /** A call that is refused has changed nothing: the transaction goes on. */
   #perform({ work, nowMs, resolve, reject }: Operation): () => void {
     try {
       const value = work()
