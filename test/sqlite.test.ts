@@ -189,6 +189,51 @@ test('a lease outlives its process: the next owner sweeps it, and an old token m
   await second.close()
 })
 
+test('keeps the order of long queues through claims, releases, cancels and new owners', async () => {
+  const file = newFile()
+  let store = await openSqliteStore({ file })
+  const named = (index: number) => `q${String(index).padStart(4, '0')}`
+  const items = Array.from({ length: 5000 }, (_, index) => item(named(index), [], { priority: index % 2 }))
+  await store.submit(items, nowAtMs)
+  /** What must come, in order: priority 1 before 0, the earlier first. */
+  let expected = items
+    .map(({ id }) => id)
+    .sort((a, b) => (Number(b.slice(1)) % 2) - (Number(a.slice(1)) % 2) || (a < b ? -1 : 1))
+  for (let round = 0; expected.length > 0; round++) {
+    const { token, items: claimed } = await claim(store, 100, nowAtMs)
+    const ids = claimed.map(({ id }) => id)
+    assert.deepEqual(ids, expected.slice(0, 100), `round ${round}`)
+    const isReturned = (index: number) => round < 40 && index % 5 === 0
+    const [far, last] = [expected[150], expected.at(-1)]
+    await store.finish(
+      token,
+      ids.map((id, index) => ({ type: isReturned(index) ? 'release' : 'done', id, output: 1 })),
+      nowAtMs,
+    )
+    const isGone = new Set(ids.filter((_, index) => !isReturned(index)))
+    if (far && last && round % 3 === 0) {
+      assert.deepEqual(await store.cancel([far, last], nowAtMs), { cancelledCount: 2 })
+      isGone.add(far).add(last)
+    }
+    expected = expected.filter((id) => !isGone.has(id))
+    if (round % 10 !== 9) continue
+    await store.close()
+    store = await openSqliteStore({ file })
+  }
+  assert.deepEqual(await store.queueHeads(), [])
+  await store.close()
+})
+
+test('any text is an id: a call made twice changes nothing', () =>
+  withStore(async (store) => {
+    const ids = ['a\0b', 'half \ud800', '"[', 'ünï 🚢']
+    const items = ids.map((id) => item(id))
+    assert.deepEqual(await store.submit(items, 1), { addedCount: 4, knownCount: 0 })
+    assert.deepEqual(await store.submit([...items, item('last', ids)], 2), { addedCount: 1, knownCount: 4 })
+    for (const id of ids) assert.equal((await store.get(id))!.state, 'ready', id)
+    assert.deepEqual(await store.cancel(ids, 3), { cancelledCount: 5 })
+  }))
+
 // ── files ──
 
 test('refuses a file whose pages were overwritten, and leaves it as it is', async () => {
@@ -329,6 +374,26 @@ test('a wrong expansion fails that item alone, not the result that released it',
     assert.deepEqual(codes, ['UNKNOWN_DEPENDENCY', 'CYCLE', 'CYCLE', 'CYCLE', 'BAD_VALUE'])
     assert.deepEqual(Object.values(await states(store)), ['done', ...Array(6).fill('failed')])
     assert.deepEqual(await store.queueHeads(), [])
+  }, resolver))
+
+test('a call that breaks in the middle is undone, and the others of its transaction are carried out', () =>
+  withStore(async (store) => {
+    await store.submit([item('a'), item('b'), item('breaks', ['a'], { step: 'again', source: [null] })], 1)
+    const { token } = await claim(store, 2)
+    const answers = await Promise.allSettled([
+      store.submit([item('x')], 20),
+      store.finish(token, [{ type: 'done', id: 'a', output: 1 }], 20),
+      store.finish(token, [{ type: 'done', id: 'b', output: 1 }], 20),
+    ])
+    assert.deepEqual(
+      answers.map((each) => (each.status === 'rejected' ? each.reason.constructor : each.value)),
+      [{ addedCount: 1, knownCount: 0 }, TypeError, { accepted: ['b'], stale: [] }],
+    )
+    assert.deepEqual(await states(store), { a: 'leased', b: 'done', breaks: 'blocked', x: 'ready' })
+    assert.deepEqual(
+      (await claim(store, 9)).items.map(({ id }) => id),
+      ['x'],
+    )
   }, resolver))
 
 test('an expansion into known items waits for those that are open and counts those that have ended', () =>

@@ -146,6 +146,22 @@ export function testStore({ test, name, open }: StoreUnderTest): void {
   })
 
   check(
+    'does not pass over an item whose clock was ahead, to reach an overdue one behind it',
+    async (store) => {
+      await store.submit([item('old')], 1)
+      await store.submit([item('ahead')], 100)
+      await store.submit([item('back')], 2)
+      await store.submit([item('high', [], { priority: 5 })], 100)
+      const { items } = await store.claim(
+        { modelId: 'm', maxCount: 3, order: { ...order, overdueBeforeMs: 50 }, leaseMs: 100 },
+        200,
+      )
+      assert.deepEqual(idsOf({ items }), ['old', 'high', 'ahead'])
+      assert.deepEqual(idsOf(await claim(store, 3)), ['back'])
+    },
+  )
+
+  check(
     'releases a diamond when its last parent is done, with many parents and late submission',
     async (store) => {
       await store.submit(
@@ -316,7 +332,7 @@ export function testStore({ test, name, open }: StoreUnderTest): void {
     )
   })
 
-  const resolver: Resolver = ({ step, source }, parents) => {
+  const resolver: Resolver = ({ step, source, input }, parents) => {
     const children = parents.filter((parent) => parent.step === null && parent.id.startsWith('part'))
     if (step === 'split' && children.length > 0)
       return { type: 'finish', output: children.map(({ output }) => output) }
@@ -327,6 +343,7 @@ export function testStore({ test, name, open }: StoreUnderTest): void {
         policy: 'fail',
       }
     if (step === 'never') return { type: 'skip', reason: 'not today' }
+    if (step === 'echo') return { type: 'run', input: { from: input } }
     if (step === 'wrong') throw new Error('cannot say')
     return { type: 'run', input: parents.map(({ output }) => output) }
   }
@@ -339,6 +356,14 @@ export function testStore({ test, name, open }: StoreUnderTest): void {
     assert.equal(await end(store, 'done'), 'a')
     assert.deepEqual((await claim(store, 1)).items[0]!.input, ['a', null])
     assert.match((await store.get('w'))!.error!.message, /cannot say/)
+  }, resolver) // biome-ignore format: the resolver belongs to the title
+
+  check('shows the resolver the input that was submitted, also at a retry', async (store) => {
+    await store.submit([item('e', [], { step: 'echo', input: 'said' })], 1)
+    assert.deepEqual((await store.get('e'))!.input, { from: 'said' })
+    await end(store, 'fail')
+    await store.retry(['e'], 20)
+    assert.deepEqual((await claim(store, 1)).items[0]!.input, { from: 'said' })
   }, resolver) // biome-ignore format: the resolver belongs to the title
 
   check('fans out over a list and gathers its outputs in order', async (store) => {

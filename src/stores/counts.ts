@@ -3,10 +3,13 @@
 // Rebuilt from the rows when a store is opened, and after a transaction that was undone.
 import type { ModelId } from '../core/model.ts'
 import type { QueueHead } from '../core/queue-head.ts'
-import type { ItemState } from '../core/work-item.ts'
+import { itemStates } from '../core/work-item.ts'
+import { stateNumber } from './sqlite-schema.ts'
 import type { StoreStats } from './store.ts'
 
-interface Level {
+const { ready, blocked, scheduled } = stateNumber
+
+interface LevelCounts {
   count: number
   /** Submission times are summed from here on, so that the sum stays a whole number. */
   baseMs: number
@@ -14,57 +17,69 @@ interface Level {
 }
 
 interface ModelCounts {
+  modelId: ModelId
+  /** Also items that wait for a moment. */
   blockedCount: number
   readyCount: number
-  levels: Map<number, Level>
-  /** Model to the number of open dependencies on its items. */
-  waitsOn: Map<ModelId, number>
+  levels: Map<number, LevelCounts>
+  /** Open dependencies on items of another model. */
+  waitsOn: Map<ModelCounts, number>
+}
+
+/** Items of one step and model; each item in memory points to its own. */
+export interface Group {
+  readonly step: string | null
+  readonly model: ModelCounts
+  /** By the state's number. */
+  readonly countByState: number[]
 }
 
 export class Counts {
   readonly #models = new Map<ModelId, ModelCounts>()
-  readonly #groups = new Map<string, StoreStats['groups'][number]>()
+  readonly #groups = new Map<string, Group>()
 
+  /** Groups handed out before count no more. */
   clear(): void {
     this.#models.clear()
     this.#groups.clear()
   }
 
-  /** `count` is 1 for an item that came, -1 for one that went. Blocked counts also items that wait for a moment. */
-  addBlocked(modelId: ModelId, count: number): void {
-    this.#of(modelId).blockedCount += count
-  }
-
-  /** `count` items that were submitted at `submittedMs`, in the mean. */
-  addReady(modelId: ModelId, priority: number, count: number, submittedMs: number): void {
-    const model = this.#of(modelId)
-    let level = model.levels.get(priority)
-    if (!level) {
-      level = { count: 0, baseMs: submittedMs, submittedSumMs: 0 }
-      model.levels.set(priority, level)
+  group(modelId: ModelId, step: string | null): Group {
+    const key = JSON.stringify([modelId, step])
+    let group = this.#groups.get(key)
+    if (!group) {
+      group = { step, model: this.#model(modelId), countByState: itemStates.map(() => 0) }
+      this.#groups.set(key, group)
     }
-    model.readyCount += count
-    level.count += count
-    level.submittedSumMs += count * (submittedMs - level.baseMs)
-    if (level.count === 0) model.levels.delete(priority)
+    return group
   }
 
-  addEdges(childModel: ModelId, parentModel: ModelId, count: number): void {
-    const { waitsOn } = this.#of(childModel)
-    const open = (waitsOn.get(parentModel) ?? 0) + count
-    if (open === 0) waitsOn.delete(parentModel)
-    else waitsOn.set(parentModel, open)
+  #model(modelId: ModelId): ModelCounts {
+    let model = this.#models.get(modelId)
+    if (!model) {
+      model = { modelId, blockedCount: 0, readyCount: 0, levels: new Map(), waitsOn: new Map() }
+      this.#models.set(modelId, model)
+    }
+    return model
   }
 
-  addState(step: string | null, modelId: ModelId, state: ItemState, count: number): void {
-    const key = `${step ?? ''}\n${modelId}\n${state}`
-    const group = this.#groups.get(key)
-    if (group) group.count += count
-    else this.#groups.set(key, { step, modelId, state, count })
+  /** `count` items of a state more, or less; ready ones of a priority, submitted at `submittedMs` in the mean. */
+  add(
+    { model, countByState }: Group,
+    state: number,
+    count: number,
+    priority: number,
+    submittedMs: number,
+  ): void {
+    countByState[state]! += count
+    if (state === ready) addReady(model, count, priority, submittedMs)
+    else if (state === blocked || state === scheduled) model.blockedCount += count
   }
 
-  readyCount(modelId: ModelId): number {
-    return this.#models.get(modelId)?.readyCount ?? 0
+  addEdges({ model: { waitsOn } }: Group, { model: parent }: Group, count: number): void {
+    const open = (waitsOn.get(parent) ?? 0) + count
+    if (open === 0) waitsOn.delete(parent)
+    else waitsOn.set(parent, open)
   }
 
   /** Priorities that have ready items, highest first. */
@@ -74,11 +89,11 @@ export class Counts {
 
   /** By model id. `oldestReadyAtMs` looks at the first item of a level. */
   heads(oldestReadyAtMs: (modelId: ModelId, priority: number) => number): QueueHead[] {
-    const busy = [...this.#models].filter(
-      ([, { blockedCount, readyCount }]) => blockedCount > 0 || readyCount > 0,
+    const busy = [...this.#models.values()].filter(
+      ({ blockedCount, readyCount }) => blockedCount > 0 || readyCount > 0,
     )
-    busy.sort(([a], [b]) => (a < b ? -1 : 1))
-    return busy.map(([modelId, { blockedCount, readyCount, levels, waitsOn }]) => ({
+    busy.sort(byModelId)
+    return busy.map(({ modelId, readyCount, blockedCount, levels, waitsOn }) => ({
       modelId,
       readyCount,
       blockedCount,
@@ -94,24 +109,32 @@ export class Counts {
         }
       }),
       latestEndAtMs: null,
-      waitsOn: [...waitsOn]
-        .sort(([a], [b]) => (a < b ? -1 : 1))
-        .map(([id, count]) => ({ modelId: id, count })),
+      waitsOn: [...waitsOn.keys()]
+        .sort(byModelId)
+        .map((parent) => ({ modelId: parent.modelId, count: waitsOn.get(parent)! })),
     }))
   }
 
   stats(): StoreStats {
-    return {
-      groups: [...this.#groups.values()].filter(({ count }) => count > 0).map((group) => ({ ...group })),
-    }
+    const groups = [...this.#groups.values()].flatMap(({ step, model: { modelId }, countByState }) =>
+      itemStates.map((state, index) => ({ step, modelId, state, count: countByState[index]! })),
+    )
+    return { groups: groups.filter(({ count }) => count > 0) }
   }
+}
 
-  #of(modelId: ModelId): ModelCounts {
-    let model = this.#models.get(modelId)
-    if (!model) {
-      model = { blockedCount: 0, readyCount: 0, levels: new Map(), waitsOn: new Map() }
-      this.#models.set(modelId, model)
-    }
-    return model
+function addReady(model: ModelCounts, count: number, priority: number, submittedMs: number): void {
+  let level = model.levels.get(priority)
+  if (!level) {
+    level = { count: 0, baseMs: submittedMs, submittedSumMs: 0 }
+    model.levels.set(priority, level)
   }
+  model.readyCount += count
+  level.count += count
+  level.submittedSumMs += count * (submittedMs - level.baseMs)
+  if (level.count === 0) model.levels.delete(priority)
+}
+
+function byModelId(a: { modelId: ModelId }, b: { modelId: ModelId }): number {
+  return a.modelId < b.modelId ? -1 : 1
 }

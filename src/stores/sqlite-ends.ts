@@ -1,8 +1,7 @@
 // The ends of items, as they pass an edge, and what the resolver sees of an ended parent.
 import type { ItemError } from '../core/errors.ts'
-import type { ResolvedParent } from '../core/resolver.ts'
-import { dependencyError, type ItemState, itemStates } from '../core/work-item.ts'
-import { type FullRow, type ItemRow, parse } from './sqlite-rows.ts'
+import { dependencyError, hasEnded, type ItemId, type ItemState, satisfies } from '../core/work-item.ts'
+import type { ItemRow } from './sqlite-rows.ts'
 import { policies } from './sqlite-schema.ts'
 
 /** An item that is to end. */
@@ -14,27 +13,18 @@ export interface End {
   error: ItemError | null
 }
 
+/** It ended so that items which wait for it over an edge of this policy do not go on. */
+export function isBadEnd(state: ItemState, policy: number): boolean {
+  return hasEnded(state) && !satisfies(state) && policies[policy] !== 'continue'
+}
+
 /** How a bad end passes an edge: fail keeps the kind of end (failed, cancelled), skip makes it skipped. */
 export function inherited(
   row: ItemRow,
-  parent: Pick<ItemRow, 'id' | 'state'>,
-  error: ItemError | null,
+  parent: { id: ItemId; state: ItemState; error: ItemError | null },
   policy: number,
 ): End {
-  const kept = itemStates[parent.state] === 'cancelled' ? 'cancelled' : 'failed'
+  const kept = parent.state === 'cancelled' ? 'cancelled' : 'failed'
   const state = policies[policy] === 'skip' ? 'skipped' : kept
-  return { row, state, output: null, error: dependencyError(parent.id, error) }
-}
-
-export function toParent(row: FullRow): ResolvedParent {
-  const state = itemStates[row.state]!
-  return {
-    id: row.id,
-    modelId: row.model,
-    step: row.step,
-    sourceId: row.source_id,
-    source: parse(row.source),
-    state,
-    output: state === 'done' ? parse(row.output) : null,
-  }
+  return { row, state, output: null, error: dependencyError(parent.id, parent.error) }
 }

@@ -20,7 +20,7 @@ export function translate<T>(file: string, work: () => T): T {
   }
 }
 
-/** SQLite itself refused: it may have undone the whole transaction, not only a savepoint. */
+/** SQLite itself refused: it may have undone the whole transaction. */
 export function isFromSqlite(error: unknown): boolean {
   return (error as { errcode?: number }).errcode !== undefined
 }

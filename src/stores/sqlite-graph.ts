@@ -9,110 +9,105 @@
 import { type ItemError, SchedulerError } from '../core/errors.ts'
 import { askResolver, type Resolution, type Resolver } from '../core/resolver.ts'
 import { checkGraph } from '../core/submission.ts'
-import { hasEnded, type ItemState, itemStates, type NewItem, satisfies } from '../core/work-item.ts'
+import { type Dependency, hasEnded, type ItemState, itemStates, type NewItem } from '../core/work-item.ts'
 import type { Counts } from './counts.ts'
-import { type End, inherited, toParent } from './sqlite-ends.ts'
-import { type ReadyToAdd, type SqliteItems, toAdd } from './sqlite-items.ts'
-import type { SqliteQueue } from './sqlite-queue.ts'
-import { all, type FullRow, first, type ItemRow, json, type Queries, toNewItem } from './sqlite-rows.ts'
-import { policies, stateNumber } from './sqlite-schema.ts'
-
-/** Children of a fan-out stand after its dependencies. */
-const placeOfFirstChild = 1_000_000
+import type { SqliteClaims } from './sqlite-claims.ts'
+import { type End, inherited, isBadEnd } from './sqlite-ends.ts'
+import type { SqliteItems } from './sqlite-items.ts'
+import type { Queries } from './sqlite-queries.ts'
+import { type ItemRow, json, type NewRow, toNewRow } from './sqlite-rows.ts'
+import { eventWidth, policies, stateNumber } from './sqlite-schema.ts'
 
 export class SqliteGraph {
   readonly #query: Queries
-  readonly #items: SqliteItems
-  readonly #queue: SqliteQueue
   readonly #counts: Counts
+  readonly #claims: SqliteClaims
+  readonly #items: SqliteItems
   readonly #resolver: Resolver | null
-  /** Last numbers given. */
-  readonly numbers = { seq: 0, turn: 0, event: 0 }
-  #changes: [seq: number, state: number, attempt: number][] = []
+  /** Seq, state and attempt of each. */
+  #changes: number[] = []
 
   constructor(
     query: Queries,
-    items: SqliteItems,
-    queue: SqliteQueue,
     counts: Counts,
+    claims: SqliteClaims,
+    items: SqliteItems,
     resolver: Resolver | null,
   ) {
     this.#query = query
-    this.#items = items
-    this.#queue = queue
     this.#counts = counts
+    this.#claims = claims
+    this.#items = items
     this.#resolver = resolver
   }
 
   /** Throws UNKNOWN_DEPENDENCY, CYCLE and BAD_VALUE before anything changes. */
   submit(items: readonly NewItem[], nowMs: number): { addedCount: number; knownCount: number } {
-    const fresh = this.#check(items)
-    this.#addAll(fresh, null, nowMs)
+    const fresh = this.#check(items, null)
+    this.#settle(this.#add(fresh, nowMs), nowMs)
     return { addedCount: fresh.length, knownCount: items.length - fresh.length }
   }
 
-  #check(items: readonly NewItem[]): ReadyToAdd[] {
-    return checkGraph(items, (id) => this.#items.isKnown(id)).map(toAdd)
+  #check(items: readonly NewItem[], maker: ItemRow | null): NewRow[] {
+    const ids = new Set<string>()
+    for (const { id, dependencies } of items) {
+      ids.add(id)
+      for (const each of dependencies) ids.add(each.id)
+    }
+    this.#items.look(ids)
+    const fresh = checkGraph(items, (id) => this.#items.byId(id) !== null)
+    return fresh.map((item) => toNewRow(item, maker))
   }
 
-  #addAll(fresh: readonly ReadyToAdd[], maker: ItemRow | null, nowMs: number): void {
-    const { added, doubtful } = this.#add(fresh, maker, nowMs)
-    this.#settle(added, doubtful, nowMs)
-  }
-
-  /** The new items are blocked. `doubtful`: those with a parent that has ended badly. */
-  #add(fresh: readonly ReadyToAdd[], maker: ItemRow | null, nowMs: number) {
-    const added = fresh.map((each) => {
-      const row = this.#createRow(each.item, maker, nowMs)
-      this.#items.add(row, each)
-      return row
-    })
-    const doubtful = new Set<ItemRow>()
-    for (const [index, row] of added.entries()) {
-      for (const [place, { id, policy }] of fresh[index]!.item.dependencies.entries()) {
-        const parent = this.#items.byId(id)!
-        if (this.#items.addEdge(parent, row, place, policy)) this.#openEdge(row, parent)
-        if (hasEnded(itemStates[parent.state]!) && !satisfies(itemStates[parent.state]!)) doubtful.add(row)
-      }
+  /** The new items are blocked. */
+  #add(fresh: readonly NewRow[], nowMs: number): ItemRow[] {
+    const added = fresh.map((each) => this.#items.add(each, nowMs))
+    for (const row of added) {
+      const { dependencies } = row.fresh!.item
+      if (dependencies.length > 0) this.#connect(row, dependencies)
       this.#enter(row, 'blocked')
     }
-    return { added, doubtful }
+    return added
   }
 
-  #createRow({ id, modelId, priority, maxAttempts, step }: NewItem, maker: ItemRow | null, nowMs: number) {
-    return {
-      seq: ++this.numbers.seq, id, model: modelId, priority, state: stateNumber.blocked, attempt: 0,
-      max_attempts: maxAttempts, open: 0, submitted_at: nowMs, turn: null, ready_at: null, started_at: null,
-      ended_at: null, until: null, maker: maker?.seq ?? null, is_expanded: 0, step,
-    } satisfies ItemRow // biome-ignore format: a row
+  #connect(row: ItemRow, dependencies: readonly Dependency[]): void {
+    const edges = dependencies.map(({ id, policy }) => ({
+      row: this.#items.byId(id)!,
+      policy: policies.indexOf(policy),
+    }))
+    for (const { row: parent } of this.#items.connect(row, edges)) this.#openEdge(row, parent)
   }
 
   /** An edge to a parent that has ended is closed from the start. */
   #openEdge(child: ItemRow, parent: ItemRow): void {
     if (hasEnded(itemStates[parent.state]!)) return
-    this.#items.changeOpen(child, 1)
-    this.#counts.addEdges(child.model, parent.model, 1)
+    child.open++
+    this.#items.change(child)
+    this.#counts.addEdges(child.kind.group, parent.kind.group, 1)
   }
 
   /** Blocked items that are new: those whose parents ended badly end too, those that wait for nothing are released. */
-  #settle(rows: readonly ItemRow[], doubtful: ReadonlySet<ItemRow>, nowMs: number): void {
+  #settle(rows: readonly ItemRow[], nowMs: number): void {
     for (const row of rows) {
       if (row.state !== stateNumber.blocked) continue
-      const end =
-        (doubtful.has(row) ? this.#badParent(row) : null) ??
-        (row.open === 0 ? this.#release(row, nowMs, true) : null)
+      const end = this.#badParent(row) ?? (row.open === 0 ? this.#release(row, nowMs, true) : null)
       if (end) this.#spread([end], nowMs)
     }
   }
 
   /** The end that a parent which ended badly brings over its edge, or null. */
   #badParent(row: ItemRow): End | null {
-    for (const { row: parent, policy } of this.#items.parents(row.seq)) {
+    if (row.parents?.length === row.open) return null // none has ended: so it is with most new items
+    for (const { row: parent, policy } of this.#items.parents(row)) {
       const state = itemStates[parent.state]!
-      if (hasEnded(state) && !satisfies(state) && policies[policy] !== 'continue')
-        return inherited(row, parent, this.#items.errorOf(parent), policy)
+      if (isBadEnd(state, policy))
+        return inherited(row, this.#ended(parent, this.#items.errorOf(parent)), policy)
     }
     return null
+  }
+
+  #ended(row: ItemRow, error: ItemError | null) {
+    return { id: this.#items.idOf(row), state: itemStates[row.state]!, error }
   }
 
   /** Ends an item and spreads what follows. */
@@ -130,14 +125,18 @@ export class SqliteGraph {
 
   /** (1) What ends because of it, badly or at its release, ends in its turn. One that another parent is about to end
    * (`doomed`) is not released, nor expanded, for that moment. */
-  #endTree(root: End, ends: End[], doomed: Set<ItemRow>, nowMs: number): void {
-    const { state, error, row, children } = this.#endOne(root, nowMs)
-    for (const { row: child, policy } of children) {
+  #endTree({ row, state, output, error }: End, ends: End[], doomed: Set<ItemRow>, nowMs: number): void {
+    this.#leave(row, state !== 'cancelled')
+    row.untilMs = null
+    this.#items.setResult(row, { endedAtMs: nowMs, output, error })
+    this.#enter(row, state)
+    for (const { row: child, policy } of this.#items.children(row)) {
       if (child.state !== stateNumber.blocked) continue
-      this.#items.changeOpen(child, -1)
-      this.#counts.addEdges(child.model, row.model, -1)
-      if (!satisfies(state) && policies[policy] !== 'continue') {
-        ends.push(inherited(child, row, error, policy))
+      child.open--
+      this.#items.change(child)
+      this.#counts.addEdges(child.kind.group, row.kind.group, -1)
+      if (isBadEnd(state, policy)) {
+        ends.push(inherited(child, this.#ended(row, error), policy))
         doomed.add(child)
       } else if (child.open === 0 && !doomed.has(child)) {
         const next = this.#release(child, nowMs, true)
@@ -147,27 +146,18 @@ export class SqliteGraph {
     if (state === 'failed' || state === 'cancelled') this.#endMade(row, ends)
   }
 
-  #endOne({ row, state, output, error }: End, nowMs: number) {
-    this.#leave(row, state !== 'cancelled')
-    row.ended_at = nowMs
-    row.until = null
-    this.#items.setResult(row, output, error)
-    this.#enter(row, state)
-    return { row, state, error, children: this.#items.children(row.seq) }
-  }
-
   /** What a fan-out item made goes with it. */
   #endMade(row: ItemRow, ends: End[]): void {
-    if (row.is_expanded === 0) return
-    const cancelled = { id: row.id, state: stateNumber.cancelled }
-    for (const made of this.#items.made(row.seq)) {
-      if (!hasEnded(itemStates[made.state]!)) ends.push(inherited(made, cancelled, null, 0))
+    if (row.kind.step === null) return // only items with a step can make others
+    const cancelled = { id: this.#items.idOf(row), state: 'cancelled' as const, error: null }
+    for (const made of this.#items.made(row)) {
+      if (!hasEnded(itemStates[made.state]!)) ends.push(inherited(made, cancelled, 0))
     }
   }
 
   /** (2) Answers the end of an item that does not run. `mayExpand`: it was not expanded a moment ago, in vain. */
   #release(row: ItemRow, nowMs: number, mayExpand: boolean): End | null {
-    const resolution = askResolver(this.#resolver, row, () => this.#look(row))
+    const resolution = askResolver(this.#resolver, row.kind, () => this.#items.resolved(row))
     try {
       return this.#follow(row, resolution, nowMs, mayExpand)
     } catch (error) {
@@ -181,21 +171,24 @@ export class SqliteGraph {
     const isEmpty = resolution?.type === 'expand' && resolution.items.length === 0
     if (resolution?.type === 'expand' && !isEmpty) return this.#expand(row, resolution, nowMs, mayExpand)
     if (resolution === null || resolution.type === 'run') {
-      if (resolution) this.#items.setInput(row, json(resolution.input, `The input of item "${row.id}"`))
+      if (resolution)
+        this.#items.setInput(row, json(resolution.input, `The input of item "${this.#items.idOf(row)}"`))
       this.makeReady(row, nowMs)
       return null
     }
     if (resolution.type === 'skip')
       return { row, state: 'skipped', output: null, error: { code: 'SKIPPED', message: resolution.reason } }
-    if (resolution.type === 'fail') return { row, state: 'failed', output: null, error: resolution.error }
+    if (resolution.type === 'fail') {
+      json(resolution.error, 'The error of the resolver')
+      return { row, state: 'failed', output: null, error: resolution.error }
+    }
     const output = resolution.type === 'finish' ? resolution.output : []
-    return { row, state: 'done', output: json(output, `The output of item "${row.id}"`), error: null }
-  }
-
-  #look({ seq }: ItemRow) {
-    this.#items.flush()
-    const item = toNewItem(first<FullRow>(this.#query.fullBySeq, seq)!)
-    return { item, parents: all<FullRow>(this.#query.fullParents, seq).map(toParent) }
+    return {
+      row,
+      state: 'done',
+      output: json(output, `The output of item "${this.#items.idOf(row)}"`),
+      error: null,
+    }
   }
 
   /** The children are parents of the item that made them: it waits for them, and is asked again. Children that are known
@@ -206,49 +199,52 @@ export class SqliteGraph {
     nowMs: number,
     mayExpand: boolean,
   ): End | null {
-    const fresh = this.#check(items)
+    const fresh = this.#check(items, row)
     this.#refuseCircle(row, items)
-    const { added, doubtful } = this.#add(fresh, row, nowMs)
-    for (const [index, id] of [...new Set(items.map((item) => item.id))].entries()) {
-      const child = this.#items.byId(id)!
-      if (this.#items.addEdge(child, row, placeOfFirstChild + index, policy)) this.#openEdge(row, child)
-    }
-    row.is_expanded = 1
-    this.#items.change(row)
+    const added = this.#add(fresh, nowMs)
+    this.#connect(
+      row,
+      items.map(({ id }) => ({ id, policy })),
+    )
     if (row.open > 0) {
-      this.#settle(added, doubtful, nowMs)
+      this.#settle(added, nowMs)
       return null
     }
     const bad = this.#badParent(row)
     if (bad || mayExpand) return bad ?? this.#release(row, nowMs, false)
-    const message = `"${row.id}" expands again and again into items that have ended`
+    const message = `"${this.#items.idOf(row)}" expands again and again into items that have ended`
     return { row, state: 'failed', output: null, error: { code: 'BAD_EXPRESSION', message } }
   }
 
   /** Throws CYCLE when a child would wait for the item that waits for it, over any path of open items. */
   #refuseCircle(row: ItemRow, items: readonly NewItem[]): void {
     const names = items.flatMap(({ id, dependencies }) => [id, ...dependencies.map((each) => each.id)])
-    const waiting = [...new Set(names)].flatMap((id) =>
-      this.#items.isKnown(id) ? this.#items.byId(id)! : [],
-    )
+    const waiting = names.flatMap((id) => this.#items.byId(id) ?? [])
     const seen = new Set<ItemRow>()
     for (let next = waiting.pop(); next; next = waiting.pop()) {
       if (next === row) {
-        const message = `A child of "${row.id}" waits for it, which waits for the child. Take that dependency away.`
-        throw new SchedulerError('CYCLE', message, { id: row.id })
+        const id = this.#items.idOf(row)
+        const message = `A child of "${id}" waits for it, which waits for the child. Take that dependency away.`
+        throw new SchedulerError('CYCLE', message, { id })
       }
       if (seen.has(next) || next.state !== stateNumber.blocked) continue
       seen.add(next)
-      waiting.push(...this.#items.openParents(next))
+      waiting.push(...this.#openParents(next))
     }
+  }
+
+  #openParents(row: ItemRow): ItemRow[] {
+    const parents = this.#items.parents(row).map((edge) => edge.row)
+    return parents.filter(({ state }) => !hasEnded(itemStates[state]!))
   }
 
   /** At the end of its queue. */
   makeReady(row: ItemRow, nowMs: number): void {
     this.#leave(row, true)
-    row.ready_at = nowMs
-    row.turn = ++this.numbers.turn
-    row.until = null
+    row.readyAtMs = nowMs
+    row.turn = ++this.#items.numbers.turn
+    row.untilMs = null
+    row.kind.level.push(row.seq, row.turn, nowMs)
     this.#enter(row, 'ready')
   }
 
@@ -256,23 +252,27 @@ export class SqliteGraph {
   giveBack(row: ItemRow, attempt: number, isOurs: boolean): void {
     this.#leave(row, isOurs)
     row.attempt = attempt
-    this.#queue.giveBack(row.model, row.priority, row.turn!)
+    this.#items.setResult(row, { endedAtMs: null, output: null, error: this.#items.errorOf(row) })
+    row.kind.level.giveBack(row.seq, row.turn!, row.readyAtMs!)
     this.#enter(row, 'ready')
   }
 
-  lease(row: ItemRow, token: string, untilMs: number, nowMs: number): void {
-    this.#leave(row, true)
-    row.attempt++
-    row.started_at = nowMs
-    this.#items.hold(row, token, untilMs, nowMs)
-    this.#enter(row, 'leased')
+  /** Rows that the queue gave. */
+  lease(rows: readonly ItemRow[], token: string, untilMs: number, nowMs: number): void {
+    this.#claims.hold(rows, token, untilMs, nowMs)
+    for (const row of rows) {
+      this.#count(row, -1)
+      row.attempt++
+      row.startedAtMs = nowMs
+      this.#enter(row, 'leased')
+    }
   }
 
   /** Tried again at a moment. */
   schedule(row: ItemRow, atMs: number, error: ItemError): void {
     this.#leave(row, true)
-    row.until = atMs
-    this.#items.setResult(row, null, error)
+    row.untilMs = atMs
+    this.#items.setResult(row, { endedAtMs: null, output: null, error })
     this.#enter(row, 'scheduled')
   }
 
@@ -283,7 +283,7 @@ export class SqliteGraph {
     for (let row = waiting.pop(); row; row = waiting.pop()) {
       if (chosen.has(row)) continue
       chosen.add(row)
-      for (const { row: child } of this.#items.children(row.seq)) {
+      for (const { row: child } of this.#items.children(row)) {
         const isOver = hasEnded(itemStates[child.state]!)
         if (isOver && this.#items.errorOf(child)?.code === 'DEPENDENCY_FAILED') waiting.push(child)
       }
@@ -291,41 +291,41 @@ export class SqliteGraph {
     const inOrder = [...chosen].sort((a, b) => a.seq - b.seq)
     for (const row of inOrder) {
       this.#leave(row, true)
-      Object.assign(row, { attempt: 0, open: 0, ready_at: null, started_at: null, ended_at: null })
-      this.#items.setResult(row, null, null)
+      Object.assign(row, { attempt: 0, open: 0, readyAtMs: null })
+      this.#items.dropResult(row)
       this.#enter(row, 'blocked')
     }
     for (const row of inOrder) {
-      for (const parent of this.#items.openParents(row)) this.#openEdge(row, parent)
-      for (const { row: child } of this.#items.children(row.seq)) {
+      for (const parent of this.#openParents(row)) this.#openEdge(row, parent)
+      for (const { row: child } of this.#items.children(row)) {
         // One that had gone on without it, and still waits for others, waits for it again.
         if (child.state === stateNumber.blocked && !chosen.has(child)) this.#openEdge(child, row)
       }
     }
-    this.#settle(inOrder, chosen, nowMs)
+    this.#settle(inOrder, nowMs)
     return inOrder.length
   }
 
   /** `isOurs`: for a leased row, whether the holder of its token ended it. */
   #leave(row: ItemRow, isOurs: boolean): void {
-    const { model, step, priority, submitted_at } = row
-    const state = itemStates[row.state]!
-    this.#counts.addState(step, model, state, -1)
-    if (state === 'ready') this.#counts.addReady(model, priority, -1, submitted_at)
-    else if (state === 'leased') this.#items.let(row, isOurs)
-    else if (state === 'blocked' || state === 'scheduled') this.#counts.addBlocked(model, -1)
-    if (state !== 'blocked' || row.open === 0) return
+    const { kind, state, open, turn } = row
+    this.#count(row, -1)
+    if (state === stateNumber.ready) kind.level.remove(turn!)
+    if (state === stateNumber.leased) this.#claims.let(row, isOurs)
+    if (state !== stateNumber.blocked || open === 0) return
     // It ends although edges are open: they count no more.
-    for (const parent of this.#items.openParents(row)) this.#counts.addEdges(model, parent.model, -1)
+    for (const parent of this.#openParents(row)) this.#counts.addEdges(kind.group, parent.kind.group, -1)
   }
 
   #enter(row: ItemRow, state: ItemState): void {
     row.state = stateNumber[state]
     if (state !== 'leased') this.#items.change(row)
-    this.#counts.addState(row.step, row.model, state, 1)
-    if (state === 'ready') this.#counts.addReady(row.model, row.priority, 1, row.submitted_at)
-    else if (state === 'blocked' || state === 'scheduled') this.#counts.addBlocked(row.model, 1)
-    this.#changes.push([row.seq, row.state, row.attempt])
+    this.#count(row, 1)
+    this.#changes.push(row.seq, row.state, row.attempt)
+  }
+
+  #count({ kind, state, submittedAtMs }: ItemRow, count: 1 | -1): void {
+    this.#counts.add(kind.group, state, count, kind.priority, submittedAtMs)
   }
 
   /** Writes what the operation changed, and its events in one row. */
@@ -333,9 +333,10 @@ export class SqliteGraph {
     this.#items.flush()
     this.#items.forget()
     if (this.#changes.length === 0) return
-    const start = this.numbers.event + 1
-    this.numbers.event += this.#changes.length
-    this.#query.addEvent.run(start, this.numbers.event, nowMs, JSON.stringify(this.#changes))
+    const { numbers } = this.#items
+    const start = numbers.event + 1
+    numbers.event += this.#changes.length / eventWidth
+    this.#query.addEvent.run(start, numbers.event, nowMs, JSON.stringify(this.#changes))
     this.#changes = []
   }
 
@@ -346,7 +347,6 @@ export class SqliteGraph {
 
   /** The transaction was undone. */
   reload(): void {
-    Object.assign(this.numbers, first(this.#query.maxima))
     this.#changes = []
     this.#items.reload()
   }

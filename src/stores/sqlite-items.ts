@@ -1,252 +1,306 @@
 // The rows that an operation touches, in memory: changed as often as it likes and written once, at its end or before a
 // query must see them. An item that is submitted and at once ready is one insert; one that waits for three is one update.
 //
-//   row in memory ──▶ changed ──▶ flush: insert (new), update of all (changed), update of `open` (only that changed)
+//   row in memory ──▶ changed ──▶ flush: item and progress inserted (new), progress updated (changed), result written
 //
-// Leased rows stay in memory from the claim to the end of the lease, by their token: a result needs no look-up. In the file
-// they still say `ready`, and their claim's row names them. There is one row object for an item at any time; whoever changes
-// it calls `change`.
+// There is one row object for an item at any time: that of this operation, or of the claim that holds it. Whoever changes
+// it calls `change`. What many items need is read for all of them at once.
+import type { DatabaseSync } from 'node:sqlite'
 import type { ItemError } from '../core/errors.ts'
-import { hasEnded, type ItemId, itemStates, type NewItem } from '../core/work-item.ts'
-import { all, type EdgeRow, first, type ItemRow, json, parse, type Queries } from './sqlite-rows.ts'
-import { policies, stateNumber } from './sqlite-schema.ts'
+import type { ResolvedParent } from '../core/resolver.ts'
+import type { ItemId, NewItem } from '../core/work-item.ts'
+import type { SqliteClaims } from './sqlite-claims.ts'
+import type { SqliteKinds } from './sqlite-kinds.ts'
+import { all, briefCount, first, prepareWriters, type Queries, type Values } from './sqlite-queries.ts'
+import {
+  type EndedRow, type ItemRow, json, type NewRow, type Parent, parse, type Result, type SubmittedRow, submitted, toNewItem,
+  toParent,
+} from './sqlite-rows.ts' // biome-ignore format: a list
+import { stateNumber } from './sqlite-schema.ts'
 
-/** An item with its JSON made, so that what JSON cannot say is refused before anything changes. */
-export interface ReadyToAdd {
-  item: NewItem
-  source: string | null
+export interface Edge {
+  /** At its other end. */
+  row: ItemRow
+  policy: number
+}
+
+/** An item that a claim takes. */
+export interface Taken {
+  row: ItemRow
+  /** JSON. */
   input: string | null
+  timeoutMs: number | null
+  sourceId: string | null
 }
 
-/** Throws BAD_VALUE. */
-export function toAdd(item: NewItem): ReadyToAdd {
-  const source = json(item.source, `The source of item "${item.id}"`)
-  return { item, source, input: json(item.input, `The input of item "${item.id}"`) }
-}
-
-export interface LiveClaim {
-  token: string
-  atMs: number
-  untilMs: number
-  rows: Map<ItemId, ItemRow>
-  /** An item was taken from it: cancelled, or its lease ended. */
-  isBroken: boolean
-}
+type TakenValues = [number, ItemId, number, string | null, number | null, string | null]
 
 export class SqliteItems {
   readonly #query: Queries
-  readonly #touched = new Map<number, ItemRow>()
-  readonly #new = new Map<ItemId, ItemRow>()
-  readonly #inserts = new Map<ItemRow, ReadyToAdd>()
-  readonly #changed = new Set<ItemRow>()
-  readonly #opened = new Set<ItemRow>()
-  readonly #results = new Map<ItemRow, { output: string | null; error: string | null }>()
-  readonly #leased = new Map<number, { row: ItemRow; claim: LiveClaim }>()
-  readonly #claims = new Map<string, LiveClaim>()
-  readonly #changedClaims = new Set<LiveClaim>()
+  readonly #kinds: SqliteKinds
+  readonly #claims: SqliteClaims
+  readonly #writers: ReturnType<typeof prepareWriters>
+  /** Last numbers given. */
+  readonly numbers = { seq: 0, turn: 0, event: 0, run: 0 }
+  #touched = new Map<number, ItemRow>()
+  #byId = new Map<ItemId, ItemRow>()
+  #children = new Map<number, Edge[]>()
+  #changed: ItemRow[] = []
+  #hasNew = false
 
-  constructor(query: Queries) {
+  constructor(db: DatabaseSync, query: Queries, kinds: SqliteKinds, claims: SqliteClaims) {
     this.#query = query
+    this.#writers = prepareWriters(db)
+    this.#kinds = kinds
+    this.#claims = claims
   }
 
   /** After an opening, and after a transaction that was undone. */
   reload(): void {
-    this.#leased.clear()
-    this.#claims.clear()
+    this.#changed = []
+    this.#hasNew = false
+    for (const writer of Object.values(this.#writers)) writer.clear()
     this.forget()
-    for (const claim of all<{ token: string; at: number; until: number; items: string }>(
-      this.#query.claims,
-    )) {
-      for (const seq of JSON.parse(claim.items) as number[]) {
-        const row = first<ItemRow>(this.#query.briefBySeq, seq)!
-        Object.assign(row, { state: stateNumber.leased, attempt: row.attempt + 1, started_at: claim.at })
-        this.hold(row, claim.token, claim.until, claim.at)
-      }
-    }
-    this.#changedClaims.clear()
+    Object.assign(this.numbers, first(this.#query.maxima))
+    this.#claims.reload(({ at, items }) => {
+      const rows = this.take(JSON.parse(items)).map(({ row }) => row)
+      for (const row of rows)
+        Object.assign(row, { state: stateNumber.leased, attempt: row.attempt + 1, startedAtMs: at })
+      return rows
+    })
+    this.forget()
   }
 
+  /** At the end of an operation: rows may be read anew. New maps, since one that is cleared keeps the table of the last
+   * operation in a chain with the next, and so its rows alive beyond the young generation: 2 us for an item. */
   forget(): void {
-    for (const each of [this.#touched, this.#new, this.#inserts, this.#changed, this.#opened, this.#results])
-      each.clear()
-    this.#changedClaims.clear()
+    this.#touched = new Map()
+    this.#byId = new Map()
+    this.#children = new Map()
   }
 
   /** Nothing waits to be written. */
   get isClean(): boolean {
-    return this.#inserts.size + this.#changed.size + this.#opened.size + this.#changedClaims.size === 0
+    return this.#changed.length === 0 && this.#claims.isClean
   }
 
   // ── finding ──
 
-  isKnown(id: ItemId): boolean {
-    return this.#new.has(id) || first(this.#query.isKnown, id) !== undefined
+  /** Looks for items by their ids; `byId` then has those that are known. */
+  look(ids: Iterable<ItemId>): void {
+    const wanted = [...ids].filter((id) => !this.#byId.has(id))
+    // JSON would keep half of a surrogate pair, which the file does not.
+    const list = JSON.stringify(wanted.map((id) => id.toWellFormed()))
+    for (const values of all<Values>(this.#query.rowsById, list)) {
+      const row = this.adopt(values)
+      row.id = wanted[values[briefCount]!]!
+      this.#byId.set(row.id, row)
+    }
   }
 
+  /** Of those that were looked for or added. */
   byId(id: ItemId): ItemRow | null {
-    const row = this.#new.get(id) ?? first<ItemRow>(this.#query.briefById, id)
-    return row ? this.adopt(row) : null
+    return this.#byId.get(id) ?? null
   }
 
   /** The object that stands for a row just read: the one in memory where there is one. */
-  adopt<Row extends ItemRow>(row: Row): ItemRow {
-    const held = this.#touched.get(row.seq) ?? this.#leased.get(row.seq)?.row
+  adopt(values: Values): ItemRow {
+    const [seq, , , state] = values as number[]
+    const held = this.#touched.get(seq!) ?? (state === stateNumber.ready ? this.#claims.rowOf(seq!) : null)
     if (held) return held
-    this.#touched.set(row.seq, row)
+    const row = this.#toRow(values)
+    this.#touched.set(seq!, row)
     return row
   }
 
-  children(seq: number): { row: ItemRow; policy: number }[] {
-    return this.#ends(all<EdgeRow>(this.#query.children, seq))
+  #toRow(values: Values): ItemRow {
+    const [seq, kind, submittedAtMs, state, attempt, open, turn, readyAtMs, untilMs, run] = values
+    return {
+      seq: seq!, kind: this.#kinds.of(kind!), state: state!, attempt: attempt!, open: open!, submittedAtMs: submittedAtMs!,
+      turn: turn!, readyAtMs: readyAtMs!, untilMs: untilMs!, run: run!, id: null, maxAttempts: null, startedAtMs: null,
+      parents: null, claim: null, isChanged: false, fresh: null, outcome: null,
+    } // biome-ignore format: a row
   }
 
-  parents(seq: number): { row: ItemRow; policy: number }[] {
-    return this.#ends(all<EdgeRow>(this.#query.parents, seq))
+  #rowsOf(seqs: readonly number[]): ItemRow[] {
+    const missing = seqs.filter((seq) => !this.#touched.has(seq))
+    const read = missing.length > 0 ? all<Values>(this.#query.rowsBySeq, JSON.stringify(missing)) : []
+    const bySeq = new Map(read.map((values) => [values[0], this.adopt(values)]))
+    return seqs.map((seq) => this.#touched.get(seq) ?? bySeq.get(seq)!)
   }
 
-  #ends(rows: EdgeRow[]): { row: ItemRow; policy: number }[] {
-    return rows.map((each) => {
-      const row = each.seq === null ? this.#touched.get(each.other)! : this.adopt(each)
-      return { row, policy: each.policy }
-    })
+  /** Reads who waits for these; `children` then finds them. */
+  lookForChildren(rows: readonly ItemRow[]): void {
+    const seqs = rows.map(({ seq }) => seq)
+    this.#writers.edge.flush()
+    for (const seq of seqs) this.#children.set(seq, [])
+    for (const values of all<Values>(this.#query.children, JSON.stringify(seqs))) {
+      const [parent, child, policy] = values.slice(briefCount) as [number, number, number]
+      const row = values[0] === null ? this.#touched.get(child)! : this.adopt(values)
+      this.#children.get(parent)!.push({ row, policy })
+    }
+    for (const seq of seqs) this.#children.get(seq)!.sort((a, b) => a.row.seq - b.row.seq)
+  }
+
+  /** Who waits for it, in the order of submission. */
+  children(row: ItemRow): Edge[] {
+    if (!this.#children.has(row.seq)) this.lookForChildren([row])
+    return this.#children.get(row.seq)!
+  }
+
+  /** What it waits for, in its own order. */
+  parents(row: ItemRow): Edge[] {
+    const parents = this.#parentsOf(row)
+    const rows = this.#rowsOf(parents.map(([seq]) => seq))
+    return rows.map((parent, index) => ({ row: parent, policy: parents[index]![1] }))
+  }
+
+  #parentsOf(row: ItemRow): Parent[] {
+    row.parents ??= parse(first<{ parents: string | null }>(this.#query.parentsOf, row.seq)!.parents) ?? []
+    return row.parents
   }
 
   /** What a fan-out item made. */
-  made(seq: number): ItemRow[] {
-    this.flush()
-    return all<ItemRow>(this.#query.made, seq).map((row) => this.adopt(row))
-  }
-
-  errorOf(row: ItemRow): ItemError | null {
-    const pending = this.#results.get(row)
-    const text = pending
-      ? pending.error
-      : first<{ error: string | null }>(this.#query.errorOf, row.seq)!.error
-    return parse<ItemError>(text)
+  made(row: ItemRow): ItemRow[] {
+    this.flushNew()
+    return all<Values>(this.#query.made, row.seq).map((values) => this.adopt(values))
   }
 
   due(nowMs: number): ItemRow[] {
-    const rows = all<ItemRow>(this.#query.due, nowMs).map((row) => this.adopt(row))
+    const rows = all<Values>(this.#query.due, nowMs).map((values) => this.adopt(values))
     return rows.filter(({ state }) => state === stateNumber.scheduled)
   }
 
-  // ── claims ──
-
-  /** In the order of their queues. */
-  leased(): { row: ItemRow; claim: LiveClaim }[] {
-    return [...this.#leased.values()].sort((a, b) => a.row.turn! - b.row.turn!)
+  /** An item as it was submitted and what it waited for, as the resolver sees them. */
+  resolved(row: ItemRow): { item: NewItem; parents: ResolvedParent[] } {
+    if (row.fresh && row.parents!.length === 0) return { item: submitted(row.fresh), parents: [] }
+    this.flushNew()
+    const item = toNewItem(first<SubmittedRow>(this.#query.submitted, row.seq)!, row.kind)
+    const parents = all<EndedRow>(this.#query.endedParents, row.seq)
+    return { item, parents: parents.map((parent) => toParent(parent, this.#touched.get(parent.seq))) }
   }
 
-  isLeased(seq: number): boolean {
-    return this.#leased.has(seq)
+  idOf(row: ItemRow): ItemId {
+    row.id ??= first<{ id: string }>(this.#query.idOf, row.seq)!.id
+    return row.id
   }
 
-  claimOf(token: string): LiveClaim | undefined {
-    return this.#claims.get(token)
+  errorOf(row: ItemRow): ItemError | null {
+    if (row.outcome || row.run === null) return row.outcome?.error ?? null
+    return parse(first<{ error: string | null }>(this.#query.errorOf, row.run)!.error)
   }
 
-  hold(row: ItemRow, token: string, untilMs: number, atMs: number): void {
-    const claim = this.#claims.get(token) ?? { token, atMs, untilMs, rows: new Map(), isBroken: false }
-    this.#claims.set(token, claim)
-    this.#changedClaims.add(claim)
-    claim.rows.set(row.id, row)
-    this.#leased.set(row.seq, { row, claim })
-  }
-
-  prolong(claim: LiveClaim, untilMs: number): void {
-    claim.untilMs = untilMs
-    this.#changedClaims.add(claim)
-  }
-
-  /** A row that is leased no more. `isOurs`: the holder of the token ended it. */
-  let(row: ItemRow, isOurs: boolean): void {
-    const { claim } = this.#leased.get(row.seq)!
-    this.#leased.delete(row.seq)
-    this.#touched.set(row.seq, row)
-    this.#changedClaims.add(claim)
-    claim.rows.delete(row.id)
-    if (!isOurs) claim.isBroken = true
-    if (claim.rows.size === 0) this.#claims.delete(claim.token)
+  /** The rows of items that a claim takes, and what else it is told, in their order. */
+  take(seqs: readonly number[]): Taken[] {
+    const taken: Taken[] = []
+    for (const values of all<(string | number | null)[]>(this.#query.taken, JSON.stringify(seqs))) {
+      const [place, id, maxAttempts, input, timeoutMs, sourceId] = values.slice(briefCount) as TakenValues
+      const row = this.adopt(values as Values)
+      Object.assign(row, { id, maxAttempts })
+      taken[place] = { row, input, timeoutMs, sourceId }
+    }
+    return taken
   }
 
   // ── changing ──
 
-  add(row: ItemRow, item: ReadyToAdd): void {
-    this.#touched.set(row.seq, row)
-    this.#new.set(row.id, row)
-    this.#inserts.set(row, item)
+  /** A new item, blocked, that waits for nothing yet. */
+  add(fresh: NewRow, nowMs: number): ItemRow {
+    const { id, modelId, step, priority, maxAttempts } = fresh.item
+    const row: ItemRow = {
+      seq: ++this.numbers.seq, kind: this.#kinds.named(modelId, step, priority), state: stateNumber.blocked, attempt: 0,
+      open: 0, submittedAtMs: nowMs, turn: null, readyAtMs: null, untilMs: null, run: null, id, maxAttempts,
+      startedAtMs: null, parents: [], claim: null, isChanged: false, fresh, outcome: null,
+    } // biome-ignore format: a row
+    this.#byId.set(id, row)
+    this.#hasNew = true
+    this.change(row)
+    return row
   }
 
-  /** False: the edge is there already. */
-  addEdge(parent: ItemRow, child: ItemRow, place: number, policy: NewItem['dependencies'][number]['policy']) {
-    return this.#query.addEdge.run(parent.seq, child.seq, place, policies.indexOf(policy)).changes > 0
+  /** Lets an item wait for others; answers with those for which it did not wait before. */
+  connect(row: ItemRow, parents: readonly Edge[]): readonly Edge[] {
+    const known = this.#parentsOf(row)
+    const added = known.length === 0 && parents.length === 1 ? parents : newOnes(known, parents)
+    for (const { row: parent, policy } of added) {
+      known.push([parent.seq, policy])
+      this.#writers.edge.add([parent.seq, row.seq, policy])
+      this.#children.delete(parent.seq)
+    }
+    if (!row.fresh) this.#query.setParents.run(JSON.stringify(known), row.seq)
+    return added
   }
 
+  /** It is that of this operation, also when a claim held it. */
   change(row: ItemRow): void {
-    if (!this.#inserts.has(row)) this.#changed.add(row)
+    if (row.isChanged) return
+    row.isChanged = true
+    this.#touched.set(row.seq, row)
+    this.#changed.push(row)
   }
 
-  changeOpen(row: ItemRow, by: number): void {
-    row.open += by
-    if (!this.#inserts.has(row)) this.#opened.add(row)
+  /** What the resolver makes it run with, as JSON. */
+  setInput(row: ItemRow, input: string | null): void {
+    this.#writers.input.add([this.#runOf(row), input ?? 'null'])
   }
 
-  setResult(row: ItemRow, output: string | null, error: ItemError | null): void {
-    this.#results.set(row, { output, error: json(error, `The error of item "${row.id}"`) })
+  setResult(row: ItemRow, outcome: Result): void {
+    this.#runOf(row)
+    row.outcome = outcome
+  }
+
+  #runOf(row: ItemRow): number {
+    row.run ??= ++this.numbers.run
+    this.change(row)
+    return row.run
+  }
+
+  /** As if it had never been tried. */
+  dropResult(row: ItemRow): void {
+    if (row.run !== null) this.#query.dropResult.run(row.run)
+    Object.assign(row, { startedAtMs: null, outcome: null })
     this.change(row)
   }
 
-  setInput(row: ItemRow, input: string | null): void {
-    this.flush()
-    this.#query.setInput.run(input, row.seq)
+  /** For a query that must see the items that are new. What has only changed, it may find in memory. */
+  flushNew(): void {
+    if (this.#hasNew) this.flush()
   }
 
   flush(): void {
-    for (const [row, item] of this.#inserts) this.#insert(row, item)
-    for (const row of this.#results.keys()) this.#changed.add(row)
-    for (const row of this.#changed) this.#update(row)
-    for (const row of this.#opened) {
-      if (!this.#changed.has(row)) this.#query.changeOpen.run(row.open, row.seq)
+    for (const row of this.#changed) {
+      this.#write(row)
+      row.isChanged = false
+      row.fresh = row.outcome = null
     }
-    for (const claim of this.#changedClaims) this.#writeClaim(claim)
-    for (const each of [this.#new, this.#inserts, this.#changed, this.#opened, this.#results]) each.clear()
-    this.#changedClaims.clear()
+    this.#changed = []
+    this.#hasNew = false
+    for (const writer of Object.values(this.#writers)) writer.flush()
+    this.#claims.flush()
   }
 
-  #writeClaim({ token, atMs, untilMs, rows }: LiveClaim): void {
-    if (rows.size === 0) this.#query.dropClaim.run(token)
-    else {
-      const seqs = [...rows.values()].map(({ seq }) => seq)
-      this.#query.setClaim.run(token, atMs, untilMs, JSON.stringify(seqs))
+  #write(row: ItemRow): void {
+    const { seq, run, fresh, outcome } = row
+    const { item, progress, result } = this.#writers
+    if (fresh) {
+      const { id, maxAttempts, timeoutMs, deadlineAtMs, sourceId } = fresh.item
+      const parents = row.parents!.length > 0 ? JSON.stringify(row.parents) : null
+      item.add([
+        seq, id, maxAttempts, timeoutMs, deadlineAtMs, fresh.makerSeq, sourceId, parents, fresh.source, fresh.input,
+      ]) // biome-ignore format: one value for each column
     }
-  }
-
-  #insert(row: ItemRow, { item, source, input }: ReadyToAdd): void {
-    const { timeoutMs, deadlineAtMs, sourceId } = item
-    this.#query.add.run(
-      row.seq, row.id, row.model, row.priority, row.state, row.max_attempts, row.open, row.submitted_at, row.turn,
-      row.ready_at, row.ended_at, timeoutMs, deadlineAtMs, row.maker, row.is_expanded, row.step, sourceId, source, input,
-    ) // biome-ignore format: one value for each column
-  }
-
-  #update(row: ItemRow): void {
-    const { seq, state, attempt, open, turn, ready_at, started_at, ended_at, until, is_expanded } = row
-    const result = this.#results.get(row)
-    if (result) {
-      this.#query.setResult.run(
-        state, attempt, open, turn, ready_at, started_at, ended_at, until, is_expanded, result.output, result.error, seq,
-      ) // biome-ignore format: one value for each column
-    } else {
-      this.#query.change.run(
-        state, attempt, open, turn, ready_at, started_at, ended_at, until, is_expanded, seq,
-      ) // biome-ignore format: one value for each column
+    progress.add([
+      seq, row.kind.number, row.submittedAtMs, row.state, row.attempt, row.open, row.turn, row.readyAtMs, row.untilMs, run,
+    ]) // biome-ignore format: one value for each column
+    if (outcome) {
+      const { endedAtMs, output, error } = outcome
+      result.add([run, row.startedAtMs, endedAtMs, output, json(error, 'The error')])
     }
   }
+}
 
-  /** Dependencies of an item that have not ended. */
-  openParents(row: ItemRow): ItemRow[] {
-    return this.parents(row.seq)
-      .map((edge) => edge.row)
-      .filter(({ state }) => !hasEnded(itemStates[state]!))
-  }
+/** Each once, and none that is known. */
+function newOnes(known: readonly Parent[], parents: readonly Edge[]): Edge[] {
+  const seqs = new Set(known.map(([seq]) => seq))
+  return parents.filter(({ row: { seq } }) => !seqs.has(seq) && seqs.add(seq))
 }

@@ -1,92 +1,125 @@
-// Which ready items a claim takes, and since when a queue waits. The rows of leased items still say `ready` and stand at the
-// front of their level, so the owner remembers, for each model and priority, the turn before which all are leased: a claim
-// begins there, and costs what it takes, however many are leased or ready.
+// Which ready items a claim takes, and since when a queue waits. The owner keeps the order of its queues in memory, 24 bytes
+// for each ready item, read from the file when it opens: an index of ready items would cost a third of what a release and an
+// end write. A level for each model and priority holds its items by turn.
 //
 //   (1) Interactive levels alone, by priority, when one of them has an item.
 //   (2) Overdue items, oldest first over all levels.
 //   (3) The others by priority; first in, first out inside a level.
-import type { StatementSync } from 'node:sqlite'
 import type { ModelId } from '../core/model.ts'
-import type { Counts } from './counts.ts'
-import type { SqliteItems } from './sqlite-items.ts'
-import { all, type FullRow, type Queries } from './sqlite-rows.ts'
 import type { ClaimRequest } from './store.ts'
 
-type Place = Pick<FullRow, 'seq' | 'turn' | 'ready_at'>
-
 export class SqliteQueue {
-  readonly #query: Queries
-  readonly #items: SqliteItems
-  readonly #counts: Counts
-  /** Ready rows of a level whose turn is less are leased. */
-  readonly #fronts = new Map<string, number>()
+  /** Highest priority first. */
+  readonly #levels = new Map<ModelId, Level[]>()
 
-  constructor(query: Queries, items: SqliteItems, counts: Counts) {
-    this.#query = query
-    this.#items = items
-    this.#counts = counts
+  clear(): void {
+    this.#levels.clear()
   }
 
-  /** Nothing is known any more: the next look starts at the first row. */
-  reload(): void {
-    this.#fronts.clear()
+  levelOf(modelId: ModelId, priority: number): Level {
+    const levels = this.#levels.get(modelId) ?? []
+    const known = levels.find((level) => level.priority === priority)
+    if (known) return known
+    const level = new Level(priority)
+    this.#levels.set(
+      modelId,
+      [...levels, level].sort((a, b) => b.priority - a.priority),
+    )
+    return level
   }
 
-  /** An item came back to the place it had. */
-  giveBack(modelId: ModelId, priority: number, turn: number): void {
-    const level = levelOf(modelId, priority)
-    this.#fronts.set(level, Math.min(this.#fronts.get(level) ?? 0, turn))
-  }
-
-  /** When the first item of a level became ready. */
-  headReadyAt(modelId: ModelId, priority: number): number {
-    const [head] = this.#first(this.#query.front, modelId, priority, 1)
-    return head?.ready_at ?? Number.POSITIVE_INFINITY
-  }
-
-  choose({ modelId, maxCount, order }: ClaimRequest): FullRow[] {
-    const priorities = this.#counts.priorities(modelId)
-    const interactive = priorities.filter((priority) => priority >= order.interactiveFrom)
-    if (interactive.length > 0) return this.#take(modelId, interactive, maxCount, []) // (1)
-    const overdue = priorities // (2)
-      .filter((priority) => this.headReadyAt(modelId, priority) < order.overdueBeforeMs)
-      .flatMap((priority) => this.#first<FullRow>(this.#query.queue, modelId, priority, maxCount))
-      .filter(({ ready_at }) => ready_at! < order.overdueBeforeMs)
-      .sort((a, b) => a.turn! - b.turn!)
-      .slice(0, maxCount)
-    return this.#take(modelId, priorities, maxCount, overdue) // (3)
-  }
-
-  /** Adds to the chosen ones by priority and turn. */
-  #take(modelId: ModelId, priorities: number[], maxCount: number, chosen: FullRow[]): FullRow[] {
-    const rows = [...chosen]
-    const taken = new Set(rows.map(({ seq }) => seq))
-    for (const priority of priorities) {
-      if (rows.length >= maxCount) break
-      const level = this.#first<FullRow>(this.#query.queue, modelId, priority, maxCount)
-      rows.push(...level.filter(({ seq }) => !taken.has(seq)).slice(0, maxCount - rows.length))
+  /** Takes items out of a model's levels, in the order of a claim. */
+  take({ modelId, maxCount, order }: ClaimRequest): number[] {
+    const levels = this.#levels.get(modelId) ?? []
+    const seqs: number[] = []
+    const takeFrom = (level: Level) => {
+      while (seqs.length < maxCount && !level.isEmpty) seqs.push(level.shift())
     }
-    return rows
-  }
-
-  /** The first rows of a level that are not leased. */
-  #first<Row extends Place>(query: StatementSync, modelId: ModelId, priority: number, count: number): Row[] {
-    const level = levelOf(modelId, priority)
-    const found: Row[] = []
-    let from = this.#fronts.get(level) ?? 0
-    for (let isLast = false; !isLast && found.length < count; ) {
-      const page = all<Row>(query, modelId, priority, from, count)
-      const free = page.filter(({ seq }) => !this.#items.isLeased(seq))
-      // Before the first free one, or to the end of a page without one, all are leased.
-      if (found.length === 0) this.#fronts.set(level, (free[0] ?? page.at(-1))?.turn ?? from)
-      found.push(...free)
-      from = (page.at(-1)?.turn ?? from) + 1
-      isLast = page.length < count
+    for (const level of levels) if (level.priority >= order.interactiveFrom) takeFrom(level) // (1)
+    if (seqs.length > 0) return seqs
+    while (seqs.length < maxCount) {
+      const overdue = levels.filter((level) => level.readyAtMs < order.overdueBeforeMs) // (2)
+      if (overdue.length === 0) break
+      seqs.push(overdue.reduce((oldest, level) => (level.turn < oldest.turn ? level : oldest)).shift())
     }
-    return found.slice(0, count)
+    for (const level of levels) takeFrom(level) // (3)
+    return seqs
   }
 }
 
-function levelOf(modelId: ModelId, priority: number): string {
-  return `${priority} ${modelId}`
+/** Numbers for each item. */
+const width = 3
+
+/** Items by turn, as numbers: seq (0: it was removed), turn, and when it became ready. An item that comes back was taken
+ * from the front, so it belongs before all that were not taken: it waits in a list of its own. */
+export class Level {
+  readonly priority: number
+  readonly #returned: number[] = []
+  #waiting: number[] = []
+  #start = 0
+
+  constructor(priority: number) {
+    this.priority = priority
+  }
+
+  get isEmpty(): boolean {
+    return this.#returned.length === 0 && this.#start === this.#waiting.length
+  }
+
+  /** Of the first item; infinite when there is none. */
+  get turn(): number {
+    return this.#returned[1] ?? this.#waiting[this.#start + 1] ?? Number.POSITIVE_INFINITY
+  }
+
+  get readyAtMs(): number {
+    return this.#returned[2] ?? this.#waiting[this.#start + 2] ?? Number.POSITIVE_INFINITY
+  }
+
+  /** An item with a new turn. */
+  push(seq: number, turn: number, readyAtMs: number): void {
+    this.#waiting.push(seq, turn, readyAtMs)
+  }
+
+  /** An item that was taken comes back to its place. */
+  giveBack(seq: number, turn: number, readyAtMs: number): void {
+    this.#returned.splice(placeOf(this.#returned, 0, turn), 0, seq, turn, readyAtMs)
+  }
+
+  /** Takes the first. */
+  shift(): number {
+    if (this.#returned.length > 0) return this.#returned.splice(0, width)[0]!
+    const seq = this.#waiting[this.#start]!
+    this.#start += width
+    this.#skipRemoved()
+    return seq
+  }
+
+  /** An item that waits no more, although no claim took it. */
+  remove(turn: number): void {
+    const place = placeOf(this.#returned, 0, turn)
+    if (this.#returned[place + 1] === turn) this.#returned.splice(place, width)
+    else {
+      this.#waiting[placeOf(this.#waiting, this.#start, turn)] = 0
+      this.#skipRemoved()
+    }
+  }
+
+  /** The first is always one that waits. What has gone is let go when it is half of all. */
+  #skipRemoved(): void {
+    while (this.#waiting[this.#start] === 0) this.#start += width
+    if (this.#start < 1000 * width || this.#start < this.#waiting.length / 2) return
+    this.#waiting = this.#waiting.slice(this.#start)
+    this.#start = 0
+  }
+}
+
+/** Where an item of that turn stands, or would. */
+function placeOf(values: readonly number[], start: number, turn: number): number {
+  let [low, high] = [start / width, values.length / width]
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (values[middle * width + 1]! < turn) low = middle + 1
+    else high = middle
+  }
+  return low * width
 }

@@ -5,8 +5,10 @@ import type { QueueHead } from '../core/queue-head.ts'
 import { type ItemId, itemStates } from '../core/work-item.ts'
 import { Counts } from './counts.ts'
 import { translate } from './sqlite-errors.ts'
-import { all, type FullRow, first, listQuery, prepareQueries, type Queries, readItem } from './sqlite-rows.ts'
-import { openReadOnly } from './sqlite-schema.ts'
+import { openReadOnly } from './sqlite-file.ts'
+import { all, first, listQuery, prepareQueries, type Queries } from './sqlite-queries.ts'
+import { readItem, type StoredRow } from './sqlite-rows.ts'
+import { eventWidth, stateNumber } from './sqlite-schema.ts'
 import type { ListQuery, Store, StoredItem, StoreEvent, StoreStats } from './store.ts'
 
 export type StoreReader = Pick<Store, 'get' | 'list' | 'events' | 'stats' | 'queueHeads' | 'close'>
@@ -27,6 +29,8 @@ export class SqliteReader {
   protected readonly db: DatabaseSync
   protected readonly query: Queries
   protected readonly counts = new Counts()
+  /** The first ready item by priority and model, when the rows were counted. */
+  readonly #firstReady = new Map<string, { turn: number; readyAtMs: number }>()
 
   constructor(file: string, db: DatabaseSync) {
     this.file = file
@@ -36,7 +40,7 @@ export class SqliteReader {
 
   async get(id: ItemId): Promise<StoredItem | null> {
     return this.read(() => {
-      const row = first<FullRow>(this.query.storedById, id)
+      const row = first<StoredRow>(this.query.storedById, id)
       return row ? readItem(row, this.query) : null
     })
   }
@@ -44,14 +48,14 @@ export class SqliteReader {
   async list({ state, step, modelId, parentId, after = 0, limit = 1000 }: ListQuery) {
     return this.read(() => {
       const filters: [string, string | undefined][] = [
-        ['step = ?', step],
-        ['model = ?', modelId],
+        ['kind.step = ?', step],
+        ['kind.model = ?', modelId],
         ['maker = (SELECT seq FROM item WHERE id = ?)', parentId],
       ]
       const used = filters.filter(([, value]) => value !== undefined)
       const sql = listQuery(state, ['item.seq > ?', ...used.map(([condition]) => condition)])
       const values = [after, ...used.map(([, value]) => value!), limit]
-      const rows = all<FullRow>(this.db.prepare(sql), ...values)
+      const rows = all<StoredRow>(this.db.prepare(sql), ...values)
       const cursor = rows.length < limit ? null : (rows.at(-1)?.seq ?? null)
       return { items: rows.map((row) => readItem(row, this.query)), cursor }
     })
@@ -63,10 +67,15 @@ export class SqliteReader {
       const events: StoreEvent[] = []
       for (const row of this.query.events.iterate(afterSequence)) {
         const { first: start, at: atMs, items } = row as { first: number; at: number; items: string }
-        const changes = JSON.parse(items) as [seq: number, state: number, attempt: number][]
-        for (let index = Math.max(0, afterSequence + 1 - start); index < changes.length; index++) {
+        const changes = JSON.parse(items) as number[]
+        for (
+          let index = Math.max(0, afterSequence + 1 - start);
+          index * eventWidth < changes.length;
+          index++
+        ) {
           if (events.length >= limit) return events
-          const [seq, state, attempt] = changes[index]!
+          const at = index * eventWidth
+          const [seq, state, attempt] = changes.slice(at, at + eventWidth) as [number, number, number]
           const itemId = first<{ id: string }>(this.query.idOf, seq)!.id
           events.push({ sequence: start + index, atMs, itemId, state: itemStates[state]!, attempt })
         }
@@ -111,32 +120,42 @@ export class SqliteReader {
 
   /** When the first item of a level became ready. */
   protected headReadyAt(modelId: string, priority: number): number {
-    return (
-      first<{ ready_at: number }>(this.query.head, modelId, priority)?.ready_at ?? Number.POSITIVE_INFINITY
-    )
+    return this.#firstReady.get(`${priority} ${modelId}`)!.readyAtMs
   }
 
   /** From the rows. Cost: O(items). */
   protected recount(): void {
-    interface Group {
-      step: string | null
-      model: string
-      state: number
-      priority: number
-      count: number
-      submitted: number
-      child: string
-      parent: string
+    const { counts, query } = this
+    counts.clear()
+    this.#firstReady.clear()
+    for (const { model, step, state, count, priority, submitted, turn, ready_at } of all<Counted>(
+      query.countItems,
+    )) {
+      counts.add(counts.group(model, step), state, count, priority, submitted)
+      const level = `${priority} ${model}`
+      if (
+        state === stateNumber.ready &&
+        turn < (this.#firstReady.get(level)?.turn ?? Number.POSITIVE_INFINITY)
+      )
+        this.#firstReady.set(level, { turn, readyAtMs: ready_at })
     }
-    this.counts.clear()
-    for (const { step, model, state, count } of all<Group>(this.query.countStates)) {
-      const name = itemStates[state]!
-      this.counts.addState(step, model, name, count)
-      if (name === 'blocked' || name === 'scheduled') this.counts.addBlocked(model, count)
-    }
-    for (const { model, priority, count, submitted } of all<Group>(this.query.countReady))
-      this.counts.addReady(model, priority, count, submitted)
-    for (const { child, parent, count } of all<Group>(this.query.countEdges))
-      this.counts.addEdges(child, parent, count)
+    for (const { child, parent, count } of all<{ child: string; parent: string; count: number }>(
+      query.countEdges,
+    ))
+      counts.addEdges(counts.group(child, null), counts.group(parent, null), count)
   }
+}
+
+/** Items of one model, step, priority and state. */
+interface Counted {
+  model: string
+  step: string | null
+  priority: number
+  state: number
+  count: number
+  /** The mean of their submission times. */
+  submitted: number
+  /** The least of their turns, and since when that one is ready. */
+  turn: number
+  ready_at: number
 }

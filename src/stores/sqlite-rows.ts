@@ -1,141 +1,109 @@
-// Rows and what they mean: every statement of the store by name, and the way from a row to an item. One query, one name.
-import type { DatabaseSync, StatementSync } from 'node:sqlite'
+// Rows as they are in memory, and the way from a row to an item. The statements are in sqlite-queries.ts.
 import { type ItemError, SchedulerError } from '../core/errors.ts'
-import { type ItemState, itemStates, type NewItem } from '../core/work-item.ts'
-import { policies, stateNumber } from './sqlite-schema.ts'
+import type { ResolvedParent } from '../core/resolver.ts'
+import { type ItemId, itemStates, type NewItem } from '../core/work-item.ts'
+import type { LiveClaim } from './sqlite-claims.ts'
+import type { Kind } from './sqlite-kinds.ts'
+import { all, first, type Queries } from './sqlite-queries.ts'
+import { policies } from './sqlite-schema.ts'
 import type { StoredItem } from './store.ts'
 
-/** What a change of state needs to know of an item. */
+/** A row of `progress` in memory: what a change of state needs to know of an item. */
 export interface ItemRow {
-  seq: number
-  id: string
-  model: string
-  priority: number
+  readonly seq: number
+  readonly kind: Kind
+  /** Its place in `itemStates`. */
   state: number
   attempt: number
-  max_attempts: number
   /** Dependencies that have not ended. */
   open: number
-  submitted_at: number
+  readonly submittedAtMs: number
   /** Its place in the queue: grows with every item that becomes ready. */
   turn: number | null
-  ready_at: number | null
-  started_at: number | null
-  ended_at: number | null
+  readyAtMs: number | null
   /** The moment of the next attempt. */
-  until: number | null
-  /** The fan-out item that made it. */
-  maker: number | null
-  is_expanded: number
-  step: string | null
+  untilMs: number | null
+  /** Its row in `run`. */
+  run: number | null
+  // The rest is null where it has not been asked for.
+  id: ItemId | null
+  maxAttempts: number | null
+  /** Since when a claim holds it, or held it in this operation. */
+  startedAtMs: number | null
+  /** What it waits for, as `item.parents` has it. */
+  parents: Parent[] | null
+  /** What holds it. */
+  claim: LiveClaim | null
+  // What the next flush writes.
+  isChanged: boolean
+  /** Not in the file yet. */
+  fresh: NewRow | null
+  outcome: Result | null
 }
 
-export interface FullRow extends ItemRow {
-  /** Since when a claim holds it, or null: then the row says all. Only in what is read for callers. */
-  leased_at?: number | null
+export type Parent = [seq: number, policy: number]
+
+/** An item with its JSON made, so that what JSON cannot say is refused before anything changes. */
+export interface NewRow {
+  item: NewItem
+  source: string | null
+  input: string | null
+  /** The fan-out item that made it. */
+  makerSeq: number | null
+}
+
+/** Throws BAD_VALUE for what JSON cannot say. */
+export function toNewRow(item: NewItem, maker: ItemRow | null): NewRow {
+  const source = json(item.source, `The source of item "${item.id}"`)
+  const input = json(item.input, `The input of item "${item.id}"`)
+  return { item, source, input, makerSeq: maker?.seq ?? null }
+}
+
+/** What an attempt came to, or why an item ended without one. */
+export interface Result {
+  /** Null: it goes on. */
+  endedAtMs: number | null
+  /** JSON. */
+  output: string | null
+  error: ItemError | null
+}
+
+/** What was submitted. */
+export interface SubmittedRow {
+  id: ItemId
+  max_attempts: number
   timeout: number | null
   deadline_at: number | null
   source_id: string | null
   source: string | null
   input: string | null
+}
+
+/** An item that has ended, as those see it that waited for it. */
+export interface EndedRow {
+  seq: number
+  id: ItemId
+  source_id: string | null
+  source: string | null
+  model: string
+  step: string | null
+  state: number
   output: string | null
+}
+
+/** All that is stored of an item. */
+export interface StoredRow extends SubmittedRow, EndedRow {
+  priority: number
+  attempt: number
+  submitted_at: number
+  ready_at: number | null
+  started_at: number | null
+  ended_at: number | null
+  maker: number | null
+  parents: string | null
   error: string | null
-}
-
-/** A row at one end of an edge: null where it has not been written yet. */
-export type EdgeRow = { other: number; policy: number } & (ItemRow | { seq: null })
-
-const names = [
-  'seq', 'id', 'model', 'priority', 'state', 'attempt', 'max_attempts', 'open', 'submitted_at', 'turn', 'ready_at',
-  'started_at', 'ended_at', 'until', 'maker', 'is_expanded', 'step',
-] // biome-ignore format: columns
-const brief = names.join(', ')
-const briefItem = names.map((name) => `item.${name}`).join(', ')
-const { ready, leased, scheduled, blocked } = stateNumber
-
-/** Items that a claim holds; their rows still say `ready`. */
-const held = 'SELECT value FROM claim, json_each(claim.items)'
-const withLease = `SELECT item.*, lease.leased_at FROM item
-  LEFT JOIN (SELECT value AS held, claim.at AS leased_at FROM claim, json_each(claim.items)) lease ON lease.held = item.seq`
-
-const queries = {
-  add: `INSERT INTO item (seq, id, model, priority, state, attempt, max_attempts, open, submitted_at, turn, ready_at, ended_at,
-    timeout, deadline_at, maker, is_expanded, step, source_id, source, input)
-    VALUES (?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-  change: `UPDATE item SET state = ?, attempt = ?, open = ?, turn = ?, ready_at = ?, started_at = ?, ended_at = ?,
-    until = ?, is_expanded = ? WHERE seq = ?`,
-  changeOpen: 'UPDATE item SET open = ? WHERE seq = ?',
-  setResult: `UPDATE item SET state = ?, attempt = ?, open = ?, turn = ?, ready_at = ?, started_at = ?, ended_at = ?,
-    until = ?, is_expanded = ?, output = ?, error = ? WHERE seq = ?`,
-  setInput: 'UPDATE item SET input = ? WHERE seq = ?',
-  addEdge: 'INSERT OR IGNORE INTO edge (parent, child, place, policy) VALUES (?, ?, ?, ?)',
-  isKnown: 'SELECT 1 FROM item WHERE id = ?',
-  briefById: `SELECT ${brief} FROM item WHERE id = ?`,
-  briefBySeq: `SELECT ${brief} FROM item WHERE seq = ?`,
-  storedById: `${withLease} WHERE item.id = ?`,
-  fullBySeq: 'SELECT * FROM item WHERE seq = ?',
-  errorOf: 'SELECT error FROM item WHERE seq = ?',
-  idOf: 'SELECT id FROM item WHERE seq = ?',
-  children: `SELECT edge.child AS other, edge.policy, ${briefItem} FROM edge LEFT JOIN item ON item.seq = edge.child
-    WHERE edge.parent = ? ORDER BY edge.child`,
-  parents: `SELECT edge.parent AS other, edge.policy, ${briefItem} FROM edge LEFT JOIN item ON item.seq = edge.parent
-    WHERE edge.child = ? ORDER BY edge.place`,
-  fullParents:
-    'SELECT item.* FROM edge JOIN item ON item.seq = edge.parent WHERE edge.child = ? ORDER BY edge.place',
-  dependencies:
-    'SELECT item.id, edge.policy FROM edge JOIN item ON item.seq = edge.parent WHERE edge.child = ? ORDER BY edge.place',
-  made: `SELECT ${brief} FROM item WHERE maker = ? ORDER BY seq`,
-  head: `SELECT ready_at FROM item WHERE state = ${ready} AND model = ? AND priority = ? AND seq NOT IN (${held})
-    ORDER BY turn LIMIT 1`,
-  front: `SELECT seq, turn, ready_at FROM item
-    WHERE state = ${ready} AND model = ? AND priority = ? AND turn >= ? ORDER BY turn LIMIT ?`,
-  queue: `SELECT ${brief}, input, timeout, source_id FROM item
-    WHERE state = ${ready} AND model = ? AND priority = ? AND turn >= ? ORDER BY turn LIMIT ?`,
-  claims: 'SELECT token, at, until, items FROM claim',
-  setClaim: 'INSERT OR REPLACE INTO claim (token, at, until, items) VALUES (?, ?, ?, ?)',
-  dropClaim: 'DELETE FROM claim WHERE token = ?',
-  due: `SELECT ${brief} FROM item WHERE state = ${scheduled} AND until <= ? ORDER BY until, seq`,
-  nextDue: `SELECT min(until) AS until FROM item WHERE state = ${scheduled}`,
-  addEvent: 'INSERT INTO event (first, last, at, items) VALUES (?, ?, ?, ?)',
-  // The row that holds the event after the cursor is the last one that begins at or before it.
-  events: `SELECT first, at, items FROM event
-    WHERE first >= coalesce((SELECT max(first) FROM event WHERE first <= ? + 1), 0) ORDER BY first`,
-  maxima: `SELECT (SELECT coalesce(max(seq), 0) FROM item) AS seq, (SELECT coalesce(max(turn), 0) FROM item) AS turn,
-    (SELECT coalesce(max(last), 0) FROM (SELECT last FROM event ORDER BY first DESC LIMIT 1)) AS event`,
-  countStates: `SELECT step, model, iif(state = ${ready} AND seq IN (${held}), ${leased}, state) AS state, count(*) AS count
-    FROM item GROUP BY 1, 2, 3`,
-  // The mean, not the sum: of 5,300 real times it is more than the integers that a double holds, and node:sqlite refuses it.
-  countReady: `SELECT model, priority, count(*) AS count, avg(submitted_at) AS submitted FROM item
-    WHERE state = ${ready} AND seq NOT IN (${held}) GROUP BY model, priority`,
-  countEdges: `SELECT child.model AS child, parent.model AS parent, count(*) AS count FROM item child CROSS JOIN edge ON edge.child = child.seq
-    JOIN item parent ON parent.seq = edge.parent WHERE child.state = ${blocked} AND parent.state <= ${leased} GROUP BY 1, 2`,
-  open: 'INSERT INTO opening DEFAULT VALUES',
-} as const
-
-export type Queries = { [Name in keyof typeof queries]: StatementSync }
-
-/** The items of a page, by conditions on their columns. */
-export function listQuery(state: ItemState | undefined, conditions: readonly string[]): string {
-  const isHeld = `item.seq IN (${held})`
-  const byState = {
-    ready: `state = ${ready} AND NOT ${isHeld}`,
-    leased: isHeld,
-  }[state as string]
-  const where = [...conditions, ...(state ? [byState ?? `state = ${stateNumber[state]}`] : [])]
-  return `${withLease} WHERE ${where.join(' AND ')} ORDER BY item.seq LIMIT ?`
-}
-
-export function prepareQueries(db: DatabaseSync): Queries {
-  return Object.fromEntries(Object.entries(queries).map(([name, sql]) => [name, db.prepare(sql)])) as Queries
-}
-
-/** One row, or undefined; the type is the caller's word for the query's columns. */
-export function first<Row>(query: StatementSync, ...values: (string | number | null)[]): Row | undefined {
-  return query.get(...values) as Row | undefined
-}
-
-export function all<Row>(query: StatementSync, ...values: (string | number | null)[]): Row[] {
-  return query.all(...values) as Row[]
+  /** Since when a claim holds it, or null: then the row says all. Only in what is read for callers. */
+  leased_at?: number | null
 }
 
 /** Throws BAD_VALUE for what JSON cannot say; `what` names it. */
@@ -154,14 +122,17 @@ export function parse<T>(text: string | null): T | null {
 }
 
 /** The item as it was submitted; without its dependencies, which only `get` reads. */
-export function toNewItem(row: FullRow): NewItem {
+export function toNewItem(
+  row: SubmittedRow,
+  { modelId, step, priority }: Pick<Kind, 'modelId' | 'step' | 'priority'>,
+): NewItem {
   return {
     id: row.id,
-    modelId: row.model,
+    modelId,
     input: parse(row.input),
-    priority: row.priority,
+    priority,
     dependencies: [],
-    step: row.step,
+    step,
     sourceId: row.source_id,
     source: parse(row.source),
     maxAttempts: row.max_attempts,
@@ -171,13 +142,34 @@ export function toNewItem(row: FullRow): NewItem {
   }
 }
 
-export function readItem(row: FullRow, read: Pick<Queries, 'dependencies' | 'idOf'>): StoredItem {
-  const parents = all<{ id: string; policy: number }>(read.dependencies, row.seq)
+/** One that is not in the file yet, as it will be read from there. */
+export function submitted({ item, source, input }: NewRow): NewItem {
+  return { ...item, dependencies: [], source: parse(source), input: parse(input) }
+}
+
+/** What the resolver sees of an ended parent. `row`: what this operation knows of it. */
+export function toParent(stored: EndedRow, row: ItemRow | undefined): ResolvedParent {
+  const state = itemStates[row?.state ?? stored.state]!
+  return {
+    id: stored.id,
+    modelId: stored.model,
+    step: stored.step,
+    sourceId: stored.source_id,
+    source: parse(stored.source),
+    state,
+    output: state === 'done' ? parse(row?.outcome ? row.outcome.output : stored.output) : null,
+  }
+}
+
+export function readItem(row: StoredRow, read: Pick<Queries, 'dependencies' | 'idOf'>): StoredItem {
+  const parents = row.parents ? all<{ id: string; policy: number }>(read.dependencies, row.seq) : []
   const isLeased = (row.leased_at ?? null) !== null
   return {
-    ...toNewItem(row),
+    ...toNewItem(row, { modelId: row.model, step: row.step, priority: row.priority }),
     dependencies: parents.map(({ id, policy }) => ({ id, policy: policies[policy]! })),
     sequence: row.seq,
+    effectivePriority: row.priority,
+    latestEndAtMs: row.deadline_at,
     state: isLeased ? 'leased' : itemStates[row.state]!,
     parentId: row.maker === null ? null : first<{ id: string }>(read.idOf, row.maker)!.id,
     output: parse(row.output),

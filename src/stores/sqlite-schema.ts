@@ -1,19 +1,27 @@
-// The tables, how a file is recognised as ours, and who may write to it. One row for each item, one for each dependency;
-// events are rows of many, since a claim or a release changes many items at once. Partial indexes hold only what is looked
-// for: ready items in claim order, and due ones.
+// The tables, and how those of an earlier version become these.
 //
-// A lease does not touch its items: a claim is one row that names them, and a row that says `ready` and is named by a claim
-// is leased. The items of a batch lie far apart: writing them for the lease as well as for the end would almost double the
-// pages that a batch writes, and pages are what a commit costs.
-import { existsSync, realpathSync, statSync } from 'node:fs'
-import { resolve } from 'node:path'
-import { DatabaseSync } from 'node:sqlite'
+//   kind      a model, a step and a priority: once for all items that have them
+//   item      what was submitted, and whom it waits for; only a fan-out adds to that later
+//   progress  how far an item is: a narrow row, since it alone is written again and again
+//   run       what an item was given to run, and how that ended; by a number that grows
+//   edge      who waits for an item: item.parents the other way round
+//   claim     the items that are leased together
+//   event     what changed; one row for each call
+//
+// The life of an item in the file, each line one transaction with an event:
+//
+//   submitted   + item, + progress (blocked, or at once ready), + an edge for each that it waits for
+//   released    progress: ready, with its turn      + run: the input that the resolver made
+//   leased      + claim: names it; its progress goes on saying ready
+//   ended       progress: done, with its run        + run: output, error and times        - claim: with its last item
+//
+// What a commit costs is the pages that it changed: one of 4 KB takes the CPU of five rows, in the log and once more in
+// its place. The items of a batch lie far apart, since others were submitted between them. Therefore what is written again
+// is narrow (a hundred rows of progress on a page), what comes later is appended, what can be said once for many is one
+// row, and the order of the queues is kept in memory (sqlite-queue.ts), not in an index.
 import { type EdgePolicy, type ItemState, itemStates } from '../core/work-item.ts'
-import { corrupt, failed, isBusy, translate } from './sqlite-errors.ts'
 
-/** "PLIM": says that a file is ours. */
-const applicationId = 0x504c494d
-const schemaVersion = 3
+export const schemaVersion = 4
 
 /** States and policies are stored by their place in these lists: append only. */
 export const stateNumber = Object.fromEntries(itemStates.map((state, index) => [state, index])) as Record<
@@ -22,57 +30,73 @@ export const stateNumber = Object.fromEntries(itemStates.map((state, index) => [
 >
 export const policies: readonly EdgePolicy[] = ['fail', 'skip', 'continue']
 
-const tables = `
+/** Numbers of each change in `event.items`, one after the other: seq, state, attempt. */
+export const eventWidth = 3
+
+/** Those that version 4 brought. */
+const itemTables = `
+CREATE TABLE kind (
+  number INTEGER PRIMARY KEY,
+  model TEXT NOT NULL,
+  step TEXT,
+  priority INTEGER NOT NULL
+) STRICT;
 CREATE TABLE item (
   seq INTEGER PRIMARY KEY,
   id TEXT NOT NULL UNIQUE,
-  model TEXT NOT NULL,
-  priority INTEGER NOT NULL,
-  state INTEGER NOT NULL,
-  attempt INTEGER NOT NULL,
   max_attempts INTEGER NOT NULL,
-  open INTEGER NOT NULL,
-  submitted_at INTEGER NOT NULL,
-  ready_at INTEGER,
-  turn INTEGER,
-  started_at INTEGER,
-  ended_at INTEGER,
-  until INTEGER,
   timeout INTEGER,
   deadline_at INTEGER,
-  maker INTEGER,
-  is_expanded INTEGER NOT NULL DEFAULT 0,
-  step TEXT,
+  maker INTEGER, -- the seq of the fan-out item that made it
   source_id TEXT,
+  parents TEXT, -- [[seq, policy], ...] in the order of its dependencies; null: none
   source TEXT,
-  input TEXT,
+  input TEXT
+) STRICT;
+CREATE INDEX item_maker ON item (maker) WHERE maker IS NOT NULL;
+CREATE TABLE progress (
+  seq INTEGER PRIMARY KEY,
+  kind INTEGER NOT NULL,
+  submitted_at INTEGER NOT NULL,
+  state INTEGER NOT NULL,
+  attempt INTEGER NOT NULL,
+  open INTEGER NOT NULL, -- parents that have not ended
+  turn INTEGER, -- its place in the queue, which grows with every item that becomes ready
+  ready_at INTEGER,
+  until INTEGER, -- scheduled: the moment of the next attempt
+  run INTEGER
+) STRICT;
+CREATE INDEX progress_due ON progress (until) WHERE state = ${stateNumber.scheduled};
+CREATE TABLE run (
+  number INTEGER PRIMARY KEY,
+  input TEXT, -- null: that of the item
+  started_at INTEGER,
+  ended_at INTEGER,
   output TEXT,
   error TEXT
 ) STRICT;
-CREATE INDEX item_ready ON item (model, priority, turn) WHERE state = ${stateNumber.ready};
-CREATE INDEX item_due ON item (until) WHERE state = ${stateNumber.scheduled};
-CREATE INDEX item_maker ON item (maker) WHERE maker IS NOT NULL;
+CREATE TABLE edge (
+  parent INTEGER NOT NULL,
+  child INTEGER NOT NULL,
+  policy INTEGER NOT NULL,
+  PRIMARY KEY (parent, child)
+) STRICT, WITHOUT ROWID;
+`
+
+export const tables = `${itemTables}
 CREATE TABLE claim (
   token TEXT PRIMARY KEY,
   at INTEGER NOT NULL,
   until INTEGER NOT NULL,
-  items TEXT NOT NULL
+  items TEXT NOT NULL -- [seq, ...]
 ) STRICT, WITHOUT ROWID;
-CREATE TABLE edge (
-  parent INTEGER NOT NULL,
-  child INTEGER NOT NULL,
-  place INTEGER NOT NULL,
-  policy INTEGER NOT NULL,
-  PRIMARY KEY (parent, child)
-) STRICT, WITHOUT ROWID;
-CREATE INDEX edge_child ON edge (child, place);
 CREATE TABLE event (
   first INTEGER PRIMARY KEY,
   last INTEGER NOT NULL,
   at INTEGER NOT NULL,
-  items TEXT NOT NULL
+  items TEXT NOT NULL -- [seq, state, attempt, seq, ...]
 ) STRICT;
-CREATE TABLE opening (number INTEGER PRIMARY KEY) STRICT;
+CREATE TABLE opening (number INTEGER PRIMARY KEY) STRICT; -- a token begins with it
 `
 
 /** What leads from each version to the next. */
@@ -90,109 +114,32 @@ INSERT INTO claim SELECT token, max(started_at), max(until), json_group_array(se
 UPDATE item SET state = ${stateNumber.ready}, attempt = attempt - 1, until = NULL WHERE state = ${stateNumber.leased};
 ALTER TABLE item DROP COLUMN token;
 `,
+  // An item was one wide row, its edges stood in a table and in an index, and a change in an event was a list.
+  3: `
+DROP INDEX item_maker;
+ALTER TABLE item RENAME TO wide;
+ALTER TABLE edge RENAME TO wide_edge;
+${itemTables}
+INSERT INTO kind (model, step, priority) SELECT DISTINCT model, step, priority FROM wide;
+INSERT INTO item SELECT seq, id, max_attempts, timeout, deadline_at, maker, source_id,
+  (SELECT nullif(json_group_array(json_array(parent, policy) ORDER BY place), '[]') FROM wide_edge WHERE child = seq),
+  source, input FROM wide;
+INSERT INTO run SELECT seq, NULL, started_at, ended_at, output, error FROM wide
+  WHERE coalesce(started_at, ended_at, output, error) IS NOT NULL;
+INSERT INTO progress SELECT wide.seq, kind.number, submitted_at, state, attempt, open, turn, ready_at, until, run.number
+  FROM wide JOIN kind ON kind.model = wide.model AND kind.step IS wide.step AND kind.priority = wide.priority
+  LEFT JOIN run ON run.number = wide.seq;
+INSERT INTO edge SELECT parent, child, policy FROM wide_edge;
+DROP TABLE wide;
+DROP TABLE wide_edge;
+UPDATE event SET items = '[' || replace(replace(items, '[', ''), ']', '') || ']';
+`,
 }
 
-/** Files up to this size are checked whole when they are opened; larger ones as they are read. */
-const checkedBytes = 64e6
-
-/** Opens for writing; makes a new file ours. Throws STORE_CORRUPT for one that is damaged or somebody else's, and leaves
- * it as it is. */
-export function openDatabase(file: string): DatabaseSync {
-  return translate(file, () => {
-    const isNew = !existsSync(file) || statSync(file).size === 0
-    if (!isNew) checkFile(file)
-    const db = new DatabaseSync(file, { timeout: 5000 })
-    try {
-      db.exec(
-        'PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -65536',
-      )
-      const { id, version } = readStamp(db)
-      if (id !== applicationId) stamp(db, tables)
-      else if (version < schemaVersion) stamp(db, migrationFrom(version))
-      return db
-    } catch (error) {
-      db.close()
-      throw error
-    }
-  })
-}
-
-function migrationFrom(version: number): string {
+/** SQL for a file of an earlier version. */
+export function migrationFrom(version: number): string {
   return Object.entries(migrations)
     .filter(([from]) => Number(from) >= version)
     .map(([, sql]) => sql)
     .join('')
-}
-
-function stamp(db: DatabaseSync, sql: string): void {
-  db.exec(
-    `BEGIN IMMEDIATE; ${sql} PRAGMA application_id = ${applicationId}; PRAGMA user_version = ${schemaVersion}; COMMIT`,
-  )
-}
-
-function readStamp(db: DatabaseSync) {
-  const { application_id: id } = db.prepare('PRAGMA application_id').get() as { application_id: number }
-  const { user_version: version } = db.prepare('PRAGMA user_version').get() as { user_version: number }
-  return { id, version }
-}
-
-/** Opens for reading, beside an owner. */
-export function openReadOnly(file: string): DatabaseSync {
-  return translate(file, () => {
-    const version = checkHeader(file)
-    if (version === 0) throw failed(file, 'its owner is only just making it', 'Look again in a moment.')
-    if (version < schemaVersion)
-      throw failed(
-        file,
-        `it has the older version ${version}`,
-        'The next `plimsoll run` brings it up to date.',
-      )
-    return new DatabaseSync(file, { readOnly: true, timeout: 5000 })
-  })
-}
-
-function checkFile(file: string): void {
-  if (statSync(file).isDirectory()) throw failed(file, 'it is a folder', 'Name a file with --db.')
-  checkHeader(file)
-  if (statSync(file).size > checkedBytes) return
-  const db = new DatabaseSync(file, { readOnly: true, timeout: 5000 })
-  try {
-    const { quick_check: answer } = db.prepare('PRAGMA quick_check(1)').get() as { quick_check: string }
-    if (answer !== 'ok') throw corrupt(file, answer)
-  } finally {
-    db.close()
-  }
-}
-
-/** The file's version; 0: made, and its maker was killed before the tables came. */
-function checkHeader(file: string): number {
-  const db = new DatabaseSync(file, { readOnly: true, timeout: 5000 })
-  try {
-    const { id, version } = readStamp(db)
-    const { count } = db.prepare('SELECT count(*) AS count FROM sqlite_schema').get() as { count: number }
-    if (id === 0 && count === 0) return 0
-    if (id !== applicationId) throw corrupt(file, 'it belongs to another program')
-    if (version < 1 || version > schemaVersion)
-      throw corrupt(file, `it has version ${version}, this Plimsoll reads ${schemaVersion}`)
-    return version
-  } finally {
-    db.close()
-  }
-}
-
-/** One owner for each database: an exclusive transaction on a small file beside it, which the kernel ends with the
- * process, however it dies. Readers are not kept out. The lock follows links, so that two names of one file are one.
- * Throws STORE_LOCKED. */
-export function lock(file: string): DatabaseSync {
-  const ownerFile = `${existsSync(file) ? realpathSync(file) : resolve(file)}-owner`
-  const db = translate(ownerFile, () => new DatabaseSync(ownerFile, { timeout: 0 }))
-  try {
-    db.exec('BEGIN EXCLUSIVE')
-    return db
-  } catch (error) {
-    db.close()
-    return translate(isBusy(error) ? file : ownerFile, () => {
-      throw error
-    })
-  }
 }

@@ -1,18 +1,23 @@
 // The embedded store: one SQLite file through Node's own driver, WAL, synchronous FULL. Calls made in one turn of the
-// event loop share a transaction (group commit), each in a savepoint of its own, and are answered after the commit: what
-// a promise said is on disk. One process owns a database; others may read beside it (sqlite-reader.ts). How items change
-// state is in sqlite-graph.ts, what they look like in the file in sqlite-schema.ts.
+// event loop share a transaction (group commit) and are answered after the commit: what a promise said is on disk. A call
+// checks all that it may refuse before it changes anything, so a refusal leaves the others of its transaction alone.
+// One process owns a database; others may read beside it (sqlite-reader.ts). How items change state is in
+// sqlite-graph.ts, what they look like in the file in sqlite-schema.ts.
 import type { DatabaseSync } from 'node:sqlite'
 import { type ItemError, SchedulerError } from '../core/errors.ts'
 import { leaseExpired } from '../core/lease.ts'
 import { hasEnded, type ItemId, itemStates, type NewItem } from '../core/work-item.ts'
+import { SqliteClaims } from './sqlite-claims.ts'
 import { failed, isFromSqlite, translate } from './sqlite-errors.ts'
+import { lock, openDatabase } from './sqlite-file.ts'
 import { SqliteGraph } from './sqlite-graph.ts'
 import { SqliteItems } from './sqlite-items.ts'
+import { SqliteKinds } from './sqlite-kinds.ts'
+import { first } from './sqlite-queries.ts'
 import { SqliteQueue } from './sqlite-queue.ts'
 import { SqliteReader } from './sqlite-reader.ts'
-import { first, type ItemRow, json, parse } from './sqlite-rows.ts'
-import { lock, openDatabase, stateNumber } from './sqlite-schema.ts'
+import { type ItemRow, json, parse } from './sqlite-rows.ts'
+import { stateNumber } from './sqlite-schema.ts'
 import type { Claim, ClaimRequest, Outcome, Resolver, Store, StoreStats } from './store.ts'
 
 export { openSqliteReader } from './sqlite-reader.ts'
@@ -47,8 +52,10 @@ interface Operation {
 class SqliteStore extends SqliteReader implements Store {
   readonly supports = { durable: true, shared: false }
   readonly #owner: DatabaseSync
+  readonly #kinds: SqliteKinds
+  readonly #claims: SqliteClaims
   readonly #items: SqliteItems
-  readonly #queue: SqliteQueue
+  readonly #queue = new SqliteQueue()
   readonly #graph: SqliteGraph
   /** Counts the openings of the file: a token of an earlier process never matches. */
   readonly #opening: number
@@ -60,9 +67,11 @@ class SqliteStore extends SqliteReader implements Store {
   constructor(file: string, db: DatabaseSync, owner: DatabaseSync, resolver: Resolver | null) {
     super(file, db)
     this.#owner = owner
-    this.#items = new SqliteItems(this.query)
-    this.#queue = new SqliteQueue(this.query, this.#items, this.counts)
-    this.#graph = new SqliteGraph(this.query, this.#items, this.#queue, this.counts, resolver)
+    const { query, counts } = this
+    this.#claims = new SqliteClaims(query)
+    this.#kinds = new SqliteKinds(query, counts, this.#queue)
+    this.#items = new SqliteItems(db, query, this.#kinds, this.#claims)
+    this.#graph = new SqliteGraph(query, counts, this.#claims, this.#items, resolver)
     this.#opening = translate(file, () => {
       this.#restore()
       return Number(this.query.open.run().lastInsertRowid)
@@ -72,12 +81,17 @@ class SqliteStore extends SqliteReader implements Store {
   /** What is kept beside the rows, from the rows. Cost: O(items). */
   #restore(): void {
     this.recount()
+    this.#queue.clear()
+    this.#kinds.reload()
     this.#graph.reload()
-    this.#queue.reload()
+    for (const values of this.query.ready.iterate()) {
+      const [kind, seq, turn, readyAtMs] = values as unknown as [number, number, number, number]
+      this.#kinds.of(kind).level.push(seq, turn, readyAtMs)
+    }
   }
 
   protected override headReadyAt(modelId: string, priority: number): number {
-    return this.#queue.headReadyAt(modelId, priority)
+    return this.#queue.levelOf(modelId, priority).readyAtMs
   }
 
   /** One connection and no pause: what it reads is one snapshot. */
@@ -100,41 +114,34 @@ class SqliteStore extends SqliteReader implements Store {
   claim(request: ClaimRequest, nowMs: number): Promise<Claim> {
     return this.#write(nowMs, () => {
       const token = `${this.#opening}.${++this.#claimNumber}`
-      const rows = this.#queue.choose(request)
-      for (const row of rows) {
-        this.#items.adopt(row)
-        this.#graph.lease(row, token, nowMs + request.leaseMs, nowMs)
-      }
-      const items = rows.map((row) => ({
-        id: row.id,
-        input: parse(row.input),
-        priority: row.priority,
-        attempt: row.attempt,
-        timeoutMs: row.timeout,
-        step: row.step,
-        sourceId: row.source_id,
-      }))
+      const taken = this.#items.take(this.#queue.take(request))
+      const rows = taken.map(({ row }) => row)
+      this.#graph.lease(rows, token, nowMs + request.leaseMs, nowMs)
+      const items = taken.map(({ row: { id, kind, attempt }, input, timeoutMs, sourceId }) => {
+        const { priority, step } = kind
+        return { id: id!, input: parse(input), priority, attempt, timeoutMs, step, sourceId, tenant: null }
+      })
       return { token, items }
     })
   }
 
   heartbeat(token: string, leaseMs: number, nowMs: number): Promise<boolean> {
     return this.#write(nowMs, () => {
-      const claim = this.#items.claimOf(token)
-      if (claim) this.#items.prolong(claim, nowMs + leaseMs)
+      const claim = this.#claims.of(token)
+      if (claim) this.#claims.prolong(claim, nowMs + leaseMs)
       return claim !== undefined && !claim.isBroken
     })
   }
 
   finish(token: string, outcomes: Outcome[], nowMs: number) {
     return this.#write(nowMs, () => {
-      const outputs = outcomes.map((each) =>
-        each.type === 'done' ? json(each.output, `The output of item "${each.id}"`) : null,
-      )
+      const outputs = outcomes.map(outputOf)
+      const rows = this.#claims.of(token)?.byId
+      this.#items.lookForChildren(outcomes.flatMap(({ id }) => rows?.get(id) ?? []))
       const accepted: ItemId[] = []
       const stale: ItemId[] = []
       for (const [index, outcome] of outcomes.entries()) {
-        const row = this.#items.claimOf(token)?.rows.get(outcome.id)
+        const row = rows?.get(outcome.id)
         if (row) this.#record(row, outcome, outputs[index]!, nowMs)
         ;(row ? accepted : stale).push(outcome.id)
       }
@@ -145,7 +152,7 @@ class SqliteStore extends SqliteReader implements Store {
   #record(row: ItemRow, outcome: Outcome, output: string | null, nowMs: number): void {
     if (outcome.type === 'done') this.#graph.end(row, 'done', output, null, nowMs)
     else if (outcome.type === 'release') this.#graph.giveBack(row, row.attempt - 1, true)
-    else if (outcome.retryable && row.attempt < row.max_attempts)
+    else if (outcome.retryable && row.attempt < row.maxAttempts!)
       this.#graph.schedule(row, outcome.retryAtMs, outcome.error)
     else this.#graph.end(row, 'failed', null, outcome.error, nowMs)
   }
@@ -157,6 +164,7 @@ class SqliteStore extends SqliteReader implements Store {
   ) {
     return this.#write(nowMs, () => {
       const rows = this.#rowsOf(ids)
+      json(cause, 'The cause')
       const before = this.#cancelledCount()
       for (const row of rows) {
         if (!hasEnded(itemStates[row.state]!)) this.#graph.end(row, 'cancelled', null, cause, nowMs)
@@ -181,6 +189,7 @@ class SqliteStore extends SqliteReader implements Store {
   }
 
   #rowsOf(ids: ItemId[]): ItemRow[] {
+    this.#items.look(new Set(ids))
     return ids.map((id) => {
       const row = this.#items.byId(id)
       if (row) return row
@@ -193,11 +202,11 @@ class SqliteStore extends SqliteReader implements Store {
   sweep(nowMs: number) {
     return this.#write(nowMs, () => {
       let changedCount = 0
-      for (const { row, claim } of this.#items.leased()) {
+      for (const row of this.#claims.leased()) {
         // An end before it may have taken this one along.
-        if (row.state !== stateNumber.leased || claim.untilMs > nowMs) continue
+        if (row.claim === null || row.claim.untilMs > nowMs) continue
         changedCount++
-        if (row.attempt < row.max_attempts) this.#graph.giveBack(row, row.attempt, false)
+        if (row.attempt < row.maxAttempts!) this.#graph.giveBack(row, row.attempt, false)
         else this.#graph.end(row, 'failed', null, leaseExpired, nowMs)
       }
       for (const row of this.#items.due(nowMs)) {
@@ -206,7 +215,7 @@ class SqliteStore extends SqliteReader implements Store {
       }
       this.#items.flush()
       const { until } = first<{ until: number | null }>(this.query.nextDue)!
-      const ends = this.#items.leased().map(({ claim }) => claim.untilMs)
+      const ends = this.#claims.leased().map(({ claim }) => claim!.untilMs)
       const nextAtMs = ends.reduce((least, each) => Math.min(least, each), until ?? Number.POSITIVE_INFINITY)
       return { changedCount, nextAtMs: Number.isFinite(nextAtMs) ? nextAtMs : null }
     })
@@ -214,8 +223,8 @@ class SqliteStore extends SqliteReader implements Store {
 
   releaseAll(nowMs: number): Promise<number> {
     return this.#write(nowMs, () => {
-      const rows = this.#items.leased()
-      for (const { row } of rows) this.#graph.giveBack(row, row.attempt - 1, false)
+      const rows = this.#claims.leased()
+      for (const row of rows) this.#graph.giveBack(row, row.attempt - 1, false)
       return rows.length
     })
   }
@@ -233,52 +242,69 @@ class SqliteStore extends SqliteReader implements Store {
     })
   }
 
-  /** One transaction for all that was asked for since the last. Answers go out after the commit. */
+  /** One transaction for all that was asked for since the last. */
   #flush(): void {
     const operations = this.#operations
     this.#operations = []
-    if (operations.length === 0) return
+    if (operations.length > 0) this.#carryOut(operations)
+  }
+
+  /** Answers go out after the commit. What SQLite refuses (a full disk) fails all; what breaks one call fails it alone, and
+   * the others are carried out anew. */
+  #carryOut(operations: readonly Operation[]): void {
     const answers: (() => void)[] = []
+    let failing = operations
     try {
       if (this.#broken) throw this.#broken
       translate(this.file, () => {
-        this.db.exec('BEGIN IMMEDIATE')
-        for (const operation of operations) answers.push(this.#perform(operation))
-        this.db.exec('COMMIT')
+        this.query.begin.run()
+        for (const operation of operations) {
+          try {
+            answers.push(this.#perform(operation))
+          } catch (error) {
+            if (!isFromSqlite(error)) failing = [operation]
+            throw error
+          }
+        }
+        this.query.commit.run()
       })
     } catch (error) {
-      this.#undo('ROLLBACK')
-      for (const { reject } of operations) reject(error)
+      this.#undo()
+      for (const { reject } of failing) reject(error)
+      const others = operations.filter((each) => !failing.includes(each))
+      if (others.length > 0) this.#carryOut(others)
       return
     }
     for (const answer of answers) answer()
   }
 
-  /** A refusal of ours undoes its own operation; what SQLite refuses (a full disk) undoes the transaction. */
+  /** A call that is refused has changed nothing: the transaction goes on. */
   #perform({ work, nowMs, resolve, reject }: Operation): () => void {
-    this.db.exec('SAVEPOINT operation')
     try {
       const value = work()
       this.#graph.flush(nowMs)
-      this.db.exec('RELEASE operation')
       return () => resolve(value as never)
     } catch (error) {
-      if (isFromSqlite(error)) throw error
-      this.#undo('ROLLBACK TO operation; RELEASE operation')
+      if (isFromSqlite(error) || !this.#graph.isClean) throw error
+      this.#items.forget()
       return () => reject(error)
     }
   }
 
-  #undo(sql: string): void {
-    // A call refused at the door changed nothing: no need to read all rows again.
-    const isClean = sql !== 'ROLLBACK' && this.#graph.isClean
+  #undo(): void {
     try {
-      if (this.db.isTransaction) this.db.exec(sql)
-      if (isClean) this.#items.forget()
-      else this.#restore()
+      if (this.db.isTransaction) this.db.exec('ROLLBACK')
+      this.#restore()
     } catch (error) {
       const advice = 'Close it and open it again: what was recorded is kept.'
       this.#broken = failed(this.file, 'a change could not be undone in memory', advice, error)
     }
   }
+}
+
+/** The output as JSON. Throws BAD_VALUE, also for an error that JSON cannot say. */
+function outputOf(outcome: Outcome): string | null {
+  if (outcome.type === 'done') return json(outcome.output, `The output of item "${outcome.id}"`)
+  if (outcome.type === 'fail') json(outcome.error, `The error of item "${outcome.id}"`)
+  return null
 }
