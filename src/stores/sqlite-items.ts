@@ -16,7 +16,7 @@ import {
   type EndedRow, type ItemRow, json, type NewRow, type Parent, parse, type Result, type SubmittedRow, submitted, toNewItem,
   toParent,
 } from './sqlite-rows.ts' // biome-ignore format: a list
-import { stateNumber } from './sqlite-schema.ts'
+import { roomOf, stateNumber } from './sqlite-schema.ts'
 
 export interface Edge {
   /** At its other end. */
@@ -291,6 +291,7 @@ export class SqliteItems {
     }
     progress.add([
       seq, row.kind.number, row.submittedAtMs, row.state, row.attempt, row.open, row.turn, row.readyAtMs, row.untilMs, run,
+      roomOf(row.state),
     ]) // biome-ignore format: one value for each column
     if (outcome) {
       const { endedAtMs, output, error } = outcome

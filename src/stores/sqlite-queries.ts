@@ -10,7 +10,7 @@ const columns = 'seq kind submitted_at state attempt open turn ready_at until ru
 const brief = columns.map((name) => `progress.${name}`).join(', ')
 export const briefCount = columns.length
 /** All but the first three change. */
-const changing = columns.slice(3).map((name) => `${name} = excluded.${name}`)
+const changing = [...columns.slice(3), 'room'].map((name) => `${name} = excluded.${name}`)
 
 /** A row as an array, in the order of the query's columns. */
 export type Values = (number | null)[]
@@ -102,7 +102,7 @@ export function prepareWriters(db: DatabaseSync) {
     new SqliteWriter(db, table, names.split(' '), otherwise)
   return {
     item: writer('item', 'seq id max_attempts timeout deadline_at maker source_id parents source input'),
-    progress: writer('progress', columns.join(' '), `ON CONFLICT DO UPDATE SET ${changing}`),
+    progress: writer('progress', `${columns.join(' ')} room`, `ON CONFLICT DO UPDATE SET ${changing}`),
     edge: writer('edge', 'parent child policy'),
     input: writer('run', 'number input', 'ON CONFLICT DO UPDATE SET input = excluded.input'),
     // Where no start is said the old one stands: an item that is given back keeps that of its last attempt.

@@ -47,48 +47,64 @@ export class SqliteQueue {
   }
 }
 
-/** Numbers for each item. */
+/** Numbers for each item: seq (0: it was removed), turn, and when it became ready. */
 const width = 3
+/** Numbers of a chunk. A queue grows and shrinks by chunks: one array for all would be copied as it grows. */
+const chunkLength = 512 * width
 
-/** Items by turn, as numbers: seq (0: it was removed), turn, and when it became ready. An item that comes back was taken
- * from the front, so it belongs before all that were not taken: it waits in a list of its own. */
+/** Items by turn. One that comes back was taken from the front, so it belongs before all that were not taken: it waits in a
+ * list of its own. */
 export class Level {
   readonly priority: number
   readonly #returned: number[] = []
-  #waiting: number[] = []
+  /** From `#start` in the first to `#end` in the last. */
+  readonly #chunks = [new Float64Array(chunkLength)]
   #start = 0
+  #end = 0
 
   constructor(priority: number) {
     this.priority = priority
   }
 
   get isEmpty(): boolean {
-    return this.#returned.length === 0 && this.#start === this.#waiting.length
+    return this.#returned.length === 0 && this.#chunks.length === 1 && this.#start === this.#end
   }
 
   /** Of the first item; infinite when there is none. */
   get turn(): number {
-    return this.#returned[1] ?? this.#waiting[this.#start + 1] ?? Number.POSITIVE_INFINITY
+    return this.#ofFirst(1)
   }
 
   get readyAtMs(): number {
-    return this.#returned[2] ?? this.#waiting[this.#start + 2] ?? Number.POSITIVE_INFINITY
+    return this.#ofFirst(2)
+  }
+
+  #ofFirst(offset: number): number {
+    if (this.isEmpty) return Number.POSITIVE_INFINITY
+    return this.#returned[offset] ?? this.#chunks[0]![this.#start + offset]!
   }
 
   /** An item with a new turn. */
   push(seq: number, turn: number, readyAtMs: number): void {
-    this.#waiting.push(seq, turn, readyAtMs)
+    if (this.#end === chunkLength) {
+      this.#chunks.push(new Float64Array(chunkLength))
+      this.#end = 0
+    }
+    const chunk = this.#chunks.at(-1)!
+    chunk[this.#end++] = seq
+    chunk[this.#end++] = turn
+    chunk[this.#end++] = readyAtMs
   }
 
   /** An item that was taken comes back to its place. */
   giveBack(seq: number, turn: number, readyAtMs: number): void {
-    this.#returned.splice(placeOf(this.#returned, 0, turn), 0, seq, turn, readyAtMs)
+    this.#returned.splice(placeOf(this.#returned, turn, this.#returned.length), 0, seq, turn, readyAtMs)
   }
 
   /** Takes the first. */
   shift(): number {
     if (this.#returned.length > 0) return this.#returned.splice(0, width)[0]!
-    const seq = this.#waiting[this.#start]!
+    const seq = this.#chunks[0]![this.#start]!
     this.#start += width
     this.#skipRemoved()
     return seq
@@ -96,26 +112,36 @@ export class Level {
 
   /** An item that waits no more, although no claim took it. */
   remove(turn: number): void {
-    const place = placeOf(this.#returned, 0, turn)
+    const place = placeOf(this.#returned, turn, this.#returned.length)
     if (this.#returned[place + 1] === turn) this.#returned.splice(place, width)
     else {
-      this.#waiting[placeOf(this.#waiting, this.#start, turn)] = 0
+      const next = this.#chunks.findIndex((chunk) => chunk[1]! > turn)
+      const chunk = this.#chunks.at(next < 0 ? -1 : next - 1)!
+      chunk[placeOf(chunk, turn, next < 0 ? this.#end : chunkLength)] = 0
       this.#skipRemoved()
     }
   }
 
-  /** The first is always one that waits. What has gone is let go when it is half of all. */
+  /** The first is always one that waits. The last chunk is kept: a short queue is often empty. */
   #skipRemoved(): void {
-    while (this.#waiting[this.#start] === 0) this.#start += width
-    if (this.#start < 1000 * width || this.#start < this.#waiting.length / 2) return
-    this.#waiting = this.#waiting.slice(this.#start)
-    this.#start = 0
+    for (;;) {
+      const chunk = this.#chunks[0]!
+      const end = this.#chunks.length === 1 ? this.#end : chunkLength
+      while (this.#start < end && chunk[this.#start] === 0) this.#start += width
+      if (this.#start < end) return
+      this.#start = 0
+      if (this.#chunks.length === 1) {
+        this.#end = 0
+        return
+      }
+      this.#chunks.shift()
+    }
   }
 }
 
-/** Where an item of that turn stands, or would. */
-function placeOf(values: readonly number[], start: number, turn: number): number {
-  let [low, high] = [start / width, values.length / width]
+/** Where an item of that turn stands among the first `length` numbers, or would. */
+function placeOf(values: ArrayLike<number>, turn: number, length: number): number {
+  let [low, high] = [0, length / width]
   while (low < high) {
     const middle = (low + high) >> 1
     if (values[middle * width + 1]! < turn) low = middle + 1

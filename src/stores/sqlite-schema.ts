@@ -28,6 +28,13 @@ export const stateNumber = Object.fromEntries(itemStates.map((state, index) => [
   ItemState,
   number
 >
+/** Dots that a row of `progress` carries for what will come: state, turn and moment of a blocked one, the run of a ready one.
+ * A row that grows splits its page, which is full; so this one never does. 4 % of the CPU. */
+export function roomOf(state: number): string | null {
+  if (state === stateNumber.blocked) return '.............'
+  return state === stateNumber.ready ? '...' : null
+}
+
 export const policies: readonly EdgePolicy[] = ['fail', 'skip', 'continue']
 
 /** Numbers of each change in `event.items`, one after the other: seq, state, attempt. */
@@ -64,7 +71,8 @@ CREATE TABLE progress (
   turn INTEGER, -- its place in the queue, which grows with every item that becomes ready
   ready_at INTEGER,
   until INTEGER, -- scheduled: the moment of the next attempt
-  run INTEGER
+  run INTEGER,
+  room TEXT -- keeps its length, see roomOf
 ) STRICT;
 CREATE INDEX progress_due ON progress (until) WHERE state = ${stateNumber.scheduled};
 CREATE TABLE run (
@@ -126,7 +134,7 @@ INSERT INTO item SELECT seq, id, max_attempts, timeout, deadline_at, maker, sour
   source, input FROM wide;
 INSERT INTO run SELECT seq, NULL, started_at, ended_at, output, error FROM wide
   WHERE coalesce(started_at, ended_at, output, error) IS NOT NULL;
-INSERT INTO progress SELECT wide.seq, kind.number, submitted_at, state, attempt, open, turn, ready_at, until, run.number
+INSERT INTO progress SELECT wide.seq, kind.number, submitted_at, state, attempt, open, turn, ready_at, until, run.number, NULL
   FROM wide JOIN kind ON kind.model = wide.model AND kind.step IS wide.step AND kind.priority = wide.priority
   LEFT JOIN run ON run.number = wide.seq;
 INSERT INTO edge SELECT parent, child, policy FROM wide_edge;
