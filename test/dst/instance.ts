@@ -234,6 +234,7 @@ export class SimulatedInstance implements Instance {
   /** The process ends, whatever the reason: all of its group is gone. */
   crash(cause: string): void {
     if (!this.process.isAlive) return
+    if (!this.isStopping) this.#context.disturb(2 * this.model.loadMs) // it has to be loaded again
     this.#machine.end(this.process)
     this.#fail({ code: 'RUNNER_EXITED', message: `the worker ${cause}` })
     this.#tell(() => this.#exit({ code: null, signal: null, cause }))
