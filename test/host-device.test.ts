@@ -162,6 +162,38 @@ test('a real process is measured to the page, on this machine', async () => {
   assert.equal((await device.read([child.pid!])).bytesByGroup!.size, 0)
 })
 
+test('the most that a process held since the last reading is known', async () => {
+  const script = `
+    let held
+    process.stdin.on('data', (text) => {
+      held = Buffer.alloc(Number(text), 1)
+      held = null
+      gc()
+      console.log('held')
+    })
+    console.log('ready')`
+  const child = spawn(process.execPath, ['--expose-gc', '-e', script], {
+    detached: true,
+    stdio: ['pipe', 'pipe', 'ignore'],
+  })
+  await once(child.stdout!, 'data')
+  const device = hostDevice('ram', totalmem())
+  const read = async () => {
+    const { bytesByGroup, peakByGroup } = await device.read([child.pid!])
+    return [bytesByGroup!.get(child.pid!)!, peakByGroup!.get(child.pid!)!] as const
+  }
+  await read()
+  child.stdin!.write(String(300 * MB))
+  await once(child.stdout!, 'data')
+  const [afterBytes, peakBytes] = await read()
+  assert.ok(peakBytes - afterBytes > 200 * MB, `${peakBytes} at most, ${afterBytes} after`)
+  const [nowBytes, nextPeakBytes] = await read()
+  assert.ok(nextPeakBytes - nowBytes < 50 * MB, `${nextPeakBytes}: the peak before counts once`)
+  const exit = once(child, 'exit')
+  process.kill(-child.pid!, 'SIGKILL')
+  await exit
+})
+
 test('a device that is only declared sees nothing', async () => {
   const reading = await staticDevice('gpu', 16e9).read([process.pid])
   assert.deepEqual([reading.capacityBytes, reading.foreignBytes, reading.bytesByGroup], [16e9, 0, null])

@@ -11,6 +11,7 @@ import { chargeBatch } from './fairness.ts'
 import { activeBytesOn, observeActive } from './footprint.ts'
 import * as ledger from './ledger.ts'
 import { runMs } from './model.ts'
+import { lookAtRest } from './observe.ts'
 import type { Command, SchedulerEvent } from './protocol.ts'
 import type { Batch, BatchLimit, InstanceState, ModelState, State } from './state.ts'
 
@@ -85,15 +86,16 @@ export function batchFinished(state: State, event: EventOf<'batch-finished'>): v
 function learnActive(
   instance: InstanceState,
   itemCount: number,
-  { peakBytes, extraBytes = null }: EventOf<'batch-finished'>,
+  { peakBytes, held = null }: EventOf<'batch-finished'>,
 ): void {
   const { beforeBatchBytes, batchPeakBytes, reportedBytes, idlePeakBytes, runningCount } = instance
   instance.batchPeakBytes = null
   if (runningCount > 1) return
-  const saidBytes =
-    peakBytes === null || reportedBytes === null ? null : Math.max(0, peakBytes - reportedBytes)
-  const peak = extraBytes ?? saidBytes
-  if (peak !== null) observeActive(instance, itemCount, peak, true)
+  if (held) {
+    lookAtRest(instance, held.afterBytes)
+    observeActive(instance, itemCount, Math.max(0, held.peakBytes - held.afterBytes), true)
+  } else if (peakBytes !== null && reportedBytes !== null)
+    observeActive(instance, itemCount, Math.max(0, peakBytes - reportedBytes), true)
   else if (batchPeakBytes !== null && idlePeakBytes !== null) {
     const restingBytes = Math.max(beforeBatchBytes ?? 0, idlePeakBytes)
     observeActive(instance, itemCount, Math.max(0, batchPeakBytes - restingBytes), false)

@@ -161,14 +161,15 @@ test('learns what batches hold by their size: a peak lowers what is believed, a 
     [{ id: 'gpu', gb: 20 }],
   )
   resident(world, 'a')
-  const run = (count: number, extraBytes: number | null) => {
+  const run = (count: number, activeBytes: number | null) => {
     arrive(world, 'a', count)
     const [command] = step(world)
     assert.ok(command?.type === 'run-batch')
     world.pending.length = 0
     const { batchId } = command
     const base = { atMs: world.nowMs, batchId, failedCount: 0, runMs: 100, peakBytes: null }
-    report(world, { type: 'batch-finished', ...base, extraBytes })
+    const held = activeBytes === null ? null : { peakBytes: gb + activeBytes, afterBytes: gb }
+    report(world, { type: 'batch-finished', ...base, held })
   }
   const of = (count: number) => activeBytesOn(state(world, 'a'), device(world), count) / gb
   assert.deepEqual([of(1), of(8)], [1, 8])

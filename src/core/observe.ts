@@ -55,6 +55,11 @@ function look(instance: InstanceState, bytes: number, peakBytes: number): void {
     instance.batchPeakBytes = Math.max(instance.batchPeakBytes ?? 0, peakBytes)
     return
   }
+  lookAtRest(instance, bytes)
+}
+
+/** An instance that runs nothing holds so much. */
+export function lookAtRest(instance: InstanceState, bytes: number): void {
   instance.beforeBatchBytes = bytes
   if (instance.batchCount === 0) return
   watchGrowth(instance, bytes)

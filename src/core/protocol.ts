@@ -29,9 +29,9 @@ export type SchedulerEvent =
       runMs: number
       /** Most bytes that the worker says it held; null: it does not say. */
       peakBytes: number | null
-      /** Most that its instance held over what it held before, as measured; left out, or null: the device cannot tell. */
-      extraBytes?: number | null
-      /** It ran out of memory: its items are not answered. Default false. */
+      /** What its instance held at most while it ran, and after it, as measured; left out, or null: not measured. */
+      held?: { peakBytes: number; afterBytes: number } | null
+      /** It, or some of its items, ran out of memory. Default false. */
       isOutOfMemory?: boolean
     }
   | {

@@ -36,6 +36,8 @@ export interface DeviceReading {
   /** Process group to the bytes it holds, also while the driver still holds them after its end; a group without any is
    * missing. null: this device cannot tell. */
   bytesByGroup: ReadonlyMap<number, number> | null
+  /** Process group to the most bytes it held since the last reading of it; left out, or without the group: unknown. */
+  peakByGroup?: ReadonlyMap<number, number>
   /** Share of the time that it computes, 0 to 1; null: this device cannot tell. */
   utilisationRatio: number | null
   /** Why nothing should be put on it: it is gone, broken, or its driver does not answer. The other numbers are then the

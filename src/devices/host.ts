@@ -4,7 +4,10 @@
 //
 // Capacity is the smallest of what was declared, what the machine has and what our cgroups allow. Others count as far as
 // they leave less of it than we may still take. Swap is not memory here: neither as capacity nor as what a process holds.
-import { readFileSync } from 'node:fs'
+//
+// The kernel keeps the most that a process ever held, and begins anew when it is told to: so each reading knows the peak
+// since the last one. The peaks of a group's processes are added, although they may not have come at once.
+import { readFileSync, writeFileSync } from 'node:fs'
 import { memoryLimit } from './cgroup.ts'
 import type { Device, DeviceReading } from './device.ts'
 import { listProcesses, pageBytes } from './processes.ts'
@@ -34,7 +37,7 @@ function readHost(
   proc = '/proc',
   cgroup?: string,
 ): DeviceReading {
-  const bytesByGroup = residentBytes(new Set(groups), proc)
+  const { bytesByGroup, peakByGroup } = heldByGroup(new Set(groups), proc)
   const machine = readMachine(proc)
   const limit = memoryLimit(proc, cgroup)
   const capacityBytes = Math.min(capBytes, machine?.totalBytes ?? capBytes, limit?.limitBytes ?? capBytes)
@@ -46,20 +49,41 @@ function readHost(
     foreignBytes,
     usedBytes: bytesByGroup === null ? null : foreignBytes + ours,
     bytesByGroup,
+    peakByGroup,
     utilisationRatio: null,
     fault: null,
   }
 }
 
 /** One pass over the processes for all groups. null where the system has no list of them. */
-function residentBytes(groups: ReadonlySet<number>, proc: string): Map<number, number> | null {
+function heldByGroup(
+  groups: ReadonlySet<number>,
+  proc: string,
+): { bytesByGroup: Map<number, number> | null; peakByGroup: Map<number, number> } {
+  const peakByGroup = new Map<number, number>()
   const processes = listProcesses(proc)
-  if (processes === null) return null
+  if (processes === null) return { bytesByGroup: null, peakByGroup }
   const bytesByGroup = new Map<number, number>()
-  for (const { group, residentPages } of processes) {
-    if (groups.has(group)) bytesByGroup.set(group, (bytesByGroup.get(group) ?? 0) + residentPages * pageBytes)
+  const add = (sums: Map<number, number>, group: number, bytes: number) =>
+    sums.set(group, (sums.get(group) ?? 0) + bytes)
+  for (const { pid, group, residentPages } of processes) {
+    if (!groups.has(group)) continue
+    const bytes = residentPages * pageBytes
+    add(bytesByGroup, group, bytes)
+    add(peakByGroup, group, Math.max(bytes, takePeak(pid, proc) ?? 0))
   }
-  return bytesByGroup
+  return { bytesByGroup, peakByGroup }
+}
+
+/** Most bytes that a process held since the last call; null: the system does not say, or is not to be told. */
+function takePeak(pid: number, proc: string): number | null {
+  try {
+    const peak = /^VmHWM:\s+(\d+) kB/m.exec(readFileSync(`${proc}/${pid}/status`, 'utf8'))
+    writeFileSync(`${proc}/${pid}/clear_refs`, '5', { flag: 'r+' })
+    return peak ? Number(peak[1]) * 1024 : null
+  } catch {
+    return null
+  }
 }
 
 function readMachine(proc: string): { totalBytes: number; availableBytes: number } | null {
