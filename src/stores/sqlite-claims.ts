@@ -58,10 +58,12 @@ export class SqliteClaims {
   /** Leases rows together. */
   hold(rows: readonly ItemRow[], token: string, untilMs: number, atMs: number): void {
     if (rows.length === 0) return
-    const byId = new Map(rows.map((row) => [row.id!, row]))
-    const bySeq = new Map(rows.map((row) => [row.seq, row]))
-    const claim: LiveClaim = { token, atMs, untilMs, byId, bySeq, isBroken: false }
-    for (const row of rows) row.claim = claim
+    const claim: LiveClaim = { token, atMs, untilMs, byId: new Map(), bySeq: new Map(), isBroken: false }
+    for (const row of rows) {
+      row.claim = claim
+      claim.byId.set(row.id!, row)
+      claim.bySeq.set(row.seq, row)
+    }
     this.#claims.push(claim)
     this.#changed.add(claim)
   }

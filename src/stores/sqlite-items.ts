@@ -132,14 +132,17 @@ export class SqliteItems {
   /** Reads who waits for these; `children` then finds them. */
   lookForChildren(rows: readonly ItemRow[]): void {
     const seqs = rows.map(({ seq }) => seq)
-    this.#writers.edge.flush()
     for (const seq of seqs) this.#children.set(seq, [])
+    this.#writers.edge.flush()
     for (const values of all<Values>(this.#query.children, JSON.stringify(seqs))) {
       const [parent, child, policy] = values.slice(briefCount) as [number, number, number]
       const row = values[0] === null ? this.#touched.get(child)! : this.adopt(values)
       this.#children.get(parent)!.push({ row, policy })
     }
-    for (const seq of seqs) this.#children.get(seq)!.sort((a, b) => a.row.seq - b.row.seq)
+    for (const seq of seqs) {
+      const edges = this.#children.get(seq)!
+      if (edges.length > 1) edges.sort((a, b) => a.row.seq - b.row.seq)
+    }
   }
 
   /** Who waits for it, in the order of submission. */

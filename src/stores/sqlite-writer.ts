@@ -9,7 +9,8 @@ type Value = string | number | null
 export class SqliteWriter {
   readonly #one: StatementSync
   readonly #many: StatementSync
-  #rows: Value[][] = []
+  readonly #width: number
+  #values: Value[] = []
 
   /** `otherwise`: what becomes of a row that is there already. */
   constructor(db: DatabaseSync, table: string, columns: readonly string[], otherwise = '') {
@@ -18,23 +19,25 @@ export class SqliteWriter {
       db.prepare(`INSERT INTO ${table} (${columns}) VALUES ${Array(count).fill(row)} ${otherwise}`)
     this.#one = statement(1)
     this.#many = statement(manyCount)
+    this.#width = columns.length
   }
 
-  add(row: Value[]): void {
-    this.#rows.push(row)
+  /** A value for each column. */
+  add(row: readonly Value[]): void {
+    this.#values.push(...row)
   }
 
   /** What waits is not written. */
   clear(): void {
-    this.#rows = []
+    this.#values = []
   }
 
   flush(): void {
-    const rows = this.#rows
-    let index = 0
-    for (; index + manyCount <= rows.length; index += manyCount)
-      this.#many.run(...rows.slice(index, index + manyCount).flat())
-    for (; index < rows.length; index++) this.#one.run(...rows[index]!)
-    this.#rows = []
+    const values = this.#values
+    const step = manyCount * this.#width
+    let at = 0
+    for (; at + step <= values.length; at += step) this.#many.run(...values.slice(at, at + step))
+    for (; at < values.length; at += this.#width) this.#one.run(...values.slice(at, at + this.#width))
+    this.#values = []
   }
 }
