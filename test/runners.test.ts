@@ -8,7 +8,7 @@ import { join, resolve } from 'node:path'
 import { after, test } from 'node:test'
 import { createRunner } from '../src/runners/create.ts'
 import { RunnerLedger, reapLeftovers } from '../src/runners/ledger.ts'
-import { isGroupAlive } from '../src/runners/process.ts'
+import { isGroupAlive } from '../src/runners/owned.ts'
 import type { RunnerSpec } from '../src/runners/runner.ts'
 import { StdioInstance } from '../src/runners/stdio.ts'
 import { testRunner } from './runner-conformance.ts'
@@ -206,13 +206,13 @@ async function killParent(fault: string): Promise<number> {
 test('a worker ends by itself when its parent is killed', async () => {
   const pid = await killParent('nothing')
   while (isGroupAlive(pid)) await new Promise((wake) => setTimeout(wake, 20))
-  assert.equal(await reapLeftovers(join(folder, 'left.jsonl')), 0)
+  assert.equal((await reapLeftovers(join(folder, 'left.jsonl'))).foundCount, 0)
 })
 
 test('the next start ends a worker that a killed parent left, and forgets it', async () => {
   const pid = await killParent('ignores the end of stdin')
   assert.equal(isGroupAlive(pid), true)
-  assert.equal(await reapLeftovers(join(folder, 'left.jsonl')), 1)
+  assert.equal((await reapLeftovers(join(folder, 'left.jsonl'))).foundCount, 1)
   assert.equal(isGroupAlive(pid), false)
   assert.equal(existsSync(join(folder, 'left.jsonl')), false)
 })
@@ -221,7 +221,7 @@ test('the next start ends children whose leader has died', async () => {
   const pid = await killParent('leaves a child')
   while (existsSync(`/proc/${pid}`)) await new Promise((wake) => setTimeout(wake, 20))
   assert.equal(isGroupAlive(pid), true, 'the child is still there')
-  assert.equal(await reapLeftovers(join(folder, 'left.jsonl')), 1)
+  assert.equal((await reapLeftovers(join(folder, 'left.jsonl'))).foundCount, 1)
   assert.equal(isGroupAlive(pid), false)
 })
 
@@ -233,7 +233,7 @@ test('a process that only has the number of one of ours is left alone', async ()
     file,
     `${JSON.stringify({ pid: other.pid, startTime: '1', boot, instanceId: 'x' })}\n{"pid":${other.pid},"sta`,
   )
-  assert.equal(await reapLeftovers(file), 0)
+  assert.equal((await reapLeftovers(file)).foundCount, 0)
   assert.equal(isGroupAlive(other.pid!), true)
   other.kill()
 })

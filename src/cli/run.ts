@@ -124,7 +124,7 @@ function resizeGpu({ gpus }: Pipeline, size: string, index: number): Pipeline['g
   return { ...own, id: `${own.id}${index}`, memoryBytes }
 }
 
-function greeting(pipeline: Pipeline, { items, addedCount, reapedCount, daemon }: Run): string {
+function greeting(pipeline: Pipeline, { items, addedCount, reapedCount, leftovers, daemon }: Run): string {
   const budgets = daemon.state.devices.filter(({ budgetBytes }) => budgetBytes > 0)
   const line = budgets.map(({ id, budgetBytes }) => `${id} up to ${formatBytes(budgetBytes)}`).join(', ')
   const needs = daemon.state.models.reduce((sum, { model }) => sum + model.vramBytes, 0)
@@ -132,7 +132,9 @@ function greeting(pipeline: Pipeline, { items, addedCount, reapedCount, daemon }
   return [
     `${pipeline.name}: ${items.length} items${known > 0 ? `, ${known} of them known from before` : ''}; models of ${formatBytes(needs)} together; ${line}`,
     ...(reapedCount > 0
-      ? [`${reapedCount} processes of an earlier run were still there and have been stopped.`]
+      ? [
+          `${reapedCount} processes of an earlier run were still there and have been stopped${leftovers.length > 0 ? `, but ${leftovers.join(' and ')} cannot be; its memory counts as foreign use` : ''}.`,
+        ]
       : []),
   ].join('\n')
 }

@@ -7,7 +7,7 @@ import { clearMs, learned } from './estimates.ts'
 import { chargeLoad, recordTenants } from './fairness.ts'
 import { settleResident } from './footprint.ts'
 import * as ledger from './ledger.ts'
-import { observe } from './observe.ts'
+import { observe, recountForeign } from './observe.ts'
 import type { Command, SchedulerEvent } from './protocol.ts'
 import type { LevelHead } from './queue-head.ts'
 import { type Arrivals, type InstanceState, type ModelState, modelOf, type State } from './state.ts'
@@ -237,6 +237,7 @@ function memoryReleased(state: State, { instanceId }: EventOf<'memory-released'>
   if (instance.measuredBytes !== null) instance.device.leak.unloads.push(instance.foreignBeforeBytes)
   remove(instance.device.instances, instance)
   state.instanceById.delete(instanceId)
+  recountForeign(instance.device)
 }
 
 function remove(list: InstanceState[], instance: InstanceState): void {

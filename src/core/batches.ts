@@ -1,9 +1,12 @@
 // A batch from its start to its end, in the state: what it books, what it takes out of its queue, and what is learned from it:
-// how long batches take, how much they hold, and, when one runs out of memory, how large they may be.
+// how long batches take, how much they hold, and, when one fails as a whole, how large they may be.
 //
-//   A batch of n items that ran out of memory      halves the limit; its items come back and are tried again, in order
+//   A batch of n items that ran out of memory,     halves the limit; its items come back and are tried again, in order:
+//   or whose instance crashed                      one that is to blame ends up alone
 //   one item alone that did                        is to blame: the limit is again what it was before these failures
-//   10 batches in a row that went well             raise the limit by one (additive increase, multiplicative decrease: Clipper)
+//   as many items as failed together, since        it was their number: 10 batches in a row that go well raise the limit
+//                                                  by one (additive increase, multiplicative decrease: Clipper). After a
+//                                                  crash it was bad luck: the limit is again what it was
 //
 // For apply.ts alone.
 import { learned } from './estimates.ts'
@@ -66,12 +69,12 @@ export function batchClaimed(
 }
 
 export function batchFinished(state: State, event: EventOf<'batch-finished'>): void {
-  const { batchId, failedCount, runMs: tookMs, isOutOfMemory = false, atMs } = event
+  const { batchId, failedCount, runMs: tookMs, isOutOfMemory = false, hasCrashed = false, atMs } = event
   const batch = state.batchById.get(batchId)
   if (!batch) return
   const { instance, itemCount } = batch
   instance.workMs += tookMs - runMs(instance.model.model, itemCount)
-  if (isOutOfMemory) shrinkBatches(instance, itemCount)
+  if (isOutOfMemory || hasCrashed) shrinkBatches(instance, itemCount, isOutOfMemory)
   else if (failedCount === 0) {
     learnPace(instance.model, itemCount, tookMs)
     growBatches(instance, itemCount)
@@ -107,21 +110,34 @@ export function batchLimitOf({ model, device }: InstanceState): BatchLimit | nul
   return model.batchLimits.find(({ kind }) => kind === device.kind) ?? null
 }
 
-function shrinkBatches(instance: InstanceState, itemCount: number): void {
+function shrinkBatches(instance: InstanceState, itemCount: number, isForMemory: boolean): void {
   let limit = batchLimitOf(instance)
+  if (itemCount === 1) {
+    if (limit) restoreLimit(instance, limit)
+    return
+  }
   if (!limit) {
     const { max } = instance.model.declared.batch
-    limit = { kind: instance.device.kind, itemCount: max, cleanCount: 0, beforeCount: null }
+    limit = { kind: instance.device.kind, isForMemory, itemCount: max, cleanCount: 0, beforeCount: null }
     instance.model.batchLimits.push(limit)
   }
   limit.cleanCount = 0
-  if (itemCount > 1) {
-    limit.beforeCount ??= limit.itemCount
-    limit.itemCount = Math.min(limit.itemCount, Math.floor(itemCount / 2))
-  } else if (limit.beforeCount !== null) {
-    limit.itemCount = limit.beforeCount
-    limit.beforeCount = null
-  }
+  limit.isForMemory ||= isForMemory
+  limit.beforeCount ??= limit.itemCount
+  limit.itemCount = Math.min(limit.itemCount, Math.floor(itemCount / 2))
+}
+
+/** These failures were not about the number of items. */
+function restoreLimit({ model }: InstanceState, limit: BatchLimit): void {
+  limit.cleanCount = 0
+  if (limit.beforeCount !== null) limit.itemCount = limit.beforeCount
+  limit.beforeCount = null
+  forgetLimit(model, limit)
+}
+
+/** A limit that limits nothing. */
+function forgetLimit({ batchLimits, declared }: ModelState, limit: BatchLimit): void {
+  if (limit.itemCount >= declared.batch.max) batchLimits.splice(batchLimits.indexOf(limit), 1)
 }
 
 function growBatches(instance: InstanceState, itemCount: number): void {
@@ -129,13 +145,14 @@ function growBatches(instance: InstanceState, itemCount: number): void {
   if (!limit || itemCount < limit.itemCount) return
   limit.cleanCount++
   // As many items as failed together have passed: it was their number, not one of them.
-  if (limit.beforeCount !== null && limit.cleanCount * limit.itemCount >= limit.beforeCount)
-    limit.beforeCount = null
+  if (limit.beforeCount !== null && limit.cleanCount * limit.itemCount >= limit.beforeCount) {
+    if (limit.isForMemory) limit.beforeCount = null
+    else restoreLimit(instance, limit)
+  }
   if (limit.cleanCount < cleanBatches) return
   limit.cleanCount = 0
   limit.itemCount++
-  const { batchLimits, declared } = instance.model
-  if (limit.itemCount >= declared.batch.max) batchLimits.splice(batchLimits.indexOf(limit), 1)
+  forgetLimit(instance.model, limit)
 }
 
 /** An instance has nothing to do when nothing of its model waits or runs. */

@@ -35,6 +35,12 @@ export interface ActiveFootprint {
 /** Loads after which what was learned counts, and not what was declared. From the issue's bar: within 5 % after three. */
 const enoughLoads = 3
 
+/** Of an instance: a first inference fills arenas, and what is held after the next ones has settled. Chosen. */
+const firstBatches = 3
+
+/** Of a size: after so many its peak is known, and only looked at now and then. Chosen. */
+const enoughBatches = 8
+
 /** How far a lower reading pulls what is known down. Chosen, not measured. */
 const decay = 0.2
 
@@ -86,6 +92,15 @@ export function leastBytesOn(each: ModelState, device: DeviceState): number {
     loadingBytesOn(each, device),
     residentBytesOn(each, device) + activeBytesOn(each, device, 1),
   )
+}
+
+/** A batch that is to be measured where a device knows peaks: the first of an instance and of each size, then a few. A
+ *  measurement is two readings, about 1 ms each for RAM (`node bench/devices.bench.ts`). */
+export function isWorthMeasuring({ model, device, batchCount }: InstanceState, itemCount: number): boolean {
+  if (!needsDevice(model) || model.model.concurrency > 1) return false
+  if (batchCount <= firstBatches || batchCount % 16 === 0) return true
+  const known = footprintOf(model, device.kind)?.active.find((size) => size.itemCount >= itemCount)
+  return !known || known.batchCount < enoughBatches
 }
 
 /** An instance that runs nothing and has run before holds so much. For apply.ts alone. */

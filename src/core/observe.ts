@@ -27,12 +27,14 @@ const leftBehindBytes = 16e6
 export function observe(state: State, reading: Reading): void {
   const device = state.deviceById.get(reading.deviceId)
   if (!device) return
-  const { atMs, capacityBytes, bytesByInstance, peakByInstance = {}, fault = null } = reading
-  device.observedAtMs = atMs
+  const { capacityBytes, bytesByInstance, peakByInstance = {}, fault = null } = reading
+  const askedAtMs = reading.askedAtMs ?? reading.atMs
+  if (device.observedAtMs !== null && askedAtMs < device.observedAtMs) return
+  device.observedAtMs = askedAtMs
   device.fault = fault
   device.capacityBytes = capacityBytes
-  device.foreignBytes = foreignBytesOf(device, reading)
-  device.budgetBytes = Math.max(0, Math.floor(capacityBytes * device.safetyRatio) - device.foreignBytes)
+  device.unattributed = unattributed(device, reading)
+  setForeign(device, reading.foreignBytes)
   for (const instance of device.instances) {
     const bytes = bytesByInstance[instance.id]
     if (bytes !== undefined) look(instance, bytes, peakByInstance[instance.id] ?? bytes)
@@ -41,10 +43,22 @@ export function observe(state: State, reading: Reading): void {
   watchForeign(device)
 }
 
-function foreignBytesOf(device: DeviceState, { foreignBytes, usedBytes, bytesByInstance }: Reading): number {
+function unattributed(device: DeviceState, reading: Reading): DeviceState['unattributed'] {
+  const { foreignBytes, usedBytes = null, bytesByInstance } = reading
   const cannotTell = Object.keys(bytesByInstance).length === 0 && device.instances.length > 0
-  if (!cannotTell || usedBytes === undefined || usedBytes === null) return foreignBytes
-  return Math.max(foreignBytes, usedBytes - bookedBytes(device.ledger))
+  return cannotTell && usedBytes !== null ? { usedBytes, foreignBytes } : null
+}
+
+/** What is used beyond the books is foreign where nobody says whose it is; again when the books change without a reading. */
+export function recountForeign(device: DeviceState): void {
+  if (device.unattributed) setForeign(device, device.unattributed.foreignBytes)
+}
+
+function setForeign(device: DeviceState, foreignBytes: number): void {
+  const { unattributed, ledger, capacityBytes, safetyRatio } = device
+  const beyondBytes = unattributed ? unattributed.usedBytes - bookedBytes(ledger) : 0
+  device.foreignBytes = Math.max(foreignBytes, beyondBytes)
+  device.budgetBytes = Math.max(0, Math.floor(capacityBytes * safetyRatio) - device.foreignBytes)
 }
 
 function look(instance: InstanceState, bytes: number, peakBytes: number): void {

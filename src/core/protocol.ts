@@ -33,6 +33,8 @@ export type SchedulerEvent =
       held?: { peakBytes: number; afterBytes: number } | null
       /** It, or some of its items, ran out of memory. Default false. */
       isOutOfMemory?: boolean
+      /** Its instance ended, hung or broke the contract meanwhile, and nobody had asked it to end. Default false. */
+      hasCrashed?: boolean
     }
   | {
       type: 'load-finished'
@@ -58,6 +60,8 @@ export type SchedulerEvent =
   | {
       type: 'memory-observed'
       atMs: number
+      /** When the device was asked; left out: just now. A reading that was asked for before the last one changes nothing. */
+      askedAtMs?: number
       deviceId: DeviceId
       capacityBytes: number
       foreignBytes: number

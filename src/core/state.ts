@@ -73,7 +73,7 @@ export interface ModelState {
   loadMs: number
   /** What it needs by kind of device, as far as it has been seen. */
   readonly footprints: Footprint[]
-  /** Batches that ran out of memory make the next ones smaller, by kind of device. */
+  /** Batches that failed as a whole make the next ones smaller, by kind of device. */
   readonly batchLimits: BatchLimit[]
   /** Instances that are not being stopped, on any device, in the order of their start. */
   readonly instances: InstanceState[]
@@ -95,9 +95,11 @@ export interface Arrivals {
   gapMs: number | null
 }
 
-/** After an out-of-memory: the largest batch that is tried, and what led there. */
+/** After batches that ran out of memory or took their instance with them: the largest that is tried, and what led there. */
 export interface BatchLimit {
   readonly kind: string
+  /** False: the instance ended, hung or broke the contract for a reason that is not known. */
+  isForMemory: boolean
   itemCount: number
   /** Batches of that size in a row that went well. */
   cleanCount: number
@@ -111,6 +113,8 @@ export interface DeviceState {
   readonly safetyRatio: number
   capacityBytes: number
   foreignBytes: number
+  /** The last reading, where it could not tell who holds what; else null. */
+  unattributed: { usedBytes: number; foreignBytes: number } | null
   /** capacity × safety ratio − foreign use: what may be promised. */
   budgetBytes: number
   /** Held by our instances beyond what is booked for them, as far as there is no room to book it. */
@@ -290,6 +294,7 @@ function createDeviceState({
     safetyRatio,
     capacityBytes,
     foreignBytes: 0,
+    unattributed: null,
     budgetBytes: Math.floor(capacityBytes * safetyRatio),
     deficitBytes: 0,
     fault: null,

@@ -39,6 +39,8 @@ export interface Run {
   startedAtMs: number
   /** Processes of an earlier run that were still alive. */
   reapedCount: number
+  /** Those of them that cannot be ended, for people; their memory counts as foreign use. */
+  leftovers: readonly string[]
   /** Closes the devices and the database; the daemon must have been closed before. */
   close(): Promise<void>
 }
@@ -53,15 +55,17 @@ export async function startRun({ pipeline, files, inputs = [], onEvent }: RunOpt
   mkdirSync(dirname(files.database), { recursive: true })
   let record: RunRecord | null = null
   let devices: OpenedDevice[] = []
+  let leftovers: string[] = []
   const closeDevices = () => Promise.all(devices.map(({ device }) => device.close()))
   const { daemon, store, addedCount, reapedCount } = await recover({
     items,
     machine: machineClock,
     openStore: () => openSqliteStore({ file: files.database, resolver: pipelineResolver(pipeline) }),
     async reapLeftovers() {
-      const reapedCount = await reapLeftovers(files.runners)
+      const { foundCount, unkillable } = await reapLeftovers(files.runners)
+      leftovers = unkillable
       mkdirSync(files.logs, { recursive: true })
-      return reapedCount
+      return foundCount
     },
     async createDaemon(store, clock) {
       // Not before what the last run left is gone: it would count as foreign.
@@ -92,6 +96,7 @@ export async function startRun({ pipeline, files, inputs = [], onEvent }: RunOpt
     addedCount,
     startedAtMs: machineClock.wallMs(),
     reapedCount,
+    leftovers,
     async close() {
       await closeDevices()
       await store.close()

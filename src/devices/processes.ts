@@ -1,11 +1,13 @@
 // Processes as the system lists them: for RAM, for AMD and for NVIDIA, whose drivers report process ids while our
-// runners are process groups. `proc` is the root of the tree, so that a test can bring its own.
+// runners are process groups; and for runners, which prove that theirs are gone. `proc` is the root of the tree, so that a test can bring its own.
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 
 export interface Process {
   pid: number
   /** Process group: the pid of its leader, also after the leader has ended. */
   group: number
+  /** It has ended and waits for its parent to ask how: it holds no memory, and may stay so where nobody asks. */
+  isZombie: boolean
   residentPages: number
 }
 
@@ -16,7 +18,12 @@ export function readProcess(pid: number, proc = '/proc'): Process | null {
     // are the 22nd.
     const stat = readFileSync(`${proc}/${pid}/stat`, 'utf8')
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-    return { pid, group: Number(fields[2]), residentPages: Number(fields[21]) }
+    return {
+      pid,
+      group: Number(fields[2]),
+      isZombie: fields[0] === 'Z' || fields[0] === 'X',
+      residentPages: Number(fields[21]),
+    }
   } catch {
     return null
   }

@@ -141,8 +141,10 @@ function checkModels(file: CheckedFile, isFile: (path: string) => boolean, repor
     }
     if (typeof model.module === 'string' && !isFile(model.module))
       report([...path, 'module'], `there is no file ${model.module}`)
-    if (model.exec === undefined && model.vram === undefined)
-      report(path, 'needs vram, the memory that a loaded instance holds')
+    for (const key of ['keepAlive', 'pin', 'preload'] as const) {
+      if (vramOf(model) === 0 && model[key] !== undefined)
+        report([...path, key], `"${name}" holds no device memory; leave ${key} out`)
+    }
     if (model.exec !== undefined && model.vram !== undefined && vramOf(model) !== 0) {
       report([...path, 'vram'], 'a command for each item holds no device memory; leave vram out')
     }

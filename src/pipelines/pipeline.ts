@@ -5,7 +5,7 @@ import { dirname, resolve } from 'node:path'
 import { type Document, isMap, isNode, isScalar, LineCounter, parseDocument, visit } from 'yaml'
 import { SchedulerError } from '../core/errors.ts'
 import { defineModel, type Model, type ModelId } from '../core/model.ts'
-import { parseDuration } from '../core/units.ts'
+import { parseBytes, parseDuration } from '../core/units.ts'
 import type { EdgePolicy } from '../core/work-item.ts'
 import type { DeviceSpec } from '../devices/device.ts'
 import type { RunnerSpec } from '../runners/runner.ts'
@@ -183,17 +183,19 @@ function compilePipeline(checked: CheckedFile, folder: string): Pipeline {
   }
 }
 
-function compileModel(
-  id: string,
-  { vram, loadTime, unloadTime, batch = {}, concurrency, exec }: CheckedFile['models'][string],
-): Model {
+/** As in Ollama. A pipeline's models give back what nobody waits for, so that others on the device may have it. */
+const defaultKeepAlive = '5m'
+
+function compileModel(id: string, model: CheckedFile['models'][string]): Model {
+  const { vram, loadTime, unloadTime, keepAlive, pin, preload, batch = {}, concurrency, exec } = model
   const ms = (value: string | number | undefined) => (value === undefined ? undefined : parseDuration(value))
   const known = <T extends object>(values: T) =>
     Object.fromEntries(Object.entries(values).filter(([, each]) => each !== undefined)) as Partial<T>
   const { max = exec === undefined ? undefined : 1, overhead, perItem, exponent, activation } = batch
   return defineModel({
     id,
-    vram: vram ?? 0,
+    ...known({ vram: exec === undefined ? vram : 0, isPinned: pin, isPreloaded: preload }),
+    keepAliveMs: keepAlive === -1 ? null : parseDuration(keepAlive ?? defaultKeepAlive),
     ...known({ loadMs: exec === undefined ? ms(loadTime) : 0, unloadMs: ms(unloadTime), concurrency }),
     batch: known({ max, overheadMs: ms(overhead), perItemMs: ms(perItem), exponent, activation }),
   })
@@ -205,7 +207,9 @@ function runnerSpec(modelId: string, model: CheckedFile['models'][string], folde
   const known = Object.entries(limits).flatMap(([key, value]) =>
     value === undefined ? [] : [[key, parseDuration(value)]],
   )
-  const common = { modelId, options, environment, cwd: folder, timeouts: Object.fromEntries(known) }
+  const vramBytes = model.vram === undefined ? undefined : parseBytes(model.vram)
+  const timeoutsMs = Object.fromEntries(known)
+  const common = { modelId, options, environment, cwd: folder, vramBytes, timeouts: timeoutsMs }
   if (file !== undefined) return { ...common, kind: 'module', file: resolve(folder, file) }
   if (command !== undefined) return { ...common, kind: 'command', argv: words(command) }
   return { ...common, kind: 'exec', argv: words(exec!) }

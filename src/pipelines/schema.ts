@@ -86,7 +86,7 @@ const batch = z.strictObject({
 
 const timeouts = z.strictObject({
   ready: duration.optional().describe('From the start of the process to its ready. Default 60s.'),
-  load: duration.optional().describe('Default 10m.'),
+  load: duration.optional().describe('Default 5m, and 20s for each GB of vram; at most 6h.'),
   run: duration.optional().describe('A batch whose items have no timeout. Default 10m.'),
 })
 
@@ -108,7 +108,7 @@ const model = z.strictObject({
   vram: size
     .optional()
     .describe(
-      'Memory that a loaded instance holds. Required for module and command; 0 means that it needs no device.',
+      'Memory that a loaded instance holds; 0 means that it needs no device. Left out for module and command: the first load, alone on a device, measures it. What is measured counts more than what is written after three loads.',
     ),
   loadTime: duration
     .optional()
@@ -116,6 +116,20 @@ const model = z.strictObject({
   unloadTime: duration
     .optional()
     .describe('Expected time until an eviction has given its memory back. Default 300ms.'),
+  keepAlive: z
+    .union([duration, z.literal(-1)])
+    .optional()
+    .describe(
+      'How long a loaded instance stays when nothing waits for its model: 5m, 0 for not at all, -1 for ever. Default 5m. It goes sooner where another model needs the place.',
+    ),
+  pin: z
+    .boolean()
+    .optional()
+    .describe('true: once loaded it stays, also where another model needs the place. Default false.'),
+  preload: z
+    .boolean()
+    .optional()
+    .describe('true: loaded at the start, before anything waits for it. Default false.'),
   batch: batch.optional(),
   concurrency: count.optional().describe('Batches that one instance runs at once. Default 1.'),
   options: z.unknown().optional().describe('Given to load as it is.'),

@@ -6,13 +6,13 @@ import type { RunnerLedger } from './ledger.ts'
 import type { Runner, RunnerSpec, Timeouts } from './runner.ts'
 import { StdioInstance } from './stdio.ts'
 
-/** Chosen, not measured; a load of tens of gigabytes from a slow disk fits. */
-export const defaultTimeouts: Timeouts = {
-  readyMs: 60_000,
-  loadMs: 600_000,
-  runMs: 600_000,
-  unloadMs: 5000,
-  graceMs: 2000,
+/** Chosen, not measured. */
+const defaultTimeouts = { readyMs: 60_000, runMs: 600_000, unloadMs: 5000, graceMs: 2000 }
+
+/** Longest load: five minutes, and as long as a gigabyte takes from a slow disk (50 MB/s) for each; of a model whose size is
+ *  not known as if it had 24. No more than six hours. */
+export function defaultLoadMs(vramBytes: number | undefined): number {
+  return Math.min(6 * 3_600_000, 300_000 + ((vramBytes ?? 24e9) / 1e9) * 20_000)
 }
 
 /** Keeps the heap of a module's process small: its young generation grows to 3 × this, MB. */
@@ -27,7 +27,8 @@ export function createRunner(
   { ledger, logFolder }: { ledger: RunnerLedger; logFolder: string },
 ): Runner {
   const { cwd, options: modelOptions } = spec
-  const timeouts = { ...defaultTimeouts, ...spec.timeouts }
+  const loadMs = defaultLoadMs(spec.vramBytes)
+  const timeouts: Timeouts = { ...defaultTimeouts, loadMs, ...spec.timeouts }
   return {
     start(instanceId, ofDevice = {}) {
       const environment = { ...spec.environment, ...ofDevice }

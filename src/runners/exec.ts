@@ -4,6 +4,8 @@ import { readFileSync, rmSync } from 'node:fs'
 import type { ItemError } from '../core/errors.ts'
 import { formatMs } from '../core/units.ts'
 import type { RunnerLedger } from './ledger.ts'
+import { kernelKills, outOfMemory, speaksOfMemory } from './out-of-memory.ts'
+import { endStrays } from './owned.ts'
 import { WorkerProcess } from './process.ts'
 import type { BatchAnswer, Exit, Instance, ItemAnswer, LoadAnswer, RunnerBatch } from './runner.ts'
 
@@ -57,9 +59,14 @@ export class ExecInstance implements Instance {
   async stop(): Promise<Exit> {
     this.#isStopped = true
     await Promise.all([...this.#running].map((each) => each.stop()))
+    await endStrays(this.#options.ledger.ownerOf(this.instanceId))
     const exit: Exit = { code: 0, signal: null, cause: 'was stopped' }
     this.#end(exit)
     return exit
+  }
+
+  remains(): string {
+    return [...this.#running].map((each) => each.remains()).join('; ') || 'its processes are gone'
   }
 
   async #runOne(id: string, input: unknown, limitMs: number): Promise<ItemAnswer> {
@@ -69,11 +76,14 @@ export class ExecInstance implements Instance {
       argv,
       cwd,
       environment,
+      owner: ledger.ownerOf(this.instanceId),
       logFile,
       answersOn: 1,
       graceMs: timeouts.graceMs,
+      endsStrays: false, // others of this instance run
     })
     this.#running.add(worker)
+    const killsBefore = kernelKills()
     if (worker.pid !== undefined) ledger.started(worker.pid, this.instanceId)
     let isLate = false
     const timer = setTimeout(
@@ -90,8 +100,13 @@ export class ExecInstance implements Instance {
     if (worker.pid !== undefined) ledger.gone(worker.pid)
     if (isLate)
       return failed(id, { code: 'RUN_TIMEOUT', message: `the command took longer than ${formatMs(limitMs)}` })
-    if (exit.code !== 0)
-      return failed(id, { code: 'RUN_FAILED', message: `the command ${exit.cause}${lastLine(logFile)}` })
+    if (exit.code !== 0) {
+      const isKilled = exit.signal === 'SIGKILL' || exit.code === 137
+      const reason = lastLine(logFile)
+      const isForMemory = isKilled ? (kernelKills() ?? 0) > (killsBefore ?? 0) : speaksOfMemory(reason)
+      const code = isForMemory ? outOfMemory : 'RUN_FAILED'
+      return failed(id, { code, message: `the command ${exit.cause}${reason}` })
+    }
     const answer = readOutput(id, output)
     if (answer.type === 'output') rmSync(logFile, { force: true })
     return answer

@@ -1,11 +1,13 @@
 // The runner ledger: which processes we started, on disk, so that the next start finds what a kill -9 left. A line is
 // written before the process may allocate (before its model's load is sent). In the window between the start of the
 // process and its line the worker holds nothing yet, and ends by itself when our end of its stdin closes with us.
-// A process is known by pid, start time and boot, never by the pid alone: pids are used again.
+// A process is known by pid, start time and boot, never by the pid alone: pids are used again. Its descendants carry the
+// ledger's name in their environment, so that those which left its group are found too.
 
 import { spawnSync } from 'node:child_process'
-import { appendFileSync, existsSync, readFileSync, rmSync } from 'node:fs'
-import { endGroup, isGroupAlive } from './process.ts'
+import { appendFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { endGroup, endStrays, isGroupAlive, namesOf, straysOf } from './owned.ts'
 
 interface Entry {
   pid: number
@@ -19,11 +21,19 @@ interface Entry {
 /** From TERM to KILL for a process that was left behind, ms. It has lost its stdin: it should be ending already. */
 const leftoverGraceMs = 2000
 
+/** What does not react to KILL for so long, ms, is not waited for: its memory counts as foreign use. */
+const leftoverLimitMs = 10_000
+
 export class RunnerLedger {
   readonly #file: string
 
   constructor(file: string) {
     this.#file = file
+  }
+
+  /** For the environment of an instance's processes. */
+  ownerOf(instanceId: string): string {
+    return `${ownerOf(this.#file)}${instanceId}`
   }
 
   started(pid: number, instanceId: string): void {
@@ -41,13 +51,33 @@ export class RunnerLedger {
   }
 }
 
-/** Stops what an earlier run left, proves that it is gone, and empties the ledger. Answers how many were still there. */
-export async function reapLeftovers(file: string): Promise<number> {
-  if (!existsSync(file)) return 0
-  const left = entriesOf(readFileSync(file, 'utf8')).filter(isOurs)
-  await Promise.all(left.map(({ pid }) => endGroup(pid, leftoverGraceMs)))
-  rmSync(file, { force: true })
-  return left.length
+function ownerOf(file: string): string {
+  return `${resolve(file)}#`
+}
+
+export interface Leftovers {
+  /** Process groups, and strays, that were still there. */
+  foundCount: number
+  /** Those that cannot be ended, for people: "process 4242 (python3)". */
+  unkillable: string[]
+}
+
+/** Stops what an earlier run left, proves that it is gone, and empties the ledger of it. */
+export async function reapLeftovers(file: string): Promise<Leftovers> {
+  const entries = existsSync(file) ? entriesOf(readFileSync(file, 'utf8')).filter(isOurs) : []
+  const ended = await Promise.all(
+    entries.map(({ pid }) => endGroup(pid, leftoverGraceMs, () => {}, leftoverLimitMs)),
+  )
+  const stuck = entries.filter((_, index) => !ended[index])
+  const strays = straysOf(ownerOf(file)).filter((pid) => stuck.every((entry) => entry.pid !== pid))
+  const areStraysGone = await endStrays(ownerOf(file), stuck.length > 0 ? 0 : leftoverLimitMs)
+  const left = [...stuck.map(({ pid }) => pid), ...(areStraysGone ? [] : straysOf(ownerOf(file)))]
+  if (stuck.length > 0) writeFileSync(file, stuck.map((entry) => `${JSON.stringify(entry)}\n`).join(''))
+  else rmSync(file, { force: true })
+  return {
+    foundCount: entries.length + strays.length,
+    unkillable: [...new Set(left)].map((pid) => namesOf([pid])),
+  }
 }
 
 /** Started and not gone. A line that a kill tore is left out: its process had no memory yet. */
@@ -71,7 +101,7 @@ function entriesOf(text: string): Entry[] {
 function isOurs({ pid, startTime, boot }: Entry): boolean {
   if (boot !== bootId()) return false
   const now = startTimeOf(pid)
-  return now === null ? isGroupAlive(pid) : now === startTime
+  return (now === null || now === startTime) && isGroupAlive(pid)
 }
 
 /** When a process started; null: there is none. */

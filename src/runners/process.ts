@@ -1,24 +1,26 @@
 // A worker process in a group of its own. Its stdin is its lifeline: when we die, stdin ends and the worker ends itself.
-// Stopping is TERM to the group, a grace, KILL to the group; `exited` resolves only when no process of the group is left,
+// Stopping is TERM to the group, a grace, KILL to the group; `exited` resolves only when no process of it is left (owned.ts),
 // so that memory held by children counts until it is really free.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, openSync, writeFileSync } from 'node:fs'
+import { endGroup, endStrays, namesOf, ownerVariable, pidsOf } from './owned.ts'
 import type { Exit } from './runner.ts'
 
 export interface ProcessOptions {
   argv: readonly string[]
   cwd: string
   environment: Readonly<Record<string, string>>
+  /** Who starts it: its descendants are known by this, also outside the group. */
+  owner: string
   /** Standard error (and standard output where `answersOn` is 3) is appended here. */
   logFile: string
   /** The descriptor on which the worker answers: 1, standard output, or 3, one of its own. */
   answersOn: 1 | 3
   /** From TERM to KILL, ms. */
   graceMs: number
+  /** Default true: what left the group ends with it. */
+  endsStrays?: boolean
 }
-
-/** How often a group is asked whether it is gone, ms. */
-const pollMs = 20
 
 export class WorkerProcess {
   readonly child: ChildProcess
@@ -26,10 +28,14 @@ export class WorkerProcess {
   readonly pid: number | undefined
   /** Resolves when the whole group is gone. */
   readonly exited: Promise<Exit>
-  readonly #graceMs: number
+  readonly #options: ProcessOptions
   #stopping: Promise<Exit> | null = null
+  /** The last thing that it was told. */
+  #signal: 'nothing' | 'TERM' | 'KILL' = 'nothing'
 
-  constructor({ argv, cwd, environment, logFile, answersOn, graceMs }: ProcessOptions) {
+  constructor(options: ProcessOptions) {
+    const { argv, cwd, environment, owner, logFile, answersOn } = options
+    this.#options = options
     writeFileSync(logFile, '') // an earlier run's instance may have had this name
     const log = openSync(logFile, 'a')
     const stdio = answersOn === 1 ? (['pipe', 'pipe', log] as const) : (['pipe', log, log, 'pipe'] as const)
@@ -38,13 +44,12 @@ export class WorkerProcess {
     const file = command === 'node' ? process.execPath : command!
     this.child = spawn(file, args, {
       cwd,
-      env: { ...process.env, ...environment },
+      env: { ...process.env, ...environment, [ownerVariable]: owner },
       stdio: [...stdio],
       detached: true,
     })
     closeSync(log)
     this.pid = this.child.pid
-    this.#graceMs = graceMs
     this.child.stdin!.on('error', () => {}) // it ended while we wrote; `exited` tells
     this.exited = this.#watch()
   }
@@ -56,8 +61,11 @@ export class WorkerProcess {
       )
       this.child.on('exit', (code, signal) => resolve({ code, signal, cause: causeOf(code, signal) }))
     })
+    if (this.pid === undefined) return exit
     // What the leader left behind holds memory too.
-    if (this.pid !== undefined) await endGroup(this.pid, 0)
+    await this.#end(0)
+    const { owner, endsStrays = true } = this.#options
+    if (endsStrays) await endStrays(owner)
     return exit
   }
 
@@ -70,42 +78,27 @@ export class WorkerProcess {
   stop(): Promise<Exit> {
     this.#stopping ??= (async () => {
       this.child.stdin?.end()
-      if (this.pid !== undefined) await endGroup(this.pid, this.#graceMs)
+      await this.#end(this.#options.graceMs)
       return this.exited
     })()
     return this.#stopping
+  }
+
+  async #end(graceMs: number): Promise<void> {
+    if (this.pid === undefined) return
+    await endGroup(this.pid, graceMs, (signal) => {
+      this.#signal = signal
+    })
+  }
+
+  /** What is still there, for people. */
+  remains(): string {
+    const pids = this.pid === undefined ? [] : pidsOf(this.pid, this.#options.owner)
+    if (pids.length === 0) return 'its processes are gone'
+    return `${namesOf(pids)}, which ${this.#signal === 'nothing' ? 'has not ended yet' : `does not react to ${this.#signal}`}`
   }
 }
 
 function causeOf(code: number | null, signal: string | null): string {
   return signal === null ? `ended with code ${code}` : `was killed by ${signal}`
-}
-
-/** Ends a process group and resolves when it is gone: TERM, after the grace KILL. Grace 0: KILL at once. */
-export async function endGroup(group: number, graceMs: number): Promise<void> {
-  if (graceMs > 0) {
-    signalGroup(group, 'SIGTERM')
-    const deadlineMs = Date.now() + graceMs
-    while (Date.now() < deadlineMs) {
-      if (!isGroupAlive(group)) return
-      await new Promise((wake) => setTimeout(wake, pollMs))
-    }
-  }
-  while (isGroupAlive(group)) {
-    signalGroup(group, 'SIGKILL')
-    await new Promise((wake) => setTimeout(wake, pollMs))
-  }
-}
-
-export function isGroupAlive(group: number): boolean {
-  return signalGroup(group, 0)
-}
-
-function signalGroup(group: number, signal: NodeJS.Signals | 0): boolean {
-  try {
-    process.kill(-group, signal)
-    return true
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
-  }
 }

@@ -18,6 +18,8 @@ export type RunnerSpec = {
   environment: Readonly<Record<string, string>>
   /** The pipeline's folder. */
   cwd: string
+  /** As declared; left out: not known. */
+  vramBytes?: number | undefined
   timeouts: Partial<Timeouts>
 } & (
   | { kind: 'module'; file: string }
@@ -48,6 +50,8 @@ export interface Instance {
   stop(): Promise<Exit>
   /** Resolves when no process of the group is left, whatever the reason. */
   readonly exited: Promise<Exit>
+  /** Which of its processes are still there, for people: "process 4242 (python3), which does not react to KILL". */
+  remains(): string
 }
 
 export interface RunnerBatch {
@@ -58,6 +62,7 @@ export interface RunnerBatch {
   onAnswer?: (answer: ItemAnswer) => void
 }
 
+/** An error with the code OUT_OF_MEMORY: it ran out of memory, whoever said so. */
 export type LoadAnswer =
   | { type: 'loaded'; residentBytes: number | null; maxBatch: number | null }
   | { type: 'failed'; error: ItemError }

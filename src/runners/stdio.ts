@@ -6,11 +6,12 @@
 //   an item that is not in the batch, a broken line, a wrong order   violation: the instance is stopped, and what of
 //                                        its batch was not answered yet is tried again elsewhere
 //   no sign in time, or the end of the process   the same
-import { appendFileSync, readFileSync } from 'node:fs'
+import { appendFileSync, closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import type { ItemError } from '../core/errors.ts'
 import { formatMs } from '../core/units.ts'
 import type { RunnerLedger } from './ledger.ts'
 import { LineReader } from './lines.ts'
+import { kernelKills, marked, outOfMemory, speaksOfMemory } from './out-of-memory.ts'
 import { WorkerProcess } from './process.ts'
 import { type FromWorker, protocolVersion, readMessage, type ToWorker, type WorkerError } from './protocol.ts'
 import type { BatchAnswer, Exit, Instance, ItemAnswer, LoadAnswer, RunnerBatch, Timeouts } from './runner.ts'
@@ -34,6 +35,9 @@ const defaultMaxLineBytes = 64 * 2 ** 20
 /** How long answers are still read after the end of the process group, ms. */
 const lastAnswersMs = 1000
 
+/** How much of the end of a log is read for its last words: a crash of V8 prints a page after its reason. */
+const lastWordsBytes = 16_384
+
 /** What the instance waits for, and who is told. `null` as an answer: the time is over, or the instance is. */
 interface Expectation {
   take: (message: FromWorker) => boolean
@@ -47,18 +51,22 @@ export class StdioInstance implements Instance {
   readonly exited: Promise<Exit>
   readonly #process: WorkerProcess
   readonly #options: StdioOptions
-  #expectation: Expectation | null = null
+  /** By request; '' waits for ready. */
+  readonly #expectations = new Map<string, Expectation>()
   #sequence = 0
   #isStopping = false
   #stopped: Promise<Exit> | null = null
   /** Why the instance can no longer be used. */
   #failure: ItemError | null = null
+  /** Of the kernel, when the last load or batch began. */
+  #killsBefore: number | null = null
 
   constructor(options: StdioOptions) {
     this.#options = options
     this.instanceId = options.instanceId
     const { graceMs } = options.timeouts
-    this.#process = new WorkerProcess({ ...options, graceMs })
+    const owner = options.ledger.ownerOf(options.instanceId)
+    this.#process = new WorkerProcess({ ...options, owner, graceMs })
     const { pid } = this.#process
     this.pid = pid ?? null
     if (pid !== undefined) options.ledger.started(pid, options.instanceId)
@@ -97,7 +105,7 @@ export class StdioInstance implements Instance {
         }
         done(null)
       } else if (message.type === 'error' && message.id === id) {
-        done({ code: message.error.code ?? 'LOAD_FAILED', message: message.error.message })
+        done(marked({ code: message.error.code ?? 'LOAD_FAILED', message: message.error.message }))
       } else return false
       return true
     })
@@ -155,7 +163,7 @@ export class StdioInstance implements Instance {
   }
 
   async #unloadAndStop(): Promise<Exit> {
-    const wasBusy = this.#expectation !== null
+    const wasBusy = this.#expectations.size > 0
     this.#isStopping = true
     if (!wasBusy && this.#failure === null && !this.#process.hasExited) {
       const id = this.#nextId('unload')
@@ -186,10 +194,12 @@ export class StdioInstance implements Instance {
     take: (message: FromWorker, done: (error: ItemError | null) => void) => boolean,
   ): Promise<ItemError | null> {
     if (this.#failure) return Promise.resolve(this.#failure)
+    const key = request?.id ?? ''
+    this.#killsBefore = kernelKills()
     return new Promise((resolve) => {
       const done = (error: ItemError | null) => {
         clearTimeout(expectation.timer)
-        if (this.#expectation === expectation) this.#expectation = null
+        this.#expectations.delete(key)
         resolve(error)
       }
       const late = () =>
@@ -199,7 +209,7 @@ export class StdioInstance implements Instance {
         fail: done,
         timer: setTimeout(late, Math.min(limitMs, 2 ** 31 - 1)),
       }
-      this.#expectation = expectation
+      this.#expectations.set(key, expectation)
       if (request) this.#process.child.stdin!.write(`${JSON.stringify(request)}\n`)
     })
   }
@@ -209,7 +219,7 @@ export class StdioInstance implements Instance {
     const message = readMessage(line)
     if (message === null) this.#log(line)
     else if (typeof message === 'string') this.#violation(message)
-    else if (this.#expectation?.take(message)) return
+    else if (this.#expectations.get('id' in message ? message.id : '')?.take(message)) return
     else if (message.type === 'ready') this.#violation('a second ready')
     else this.#log(`a late message was ignored: ${line.slice(0, 200)}`)
   }
@@ -226,7 +236,7 @@ export class StdioInstance implements Instance {
 
   #break(error: ItemError): void {
     this.#failure ??= error
-    this.#expectation?.fail(this.#failure)
+    for (const { fail } of [...this.#expectations.values()]) fail(this.#failure)
   }
 
   /** Resolves when no process of the group is left and all that it had said has been read; then whoever still waits is
@@ -244,11 +254,23 @@ export class StdioInstance implements Instance {
     await closed
     clearTimeout(timer)
     if (this.pid !== null) this.#options.ledger.gone(this.pid)
-    this.#break({
-      code: 'RUNNER_EXITED',
-      message: `the worker ${exit.cause}${lastWords(this.#options.logFile)}`,
-    })
+    const log = endOfLog(this.#options.logFile)
+    const code = this.#ranOutOfMemory(exit, log) ? outOfMemory : 'RUNNER_EXITED'
+    this.#break({ code, message: `the worker ${exit.cause}${lastWords(log)}` })
     return exit
+  }
+
+  /** By its last words, or killed by the kernel: SIGKILL may come from anybody, so the kernel must say so. */
+  #ranOutOfMemory({ code, signal }: Exit, log: string): boolean {
+    if (code === 0 || this.#isStopping) return false
+    const isKilled = signal === 'SIGKILL' || code === 137
+    const kills = kernelKills()
+    if (isKilled && kills !== null && this.#killsBefore !== null && kills > this.#killsBefore) return true
+    return !isKilled && speaksOfMemory(log)
+  }
+
+  remains(): string {
+    return this.#process.remains()
   }
 
   #log(line: string): void {
@@ -272,16 +294,30 @@ function errorAnswer(
   id: string,
   { code = 'RUN_FAILED', message, retryable = true }: WorkerError,
 ): ItemAnswer {
-  return { type: 'error', id, error: { code, message }, retryable }
+  return { type: 'error', id, error: marked({ code, message }), retryable }
 }
 
-/** The end of what the worker printed, for people: `: TypeError: … is not a function`. */
-function lastWords(logFile: string): string {
+/** What the worker printed at last; '' where there is nothing to be read. */
+function endOfLog(logFile: string): string {
+  let file: number | null = null
   try {
-    const lines = readFileSync(logFile, 'utf8').trimEnd().split('\n').slice(-12)
-    const told = lines.find((line) => /^\w*(Error|Exception)\b/.test(line)) ?? lines.at(-1)
-    return told ? `: ${told.slice(0, 300)}` : ''
+    file = openSync(logFile, 'r')
+    const { size } = fstatSync(file)
+    const bytes = Buffer.alloc(Math.min(size, lastWordsBytes))
+    return bytes.toString('utf8', 0, readSync(file, bytes, 0, bytes.length, size - bytes.length))
   } catch {
     return ''
+  } finally {
+    if (file !== null) closeSync(file)
   }
+}
+
+/** Of that the line which tells most, for people: `: TypeError: … is not a function`. */
+function lastWords(log: string): string {
+  const lines = log.trimEnd().split('\n')
+  const told =
+    lines.findLast((line) => speaksOfMemory(line)) ??
+    lines.slice(-12).find((line) => /^\w*(Error|Exception)\b/.test(line)) ??
+    lines.at(-1)
+  return told ? `: ${told.slice(0, 300)}` : ''
 }

@@ -90,6 +90,10 @@ export class SimulatedInstance implements Instance {
     process.endAfter = (ms) => this.#plan(ms, () => this.crash('was killed by SIGKILL'))
   }
 
+  remains(): string {
+    return `process ${this.process.pid} (simulated)`
+  }
+
   get isBusy(): boolean {
     return this.#jobs.size > 0
   }

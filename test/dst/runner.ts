@@ -80,5 +80,13 @@ export class Runners {
 
 /** What a daemon that was killed in this very moment gets. */
 function deadInstance(instanceId: string): Instance {
-  return { instanceId, pid: null, load: never, run: never, stop: never, exited: never<Exit>() }
+  return {
+    instanceId,
+    pid: null,
+    load: never,
+    run: never,
+    stop: never,
+    exited: never<Exit>(),
+    remains: () => '',
+  }
 }

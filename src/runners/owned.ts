@@ -1,0 +1,109 @@
+// The processes that an instance has: its process group, and strays, descendants that began a group of their own. They are
+// known by a variable in their environment, which children inherit; one that clears it is not found, and counts as foreign
+// use. A zombie is gone: it holds no memory, and in a container nobody may ever ask how it ended.
+import { readFileSync } from 'node:fs'
+import { listProcesses, programOf } from '../devices/processes.ts'
+
+/** Its value is `<ledger file>#<instance id>`. */
+export const ownerVariable = 'PLIMSOLL_OWNER'
+
+/** How often processes are looked for, ms: soon at first. */
+const firstPollMs = 20
+const pollMs = 250
+
+/** After so long they are looked for less often, ms. */
+const impatienceMs = 500
+
+/** Ends a process group and resolves when it is gone: TERM, after the grace KILL. Grace 0: KILL at once. False: it was not gone
+ *  after `limitMs` from then. */
+export async function endGroup(
+  group: number,
+  graceMs: number,
+  onSignal: (signal: 'TERM' | 'KILL') => void = () => {},
+  limitMs = Number.POSITIVE_INFINITY,
+): Promise<boolean> {
+  if (graceMs > 0) {
+    onSignal('TERM')
+    signalGroup(group, 'SIGTERM')
+    if (await isTrueSoon(() => !isGroupAlive(group), graceMs)) return true
+  }
+  return isTrueSoon(() => {
+    if (!isGroupAlive(group)) return true
+    onSignal('KILL')
+    signalGroup(group, 'SIGKILL')
+    return false
+  }, limitMs)
+}
+
+/** Kills what an owner left outside its groups; the beginning of an owner stands for all of them. Resolves when they are gone;
+ *  false: they were not after `limitMs`. */
+export async function endStrays(owner: string, limitMs = Number.POSITIVE_INFINITY): Promise<boolean> {
+  return isTrueSoon(() => {
+    const pids = straysOf(owner)
+    for (const pid of pids) signal(pid, 'SIGKILL')
+    return pids.length === 0
+  }, limitMs)
+}
+
+async function isTrueSoon(look: () => boolean, limitMs: number): Promise<boolean> {
+  const startMs = performance.now()
+  for (;;) {
+    if (look()) return true
+    const passedMs = performance.now() - startMs
+    if (passedMs >= limitMs) return false
+    await new Promise((wake) => setTimeout(wake, passedMs < impatienceMs ? firstPollMs : pollMs))
+  }
+}
+
+export function isGroupAlive(group: number): boolean {
+  return signalGroup(group, 0) && (listProcesses() === null || membersOf(group).length > 0)
+}
+
+/** Those of a group and strays of the owner, by pid. */
+export function pidsOf(group: number, owner: string): number[] {
+  return [...new Set([...membersOf(group), ...straysOf(owner)])]
+}
+
+/** `process 4242 (python3)`. */
+export function namesOf(pids: readonly number[]): string {
+  const named = pids.slice(0, 3).map((pid) => `${pid} (${programOf(pid)})`)
+  if (pids.length > named.length) named.push(`${pids.length - named.length} more`)
+  return `${pids.length === 1 ? 'process' : 'processes'} ${named.join(', ')}`
+}
+
+function membersOf(group: number): number[] {
+  const processes = listProcesses() ?? []
+  return processes.filter((each) => each.group === group && !each.isZombie).map(({ pid }) => pid)
+}
+
+/** Processes of an owner in whatever group; the beginning of an owner, up to its #, stands for all of them. */
+export function straysOf(owner: string): number[] {
+  const processes = listProcesses() ?? []
+  return processes.filter(({ pid, isZombie }) => !isZombie && isOf(pid, owner)).map(({ pid }) => pid)
+}
+
+function isOf(pid: number, owner: string): boolean {
+  if (pid === process.pid) return false
+  try {
+    const text = `\0${readFileSync(`/proc/${pid}/environ`, 'utf8')}`
+    const start = `\0${ownerVariable}=${owner}`
+    const at = text.indexOf(start)
+    return at >= 0 && (owner.endsWith('#') || text[at + start.length] === '\0')
+  } catch {
+    return false // it has ended, or is another user's
+  }
+}
+
+function signalGroup(group: number, name: NodeJS.Signals | 0): boolean {
+  return signal(-group, name)
+}
+
+/** Whether there is anything to be signalled. */
+function signal(pid: number, name: NodeJS.Signals | 0): boolean {
+  try {
+    process.kill(pid, name)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
+}
