@@ -8,13 +8,13 @@
 //       skip, fail, finish, or expand into children that it then waits for. What it says wrong fails that item alone.
 //   (3) An item lends its priority and its deadline to what it waits for: sqlite-lending.ts.
 import { type ItemError, SchedulerError } from '../core/errors.ts'
-import type { ModelId } from '../core/model.ts'
 import { askResolver, type Resolution, type Resolver } from '../core/resolver.ts'
 import { checkGraph } from '../core/submission.ts'
+import type { WorkGraphOptions } from '../core/work-graph.ts'
 import { type Dependency, hasEnded, type ItemState, itemStates, type NewItem } from '../core/work-item.ts'
 import type { Counts } from './counts.ts'
 import type { SqliteClaims } from './sqlite-claims.ts'
-import { type End, inherited, isBadEnd } from './sqlite-ends.ts'
+import { type End, inherited, isBadEnd, isRetryable } from './sqlite-ends.ts'
 import type { SqliteItems } from './sqlite-items.ts'
 import type { SqliteKinds } from './sqlite-kinds.ts'
 import { SqliteLending } from './sqlite-lending.ts'
@@ -22,12 +22,7 @@ import type { Queries } from './sqlite-queries.ts'
 import { type ItemRow, json, type NewRow, toNewRow } from './sqlite-rows.ts'
 import { eventWidth, policies, stateNumber } from './sqlite-schema.ts'
 
-export interface GraphOptions {
-  /** Asked about items with a step. Without one they run as they are. */
-  resolver?: Resolver | null
-  /** Time that an item of a model takes at the least, ms: what it waits for must have ended so long before it. Default 0. */
-  leadMs?: (modelId: ModelId) => number
-}
+export type GraphOptions = Pick<WorkGraphOptions, 'resolver' | 'leadMs'>
 
 export class SqliteGraph {
   readonly #query: Queries
@@ -164,11 +159,14 @@ export class SqliteGraph {
 
   /** What a fan-out item made goes with it. */
   #endMade(row: ItemRow, ends: End[]): void {
-    if (row.kind.step === null) return // only items with a step can make others
-    const cancelled = { id: this.#items.idOf(row), state: 'cancelled' as const, error: null }
-    for (const made of this.#items.made(row)) {
+    for (const made of this.#made(row)) {
+      const cancelled = { id: this.#items.idOf(row), state: 'cancelled' as const, error: null }
       if (!hasEnded(itemStates[made.state]!)) ends.push(inherited(made, cancelled, 0))
     }
+  }
+
+  #made(row: ItemRow): ItemRow[] {
+    return row.kind.step === null ? [] : this.#items.made(row) // only items with a step can make others
   }
 
   /** (2) Answers the end of an item that does not run. `mayExpand`: it was not expanded a moment ago, in vain. */
@@ -293,7 +291,8 @@ export class SqliteGraph {
     this.#enter(row, 'scheduled')
   }
 
-  /** Failed or cancelled items are new, and with them what ended because of them. Answers how many. */
+  /** Failed or cancelled items are new, and with them what ended because of them and the parts of a fan-out that did not end
+   * well. Answers how many. */
   renew(rows: readonly ItemRow[], nowMs: number): number {
     const chosen = new Set<ItemRow>()
     const waiting = [...rows]
@@ -304,6 +303,7 @@ export class SqliteGraph {
         const isOver = hasEnded(itemStates[child.state]!)
         if (isOver && this.#items.errorOf(child)?.code === 'DEPENDENCY_FAILED') waiting.push(child)
       }
+      waiting.push(...this.#made(row).filter(isRetryable))
     }
     const inOrder = [...chosen].sort((a, b) => a.seq - b.seq)
     for (const row of inOrder) {

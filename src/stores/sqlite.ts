@@ -8,6 +8,7 @@ import { type ItemError, SchedulerError } from '../core/errors.ts'
 import { leaseExpired } from '../core/lease.ts'
 import { hasEnded, type ItemId, itemStates, type NewItem } from '../core/work-item.ts'
 import { SqliteClaims } from './sqlite-claims.ts'
+import { isRetryable } from './sqlite-ends.ts'
 import { failed, isFromSqlite, translate } from './sqlite-errors.ts'
 import { lock, openDatabase } from './sqlite-file.ts'
 import { type GraphOptions, SqliteGraph } from './sqlite-graph.ts'
@@ -17,7 +18,6 @@ import { first, type Values } from './sqlite-queries.ts'
 import { SqliteQueue } from './sqlite-queue.ts'
 import { SqliteReader } from './sqlite-reader.ts'
 import { type ItemRow, json, parse } from './sqlite-rows.ts'
-import { stateNumber } from './sqlite-schema.ts'
 import type { Claim, ClaimRequest, Outcome, Store, StoreStats } from './store.ts'
 
 export { openSqliteReader } from './sqlite-reader.ts'
@@ -177,9 +177,7 @@ class SqliteStore extends SqliteReader implements Store {
 
   retry(ids: ItemId[], nowMs: number) {
     return this.#write(nowMs, () => {
-      const rows = this.#rowsOf(ids).filter(
-        ({ state }) => state === stateNumber.failed || state === stateNumber.cancelled,
-      )
+      const rows = this.#rowsOf(ids).filter(isRetryable)
       return { retriedCount: this.#graph.renew(rows, nowMs) }
     })
   }
