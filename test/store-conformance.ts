@@ -388,6 +388,22 @@ export function testStore({ test, name, open }: StoreUnderTest): void {
     assert.equal((await store.get('after'))!.state, 'ready')
   }, resolver) // biome-ignore format: the resolver belongs to the title
 
+  check('retries a fan-out with the parts of it that did not end well, whoever ended them', async (store) => {
+    const renewed = { list: 'blocked', after: 'blocked', 'part-x': 'done', 'part-y': 'ready', 'part-z': 'ready' }
+    await store.submit([step('split', 'list', [], ['x', 'y', 'z']), step('sum', 'after', ['list'])], 1)
+    await end(store, 'done')
+    assert.deepEqual(await store.cancel(['list'], 20), { cancelledCount: 4 })
+    assert.deepEqual(await store.retry(['list'], 30), { retriedCount: 4 })
+    assert.deepEqual(await states(store), renewed)
+    await end(store, 'fail', 40)
+    assert.deepEqual(await store.retry(['list'], 50), { retriedCount: 4 })
+    assert.deepEqual(await states(store), renewed)
+    await end(store, 'done', 60)
+    await end(store, 'done', 60)
+    assert.deepEqual((await store.get('list'))!.output, ['part-x', 'part-y', 'part-z'])
+    assert.equal((await store.get('after'))!.state, 'ready')
+  }, resolver) // biome-ignore format: the resolver belongs to the title
+
   check('does not release or expand what another parent of it is about to end', async (store) => {
     const later = [{ id: 'a', policy: 'continue' as const }, 'b', 'c']
     await store.submit([item('a'), item('b', ['a']), item('c', [{ id: 'a', policy: 'skip' }]), item('d', later), item('list', later, { step: 'split', source: ['x'] })], 1)

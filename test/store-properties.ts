@@ -71,7 +71,7 @@ async function act({ store, ids, held }: World, each: Step, nowMs: number): Prom
     ids.push(id)
   } else if (each.type === 'claim') {
     for (const modelId of ['a', 'b']) {
-      const order = orderOf(each, nowMs)
+      const order = orderOf(each, each.isOverdue ? nowMs + 1 : 0, nowMs)
       const { token, items } = await store.claim(
         { modelId, maxCount: each.count, order, leaseMs: 100 },
         nowMs,
@@ -101,13 +101,14 @@ async function act({ store, ids, held }: World, each: Step, nowMs: number): Prom
 }
 
 export function orderOf(
-  { isOverdue, isUrgent, annHasHadMs }: Extract<Step, { type: 'claim' }>,
+  { isUrgent, annHasHadMs }: { isUrgent: boolean; annHasHadMs: number },
+  overdueBeforeMs: number,
   nowMs: number,
 ): ClaimOrder {
   return {
     interactiveFrom: 8,
     urgentBeforeMs: isUrgent ? nowMs + 150 : null,
-    overdueBeforeMs: isOverdue ? nowMs + 1 : 0,
+    overdueBeforeMs,
     shares: [
       { tenant: 'ann', servedMs: annHasHadMs, itemMs: 1 },
       { tenant: 'bob', servedMs: 1, itemMs: 1 },

@@ -13,6 +13,7 @@ import { openMemoryStore } from '../src/stores/memory.ts'
 import { openSqliteReader, openSqliteStore } from '../src/stores/sqlite.ts'
 import { allItems, type Resolver, type Store } from '../src/stores/store.ts'
 import { claim, item, order, testStore } from './store-conformance.ts'
+import { orderOf } from './store-properties.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'plimsoll-stores-'))
 after(() => rmSync(folder, { recursive: true, force: true }))
@@ -26,24 +27,29 @@ testStore({ test, name: 'sqlite', open: (resolver) => openSqliteStore({ file: ne
 
 const models = ['a', 'b']
 
+const leadMs = (modelId: string) => (modelId === 'a' ? 20 : 7)
+
 /** Fans out by the number in its source. */
-const resolver: Resolver = ({ id, step, source }, parents) => {
+const resolver: Resolver = ({ id, step, source, priority, tenant, deadlineAtMs }, parents) => {
   if (step === 'skip') return { type: 'skip', reason: 'chance' }
-  if (step !== 'fan') return { type: 'run', input: parents.map(({ id: parentId }) => parentId) }
+  if (step !== 'fan') {
+    const from = parents.map(({ id: parentId }) => parentId)
+    return { type: 'run', input: { from, priority, tenant, deadlineAtMs } }
+  }
   const parts = parents.filter((parent) => parent.id.startsWith(`${id}/`))
   if (parts.length > 0) return { type: 'finish', output: parts.map(({ output }) => output) }
   const items = Array.from({ length: source as number }, (_, index) =>
-    item(`${id}/${index}`, [], { modelId: 'b' }),
+    item(`${id}/${index}`, [], { modelId: 'b', tenant }),
   )
   return { type: 'expand', items, policy: 'continue' }
 }
 
 const action = fc.oneof(
-  { weight: 3, arbitrary: fc.record({ type: fc.constant('submit' as const), count: fc.integer({ min: 1, max: 4 }), edges: fc.array(fc.nat(30), { maxLength: 5 }), policy: fc.constantFrom('fail' as const, 'skip' as const, 'continue' as const), priority: fc.integer({ min: -1, max: 9 }), step: fc.constantFrom(null, null, 'run', 'skip', 'fan'), fan: fc.nat(3) }) },
-  { weight: 3, arbitrary: fc.record({ type: fc.constant('claim' as const), model: fc.nat(1), count: fc.integer({ min: 1, max: 4 }), overdueAgeMs: fc.constantFrom(5, 1e9) }) },
+  { weight: 3, arbitrary: fc.record({ type: fc.constant('submit' as const), count: fc.integer({ min: 1, max: 4 }), edges: fc.array(fc.nat(30), { maxLength: 5 }), policy: fc.constantFrom('fail' as const, 'skip' as const, 'continue' as const), priority: fc.integer({ min: -1, max: 9 }), step: fc.constantFrom(null, null, 'run', 'skip', 'fan'), fan: fc.nat(3), tenant: fc.constantFrom(null, null, 'ann', 'bob'), deadlineInMs: fc.option(fc.nat(300), { nil: null }) }) },
+  { weight: 3, arbitrary: fc.record({ type: fc.constant('claim' as const), model: fc.nat(1), count: fc.integer({ min: 1, max: 4 }), overdueAgeMs: fc.constantFrom(5, 1e9), isUrgent: fc.boolean(), annHasHadMs: fc.nat(2) }) },
   { weight: 4, arbitrary: fc.record({ type: fc.constant('finish' as const), pick: fc.nat(10), how: fc.constantFrom('done' as const, 'fail' as const, 'release' as const), retryable: fc.boolean() }) },
   { weight: 1, arbitrary: fc.record({ type: fc.constantFrom('cancel' as const, 'retry' as const), pick: fc.nat(30) }) },
-  { weight: 1, arbitrary: fc.record({ type: fc.constantFrom('sweep' as const, 'releaseAll' as const), laterMs: fc.nat(300) }) },
+  { weight: 1, arbitrary: fc.record({ type: fc.constantFrom('sweep' as const, 'releaseAll' as const, 'reopen' as const), laterMs: fc.nat(300) }) },
 ) // biome-ignore format: a table
 
 type Action = typeof action extends fc.Arbitrary<infer T> ? T : never
@@ -51,13 +57,15 @@ type Action = typeof action extends fc.Arbitrary<infer T> ? T : never
 test('memory and SQLite answer alike, whatever happens', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(action, { minLength: 5, maxLength: 60 }), async (actions) => {
-      const stores = [openMemoryStore({ resolver }), await openSqliteStore({ file: newFile(), resolver })]
+      const options = { file: newFile(), resolver, leadMs }
+      const stores = [openMemoryStore(options), await openSqliteStore(options)]
       try {
         let nowMs = 1000
         const known: string[] = []
         const held: { id: string; tokens: string[] }[] = []
         for (const each of actions) {
           nowMs += each.type === 'sweep' ? (each as { laterMs: number }).laterMs : 1
+          if (each.type === 'reopen') stores[1] = await reopen(stores[1]!, options)
           const answers = await Promise.all(
             stores.map((store, index) => act(store, index, each, nowMs, known, held)),
           )
@@ -74,6 +82,17 @@ test('memory and SQLite answer alike, whatever happens', async () => {
   )
 })
 
+/** What is in memory beside the rows is as a reader finds it in the file. */
+async function reopen(store: Store, options: { file: string; resolver: Resolver }): Promise<Store> {
+  await store.close()
+  const opened = await openSqliteStore(options)
+  const reader = await openSqliteReader(options.file)
+  assert.deepEqual(await reader.queueHeads(), await opened.queueHeads())
+  assert.deepEqual(await allItems(reader), await allItems(opened))
+  await reader.close()
+  return opened
+}
+
 async function act(
   store: Store,
   index: number,
@@ -87,12 +106,14 @@ async function act(
       const parents = each.edges.flatMap((edge) =>
         known.length > 0 ? [{ id: known[edge % known.length]!, policy: each.policy }] : [],
       )
-      const { priority, step, fan: source } = each
+      const { priority, step, fan: source, tenant, deadlineInMs } = each
       return item(`i${known.length + place}`, parents, {
         modelId: models[place % 2]!,
         priority,
         step,
         source,
+        tenant,
+        deadlineAtMs: deadlineInMs === null ? null : nowMs + deadlineInMs,
         maxAttempts: 2,
       })
     })
@@ -104,7 +125,7 @@ async function act(
       {
         modelId,
         maxCount: each.count,
-        order: { ...order, overdueBeforeMs: nowMs - each.overdueAgeMs },
+        order: orderOf(each, nowMs - each.overdueAgeMs, nowMs),
         leaseMs: 100,
       },
       nowMs,
@@ -128,7 +149,8 @@ async function act(
     }
     return store.finish(tokens[index]!, [outcomes[each.how]!], nowMs)
   }
-  if (each.type === 'sweep') return store.sweep(nowMs)
+  // A store that was opened again knows late items as late from its first sweep on.
+  if (each.type === 'sweep' || each.type === 'reopen') return store.sweep(nowMs)
   if (each.type === 'releaseAll') return store.releaseAll(nowMs)
   if (known.length === 0) return null
   const id = known[(each as { pick: number }).pick % known.length]!

@@ -35,6 +35,7 @@ import {
   earlier,
   held,
   inherited,
+  isRetryable,
   type LiveClaim,
   latestEndBefore,
   lends,
@@ -413,10 +414,7 @@ export class WorkGraph {
 
   /** Failed or cancelled items are new, and with them what ended because of them. Answers how many. */
   retry(ids: readonly ItemId[], nowMs: number): number {
-    const failed = nodesOf(this.#nodes, ids).filter(
-      ({ state }) => state === 'failed' || state === 'cancelled',
-    )
-    const chosen = withDependents(failed)
+    const chosen = withDependents(nodesOf(this.#nodes, ids).filter(isRetryable))
     const inOrder = [...chosen].sort((a, b) => a.sequence - b.sequence)
     for (const node of inOrder) {
       this.#leave(node)

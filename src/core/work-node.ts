@@ -178,7 +178,8 @@ export function claimedItem({ item, input, priority, attempt }: WorkNode): Claim
   return { id, input, priority, attempt, timeoutMs, step, sourceId, tenant }
 }
 
-/** The items, and those that ended because of them, over any number of edges. */
+/** The items, those that ended because of them, and the parts of a fan-out that did not end well (without them it could not
+ *  end well either), over any number of edges. */
 export function withDependents(nodes: readonly WorkNode[]): Set<WorkNode> {
   const waiting = [...nodes]
   const chosen = new Set<WorkNode>()
@@ -188,8 +189,13 @@ export function withDependents(nodes: readonly WorkNode[]): Set<WorkNode> {
     for (const { child } of node.children) {
       if (child.error?.code === 'DEPENDENCY_FAILED' && hasEnded(child.state)) waiting.push(child)
     }
+    for (const part of node.made) if (isRetryable(part)) waiting.push(part)
   }
   return chosen
+}
+
+export function isRetryable({ state }: WorkNode): boolean {
+  return state === 'failed' || state === 'cancelled'
 }
 
 /** Throws UNKNOWN_ITEM. */

@@ -3,6 +3,7 @@
 // cost the same at ten and ten million items (O(levels) where overdue ones are looked for, O(log items) where there are
 // deadlines). Sums for the queue's head are kept with every change.
 import { Heap } from './heap.ts'
+import { leastServed, levelOf } from './levels.ts'
 import type { ClaimOrder, LevelHead, TenantShare } from './queue-head.ts'
 
 /** What an item brings to stand in a queue. The links belong to the queue. */
@@ -48,7 +49,7 @@ export class WorkQueue<Item extends Queued<Item>> {
 
   /** At its place by turn within its level: the end for a new item, the front for one that was given back. */
   push(item: Item): void {
-    const level = this.#levelOf(item)
+    const level = levelOf<Level<Item>>(this.#levels, item.priority, item.tenant, newLevel)
     let after = level.last
     if (after !== null && after.turn > item.turn) {
       // Given back: near the front, so the walk begins there.
@@ -121,7 +122,8 @@ export class WorkQueue<Item extends Queued<Item>> {
       if (priority < leastPriority) return
       let end = index + 1
       while (this.#levels[end]?.priority === priority) end++
-      const level = end - index > 1 ? leastServed(this.#levels, index, end, shares) : this.#levels[index]!
+      const level =
+        end - index > 1 ? leastServed(this.#levels, index, end, shares, turnOf) : this.#levels[index]!
       if (level === null || level.first === null) index = end
       else taken.push(this.#takeFirst(level))
     }
@@ -176,53 +178,16 @@ export class WorkQueue<Item extends Queued<Item>> {
     }
     return heads
   }
+}
 
-  #levelOf({ priority, tenant }: Item): Level<Item> {
-    let index = 0
-    for (; index < this.#levels.length; index++) {
-      const level = this.#levels[index]!
-      if (level.priority === priority && level.tenant === tenant) return level
-      if (level.priority < priority) break
-      if (level.priority === priority && (level.tenant ?? '') > (tenant ?? '')) break
-    }
-    const level: Level<Item> = {
-      priority,
-      tenant,
-      first: null,
-      last: null,
-      count: 0,
-      baseMs: 0,
-      submittedSumMs: 0,
-    }
-    this.#levels.splice(index, 0, level)
-    return level
-  }
+function newLevel<Item>(priority: number, tenant: string | null): Level<Item> {
+  return { priority, tenant, first: null, last: null, count: 0, baseMs: 0, submittedSumMs: 0 }
+}
+
+function turnOf<Item extends Queued<Item>>({ first }: Level<Item>): number {
+  return first === null ? Number.POSITIVE_INFINITY : first.turn
 }
 
 function isBefore<Item extends Queued<Item>>(a: Due<Item>, b: Due<Item>): boolean {
   return a.atMs < b.atMs || (a.atMs === b.atMs && a.item.turn < b.item.turn)
-}
-
-/** Of the levels of one priority the one whose tenant has had least, which is counted on; at a tie the one whose first item
- *  has been ready longest. null: all are empty. */
-function leastServed<Item extends Queued<Item>>(
-  levels: readonly Level<Item>[],
-  from: number,
-  end: number,
-  shares: readonly TenantShare[],
-): Level<Item> | null {
-  let best: Level<Item> | null = null
-  let bestShare: TenantShare | undefined
-  for (let index = from; index < end; index++) {
-    const level = levels[index]!
-    if (level.first === null) continue
-    const share = shares.find(({ tenant }) => tenant === (level.tenant ?? ''))
-    const difference = best === null ? -1 : (share?.servedMs ?? 0) - (bestShare?.servedMs ?? 0)
-    if (best === null || difference < 0 || (difference === 0 && level.first.turn < best.first!.turn)) {
-      best = level
-      bestShare = share
-    }
-  }
-  if (bestShare) bestShare.servedMs += bestShare.itemMs
-  return best
 }

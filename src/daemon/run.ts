@@ -3,6 +3,7 @@
 import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { text } from 'node:stream/consumers'
+import { leadTimes } from '../core/model.ts'
 import { parsePolicy } from '../core/policy.ts'
 import type { SchedulerEvent } from '../core/protocol.ts'
 import type { NewItem } from '../core/work-item.ts'
@@ -60,7 +61,12 @@ export async function startRun({ pipeline, files, inputs = [], onEvent }: RunOpt
   const { daemon, store, addedCount, reapedCount } = await recover({
     items,
     machine: machineClock,
-    openStore: () => openSqliteStore({ file: files.database, resolver: pipelineResolver(pipeline) }),
+    openStore: () =>
+      openSqliteStore({
+        file: files.database,
+        resolver: pipelineResolver(pipeline),
+        leadMs: leadTimes(pipeline.models),
+      }),
     async reapLeftovers() {
       const { foundCount, unkillable } = await reapLeftovers(files.runners)
       leftovers = unkillable

@@ -1,6 +1,7 @@
 // Counts that a store keeps beside its rows, so that a queue's head costs the same at ten and at ten million items:
-// ready items by model and priority, blocked items by model, open dependencies by pair of models, items by step and state.
-// Rebuilt from the rows when a store is opened, and after a transaction that was undone.
+// ready items by model, priority and tenant, blocked items by model, open dependencies by pair of models, items by step and
+// state. Rebuilt from the rows when a store is opened, and after a transaction that was undone.
+import { levelOf } from '../core/levels.ts'
 import type { ModelId } from '../core/model.ts'
 import type { QueueHead } from '../core/queue-head.ts'
 import { itemStates } from '../core/work-item.ts'
@@ -9,24 +10,31 @@ import type { StoreStats } from './store.ts'
 
 const { ready, blocked, scheduled } = stateNumber
 
-interface LevelCounts {
+/** Ready items of one model, priority and tenant. */
+export interface LevelCounts {
+  readonly priority: number
+  readonly tenant: string | null
   count: number
   /** Submission times are summed from here on, so that the sum stays a whole number. */
   baseMs: number
   submittedSumMs: number
+  /** What knows the first of them. Whoever keeps the counts brings it. */
+  queue: { readonly readyAtMs: number }
 }
 
 interface ModelCounts {
-  modelId: ModelId
+  readonly modelId: ModelId
   /** Also items that wait for a moment. */
   blockedCount: number
   readyCount: number
-  levels: Map<number, LevelCounts>
+  readonly levels: LevelCounts[]
+  /** What knows the earliest deadline of the ready items. Whoever keeps the counts brings it. */
+  due: { readonly latestEndAtMs: number | null }
   /** Open dependencies on items of another model. */
-  waitsOn: Map<ModelCounts, number>
+  readonly waitsOn: Map<ModelCounts, number>
 }
 
-/** Items of one step and model; each item in memory points to its own. */
+/** Items of one step and model. */
 export interface Group {
   readonly step: string | null
   readonly model: ModelCounts
@@ -34,11 +42,17 @@ export interface Group {
   readonly countByState: number[]
 }
 
+/** Where an item is counted: a kind of items has both. */
+export interface Counted {
+  readonly group: Group
+  readonly counts: LevelCounts
+}
+
 export class Counts {
   readonly #models = new Map<ModelId, ModelCounts>()
   readonly #groups = new Map<string, Group>()
 
-  /** Groups handed out before count no more. */
+  /** Groups and levels handed out before count no more. */
   clear(): void {
     this.#models.clear()
     this.#groups.clear()
@@ -54,26 +68,31 @@ export class Counts {
     return group
   }
 
+  level(modelId: ModelId, priority: number, tenant: string | null): LevelCounts {
+    return levelOf(this.#model(modelId).levels, priority, tenant, newLevel)
+  }
+
   #model(modelId: ModelId): ModelCounts {
     let model = this.#models.get(modelId)
     if (!model) {
-      model = { modelId, blockedCount: 0, readyCount: 0, levels: new Map(), waitsOn: new Map() }
+      model = { modelId, blockedCount: 0, readyCount: 0, levels: [], due: noDeadline, waitsOn: new Map() }
       this.#models.set(modelId, model)
     }
     return model
   }
 
-  /** `count` items of a state more, or less; ready ones of a priority, submitted at `submittedMs` in the mean. */
+  /** `count` items of a state more, or less, submitted at `submittedMs` in the mean. */
   add(
-    { model, countByState }: Group,
+    { group: { model, countByState }, counts }: Counted,
     state: number,
     count: number,
-    priority: number,
     submittedMs: number,
   ): void {
     countByState[state]! += count
-    if (state === ready) addReady(model, count, priority, submittedMs)
-    else if (state === blocked || state === scheduled) model.blockedCount += count
+    if (state === ready) {
+      model.readyCount += count
+      addReady(counts, count, submittedMs)
+    } else if (state === blocked || state === scheduled) model.blockedCount += count
   }
 
   addEdges({ model: { waitsOn } }: Group, { model: parent }: Group, count: number): void {
@@ -82,37 +101,12 @@ export class Counts {
     else waitsOn.set(parent, open)
   }
 
-  /** Priorities that have ready items, highest first. */
-  priorities(modelId: ModelId): number[] {
-    return [...(this.#models.get(modelId)?.levels.keys() ?? [])].sort((a, b) => b - a)
-  }
-
-  /** By model id. `oldestReadyAtMs` looks at the first item of a level. */
-  heads(oldestReadyAtMs: (modelId: ModelId, priority: number) => number): QueueHead[] {
+  /** By model id. */
+  heads(): QueueHead[] {
     const busy = [...this.#models.values()].filter(
       ({ blockedCount, readyCount }) => blockedCount > 0 || readyCount > 0,
     )
-    busy.sort(byModelId)
-    return busy.map(({ modelId, readyCount, blockedCount, levels, waitsOn }) => ({
-      modelId,
-      readyCount,
-      blockedCount,
-      levels: this.priorities(modelId).map((priority) => {
-        const { count, baseMs, submittedSumMs } = levels.get(priority)!
-        const submittedMeanMs = Math.round(baseMs + submittedSumMs / count)
-        return {
-          priority,
-          tenant: null,
-          count,
-          submittedMeanMs,
-          oldestReadyAtMs: oldestReadyAtMs(modelId, priority),
-        }
-      }),
-      latestEndAtMs: null,
-      waitsOn: [...waitsOn.keys()]
-        .sort(byModelId)
-        .map((parent) => ({ modelId: parent.modelId, count: waitsOn.get(parent)! })),
-    }))
+    return busy.sort(byModelId).map(headOf)
   }
 
   stats(): StoreStats {
@@ -123,16 +117,34 @@ export class Counts {
   }
 }
 
-function addReady(model: ModelCounts, count: number, priority: number, submittedMs: number): void {
-  let level = model.levels.get(priority)
-  if (!level) {
-    level = { count: 0, baseMs: submittedMs, submittedSumMs: 0 }
-    model.levels.set(priority, level)
+const noDeadline = { latestEndAtMs: null }
+
+function newLevel(priority: number, tenant: string | null): LevelCounts {
+  const queue = { readyAtMs: Number.POSITIVE_INFINITY }
+  return { priority, tenant, count: 0, baseMs: 0, submittedSumMs: 0, queue }
+}
+
+function addReady(level: LevelCounts, count: number, submittedMs: number): void {
+  if (level.count === 0) {
+    level.baseMs = submittedMs
+    level.submittedSumMs = 0
   }
-  model.readyCount += count
   level.count += count
   level.submittedSumMs += count * (submittedMs - level.baseMs)
-  if (level.count === 0) model.levels.delete(priority)
+}
+
+function headOf({ modelId, readyCount, blockedCount, levels, due, waitsOn }: ModelCounts): QueueHead {
+  const heads: QueueHead['levels'] = []
+  for (const { priority, tenant, count, baseMs, submittedSumMs, queue } of levels) {
+    if (count === 0) continue
+    const submittedMeanMs = Math.round(baseMs + submittedSumMs / count)
+    heads.push({ priority, tenant, count, submittedMeanMs, oldestReadyAtMs: queue.readyAtMs })
+  }
+  const open = [...waitsOn.keys()].sort(byModelId).map((parent) => ({
+    modelId: parent.modelId,
+    count: waitsOn.get(parent)!,
+  }))
+  return { modelId, readyCount, blockedCount, levels: heads, latestEndAtMs: due.latestEndAtMs, waitsOn: open }
 }
 
 function byModelId(a: { modelId: ModelId }, b: { modelId: ModelId }): number {

@@ -1,15 +1,15 @@
 // The store in memory: the core's graph behind the contract. Nothing outlives the process; everything that was submitted
 // stays until it is closed. Calls are carried out at once and one after another.
 
-import { WorkGraph } from '../core/work-graph.ts'
+import { WorkGraph, type WorkGraphOptions } from '../core/work-graph.ts'
 import type { ItemState } from '../core/work-item.ts'
 import type { WorkNode } from '../core/work-node.ts'
-import type { ListQuery, Resolver, Store, StoredItem, StoreEvent, StoreStats } from './store.ts'
+import type { ListQuery, Store, StoredItem, StoreEvent, StoreStats } from './store.ts'
 
-export function openMemoryStore({ resolver = null }: { resolver?: Resolver | null } = {}): Store {
+export function openMemoryStore(options: Pick<WorkGraphOptions, 'resolver' | 'leadMs'> = {}): Store {
   const events: StoreEvent[] = []
   const graph = new WorkGraph({
-    resolver,
+    ...options,
     onChange({ item, state, attempt }, atMs) {
       events.push({ sequence: events.length + 1, atMs, itemId: item.id, state, attempt })
     },

@@ -2,7 +2,7 @@
 import type { ItemError } from '../core/errors.ts'
 import { dependencyError, hasEnded, type ItemId, type ItemState, satisfies } from '../core/work-item.ts'
 import type { ItemRow } from './sqlite-rows.ts'
-import { policies } from './sqlite-schema.ts'
+import { policies, stateNumber } from './sqlite-schema.ts'
 
 /** An item that is to end. */
 export interface End {
@@ -11,6 +11,10 @@ export interface End {
   /** JSON. */
   output: string | null
   error: ItemError | null
+}
+
+export function isRetryable({ state }: ItemRow): boolean {
+  return state === stateNumber.failed || state === stateNumber.cancelled
 }
 
 /** It ended so that items which wait for it over an edge of this policy do not go on. */

@@ -6,23 +6,30 @@
 //       edge; a bad one fails, cancels or skips the dependent by the edge's policy.
 //   (2) A dependent whose last edge closed is released: an item with a step is shown to the resolver, which says run,
 //       skip, fail, finish, or expand into children that it then waits for. What it says wrong fails that item alone.
+//   (3) An item lends its priority and its deadline to what it waits for: sqlite-lending.ts.
 import { type ItemError, SchedulerError } from '../core/errors.ts'
 import { askResolver, type Resolution, type Resolver } from '../core/resolver.ts'
 import { checkGraph } from '../core/submission.ts'
+import type { WorkGraphOptions } from '../core/work-graph.ts'
 import { type Dependency, hasEnded, type ItemState, itemStates, type NewItem } from '../core/work-item.ts'
 import type { Counts } from './counts.ts'
 import type { SqliteClaims } from './sqlite-claims.ts'
-import { type End, inherited, isBadEnd } from './sqlite-ends.ts'
+import { type End, inherited, isBadEnd, isRetryable } from './sqlite-ends.ts'
 import type { SqliteItems } from './sqlite-items.ts'
+import type { SqliteKinds } from './sqlite-kinds.ts'
+import { SqliteLending } from './sqlite-lending.ts'
 import type { Queries } from './sqlite-queries.ts'
 import { type ItemRow, json, type NewRow, toNewRow } from './sqlite-rows.ts'
 import { eventWidth, policies, stateNumber } from './sqlite-schema.ts'
+
+export type GraphOptions = Pick<WorkGraphOptions, 'resolver' | 'leadMs'>
 
 export class SqliteGraph {
   readonly #query: Queries
   readonly #counts: Counts
   readonly #claims: SqliteClaims
   readonly #items: SqliteItems
+  readonly #lending: SqliteLending
   readonly #resolver: Resolver | null
   /** Seq, state and attempt of each. */
   #changes: number[] = []
@@ -31,13 +38,15 @@ export class SqliteGraph {
     query: Queries,
     counts: Counts,
     claims: SqliteClaims,
+    kinds: SqliteKinds,
     items: SqliteItems,
-    resolver: Resolver | null,
+    { resolver = null, leadMs = () => 0 }: GraphOptions,
   ) {
     this.#query = query
     this.#counts = counts
     this.#claims = claims
     this.#items = items
+    this.#lending = new SqliteLending(counts, kinds, items, leadMs)
     this.#resolver = resolver
   }
 
@@ -67,6 +76,7 @@ export class SqliteGraph {
       if (dependencies.length > 0) this.#connect(row, dependencies)
       this.#enter(row, 'blocked')
     }
+    this.#lending.lend()
     return added
   }
 
@@ -84,6 +94,7 @@ export class SqliteGraph {
     child.open++
     this.#items.change(child)
     this.#counts.addEdges(child.kind.group, parent.kind.group, 1)
+    this.#lending.note(child, parent)
   }
 
   /** Blocked items that are new: those whose parents ended badly end too, those that wait for nothing are released. */
@@ -148,11 +159,14 @@ export class SqliteGraph {
 
   /** What a fan-out item made goes with it. */
   #endMade(row: ItemRow, ends: End[]): void {
-    if (row.kind.step === null) return // only items with a step can make others
-    const cancelled = { id: this.#items.idOf(row), state: 'cancelled' as const, error: null }
-    for (const made of this.#items.made(row)) {
+    for (const made of this.#made(row)) {
+      const cancelled = { id: this.#items.idOf(row), state: 'cancelled' as const, error: null }
       if (!hasEnded(itemStates[made.state]!)) ends.push(inherited(made, cancelled, 0))
     }
+  }
+
+  #made(row: ItemRow): ItemRow[] {
+    return row.kind.step === null ? [] : this.#items.made(row) // only items with a step can make others
   }
 
   /** (2) Answers the end of an item that does not run. `mayExpand`: it was not expanded a moment ago, in vain. */
@@ -206,6 +220,7 @@ export class SqliteGraph {
       row,
       items.map(({ id }) => ({ id, policy })),
     )
+    this.#lending.lend()
     if (row.open > 0) {
       this.#settle(added, nowMs)
       return null
@@ -244,7 +259,7 @@ export class SqliteGraph {
     row.readyAtMs = nowMs
     row.turn = ++this.#items.numbers.turn
     row.untilMs = null
-    row.kind.level.push(row.seq, row.turn, nowMs)
+    row.kind.level.add(row)
     this.#enter(row, 'ready')
   }
 
@@ -253,7 +268,7 @@ export class SqliteGraph {
     this.#leave(row, isOurs)
     row.attempt = attempt
     this.#items.setResult(row, { endedAtMs: null, output: null, error: this.#items.errorOf(row) })
-    row.kind.level.giveBack(row.seq, row.turn!, row.readyAtMs!)
+    row.kind.level.add(row)
     this.#enter(row, 'ready')
   }
 
@@ -276,7 +291,8 @@ export class SqliteGraph {
     this.#enter(row, 'scheduled')
   }
 
-  /** Failed or cancelled items are new, and with them what ended because of them. Answers how many. */
+  /** Failed or cancelled items are new, and with them what ended because of them and the parts of a fan-out that did not end
+   * well. Answers how many. */
   renew(rows: readonly ItemRow[], nowMs: number): number {
     const chosen = new Set<ItemRow>()
     const waiting = [...rows]
@@ -287,6 +303,7 @@ export class SqliteGraph {
         const isOver = hasEnded(itemStates[child.state]!)
         if (isOver && this.#items.errorOf(child)?.code === 'DEPENDENCY_FAILED') waiting.push(child)
       }
+      waiting.push(...this.#made(row).filter(isRetryable))
     }
     const inOrder = [...chosen].sort((a, b) => a.seq - b.seq)
     for (const row of inOrder) {
@@ -302,15 +319,16 @@ export class SqliteGraph {
         if (child.state === stateNumber.blocked && !chosen.has(child)) this.#openEdge(child, row)
       }
     }
+    this.#lending.lend()
     this.#settle(inOrder, nowMs)
     return inOrder.length
   }
 
   /** `isOurs`: for a leased row, whether the holder of its token ended it. */
   #leave(row: ItemRow, isOurs: boolean): void {
-    const { kind, state, open, turn } = row
+    const { kind, state, open } = row
     this.#count(row, -1)
-    if (state === stateNumber.ready) kind.level.remove(turn!)
+    if (state === stateNumber.ready) kind.level.remove(row)
     if (state === stateNumber.leased) this.#claims.let(row, isOurs)
     if (state !== stateNumber.blocked || open === 0) return
     // It ends although edges are open: they count no more.
@@ -325,7 +343,7 @@ export class SqliteGraph {
   }
 
   #count({ kind, state, submittedAtMs }: ItemRow, count: 1 | -1): void {
-    this.#counts.add(kind.group, state, count, kind.priority, submittedAtMs)
+    this.#counts.add(kind, state, count, submittedAtMs)
   }
 
   /** Writes what the operation changed, and its events in one row. */
@@ -348,6 +366,7 @@ export class SqliteGraph {
   /** The transaction was undone. */
   reload(): void {
     this.#changes = []
+    this.#lending.clear()
     this.#items.reload()
   }
 }

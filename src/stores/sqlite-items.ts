@@ -114,11 +114,12 @@ export class SqliteItems {
   }
 
   #toRow(values: Values): ItemRow {
-    const [seq, kind, submittedAtMs, state, attempt, open, turn, readyAtMs, untilMs, run] = values
+    const [seq, submittedAtMs, kind, state, attempt, open, turn, readyAtMs, untilMs, run, latestEndAtMs] =
+      values
     return {
       seq: seq!, kind: this.#kinds.of(kind!), state: state!, attempt: attempt!, open: open!, submittedAtMs: submittedAtMs!,
-      turn: turn!, readyAtMs: readyAtMs!, untilMs: untilMs!, run: run!, id: null, maxAttempts: null, startedAtMs: null,
-      parents: null, claim: null, isChanged: false, fresh: null, outcome: null,
+      turn: turn!, readyAtMs: readyAtMs!, untilMs: untilMs!, run: run!, latestEndAtMs: latestEndAtMs!, id: null,
+      maxAttempts: null, startedAtMs: null, parents: null, claim: null, isChanged: false, fresh: null, outcome: null,
     } // biome-ignore format: a row
   }
 
@@ -209,11 +210,11 @@ export class SqliteItems {
 
   /** A new item, blocked, that waits for nothing yet. */
   add(fresh: NewRow, nowMs: number): ItemRow {
-    const { id, modelId, step, priority, maxAttempts } = fresh.item
+    const { id, modelId, step, priority, tenant, deadlineAtMs, maxAttempts } = fresh.item
     const row: ItemRow = {
-      seq: ++this.numbers.seq, kind: this.#kinds.named(modelId, step, priority), state: stateNumber.blocked, attempt: 0,
-      open: 0, submittedAtMs: nowMs, turn: null, readyAtMs: null, untilMs: null, run: null, id, maxAttempts,
-      startedAtMs: null, parents: [], claim: null, isChanged: false, fresh, outcome: null,
+      seq: ++this.numbers.seq, kind: this.#kinds.named(modelId, step, priority, tenant), state: stateNumber.blocked,
+      attempt: 0, open: 0, submittedAtMs: nowMs, turn: null, readyAtMs: null, untilMs: null, run: null,
+      latestEndAtMs: deadlineAtMs, id, maxAttempts, startedAtMs: null, parents: [], claim: null, isChanged: false, fresh, outcome: null,
     } // biome-ignore format: a row
     this.#byId.set(id, row)
     this.#hasNew = true
@@ -286,15 +287,18 @@ export class SqliteItems {
     const { seq, run, fresh, outcome } = row
     const { item, progress, result } = this.#writers
     if (fresh) {
-      const { id, maxAttempts, timeoutMs, deadlineAtMs, sourceId } = fresh.item
+      const { id, priority, maxAttempts, timeoutMs, deadlineAtMs, sourceId } = fresh.item
       const parents = row.parents!.length > 0 ? JSON.stringify(row.parents) : null
       item.add([
-        seq, id, maxAttempts, timeoutMs, deadlineAtMs, fresh.makerSeq, sourceId, parents, fresh.source, fresh.input,
+        seq, id, priority, maxAttempts, timeoutMs, deadlineAtMs, fresh.makerSeq, sourceId, parents, fresh.source, fresh.input,
       ]) // biome-ignore format: one value for each column
     }
+    // One that was lent something while it runs: in the file it goes on saying ready.
+    const isLeased = row.state === stateNumber.leased
+    const state = isLeased ? stateNumber.ready : row.state
     progress.add([
-      seq, row.kind.number, row.submittedAtMs, row.state, row.attempt, row.open, row.turn, row.readyAtMs, row.untilMs, run,
-      roomOf(row.state),
+      seq, row.submittedAtMs, row.kind.number, state, isLeased ? row.attempt - 1 : row.attempt, row.open, row.turn,
+      row.readyAtMs, row.untilMs, run, row.latestEndAtMs, roomOf(state),
     ]) // biome-ignore format: one value for each column
     if (outcome) {
       const { endedAtMs, output, error } = outcome

@@ -1,17 +1,19 @@
-// Items come in few kinds: one for each model, step and priority in use. In the file an item has the number of its kind; in
-// memory the kind has what its items are counted in and the level in which they queue. The owner's copy of the table `kind`,
-// from which nothing is taken away.
+// Items come in few kinds: one for each model, step, priority and tenant in use. In the file an item has the number of its
+// kind; in memory the kind has what its items are counted in and the level in which they queue. An item that is lent a
+// priority is of another kind from then on. The owner's copy of the table `kind`, from which nothing is taken away.
 import type { ModelId } from '../core/model.ts'
-import type { Counts, Group } from './counts.ts'
+import type { Counted, Counts } from './counts.ts'
+import type { Level } from './sqlite-level.ts'
 import { all, type Queries } from './sqlite-queries.ts'
-import type { Level, SqliteQueue } from './sqlite-queue.ts'
+import type { SqliteQueue } from './sqlite-queue.ts'
 
-export interface Kind {
+export interface Kind extends Counted {
   readonly number: number
   readonly modelId: ModelId
   readonly step: string | null
+  /** In the queue: an item's own, or what it was lent. */
   readonly priority: number
-  readonly group: Group
+  readonly tenant: string | null
   readonly level: Level
 }
 
@@ -32,8 +34,8 @@ export class SqliteKinds {
   reload(): void {
     this.#byNumber = []
     this.#byName.clear()
-    for (const { number, model, step, priority } of all<KindRow>(this.#query.kinds))
-      this.#keep(number, model, step, priority)
+    for (const { number, model, step, priority, tenant } of all<KindRow>(this.#query.kinds))
+      this.#keep(number, model, step, priority, tenant)
   }
 
   of(number: number): Kind {
@@ -41,18 +43,28 @@ export class SqliteKinds {
   }
 
   /** A new kind is written. */
-  named(modelId: ModelId, step: string | null, priority: number): Kind {
-    const known = this.#byName.get(nameOf(modelId, step, priority))
+  named(modelId: ModelId, step: string | null, priority: number, tenant: string | null): Kind {
+    const known = this.#byName.get(nameOf(modelId, step, priority, tenant))
     if (known) return known
-    const { lastInsertRowid } = this.#query.addKind.run(modelId, step, priority)
-    return this.#keep(Number(lastInsertRowid), modelId, step, priority)
+    const { lastInsertRowid } = this.#query.addKind.run(modelId, step, priority, tenant)
+    return this.#keep(Number(lastInsertRowid), modelId, step, priority, tenant)
   }
 
-  #keep(number: number, modelId: ModelId, step: string | null, priority: number): Kind {
+  #keep(
+    number: number,
+    modelId: ModelId,
+    step: string | null,
+    priority: number,
+    tenant: string | null,
+  ): Kind {
     const group = this.#counts.group(modelId, step)
-    const kind = { number, modelId, step, priority, group, level: this.#queue.levelOf(modelId, priority) }
+    const counts = this.#counts.level(modelId, priority, tenant)
+    const level = this.#queue.levelOf(modelId, priority, tenant)
+    counts.queue = level
+    group.model.due = level.due
+    const kind = { number, modelId, step, priority, tenant, group, counts, level }
     this.#byNumber[number] = kind
-    this.#byName.set(nameOf(modelId, step, priority), kind)
+    this.#byName.set(nameOf(modelId, step, priority, tenant), kind)
     return kind
   }
 }
@@ -62,8 +74,12 @@ interface KindRow {
   model: ModelId
   step: string | null
   priority: number
+  tenant: string | null
 }
 
-function nameOf(modelId: ModelId, step: string | null, priority: number): string {
-  return step === null ? `${priority} ${modelId}` : `${priority} ${modelId}\n${step}`
+/** With lengths, since a name may have any characters. */
+function nameOf(modelId: ModelId, step: string | null, priority: number, tenant: string | null): string {
+  const plain = `${priority} ${modelId.length} ${modelId}`
+  const withStep = step === null ? plain : `${plain} ${step.length} ${step}`
+  return tenant === null ? withStep : `${withStep} of ${tenant}`
 }

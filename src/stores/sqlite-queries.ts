@@ -6,11 +6,11 @@ import { stateNumber } from './sqlite-schema.ts'
 import { SqliteWriter } from './sqlite-writer.ts'
 
 /** Of `progress`, in the order in which rows are read and written. */
-const columns = 'seq kind submitted_at state attempt open turn ready_at until run'.split(' ')
+const columns = 'seq submitted_at kind state attempt open turn ready_at until run latest_end_at'.split(' ')
 const brief = columns.map((name) => `progress.${name}`).join(', ')
 export const briefCount = columns.length
-/** All but the first three change. */
-const changing = [...columns.slice(3), 'room'].map((name) => `${name} = excluded.${name}`)
+/** All but the first two change. */
+const changing = [...columns.slice(2), 'room'].map((name) => `${name} = excluded.${name}`)
 
 /** A row as an array, in the order of the query's columns. */
 export type Values = (number | null)[]
@@ -20,7 +20,8 @@ const { ready, leased, scheduled, blocked } = stateNumber
 /** Items that a claim holds; their rows still say `ready`. */
 const held = 'SELECT value FROM claim, json_each(claim.items)'
 const storedColumns = `item.seq, item.id, max_attempts, timeout, deadline_at, maker, source_id, parents, source,
-  coalesce(run.input, item.input) AS input, kind.model, kind.step, kind.priority, submitted_at, state, attempt, ready_at,
+  coalesce(run.input, item.input) AS input, kind.model, kind.step, item.priority, kind.priority AS effective_priority,
+  kind.tenant, latest_end_at, submitted_at, state, attempt, ready_at,
   started_at, ended_at, output, error`
 const storedTables = `item JOIN progress ON progress.seq = item.seq JOIN kind ON kind.number = progress.kind
   LEFT JOIN run ON run.number = progress.run`
@@ -30,8 +31,8 @@ const withLease = `SELECT ${storedColumns}, lease.leased_at FROM ${storedTables}
 const queries = {
   begin: 'BEGIN IMMEDIATE',
   commit: 'COMMIT',
-  addKind: 'INSERT INTO kind (model, step, priority) VALUES (?, ?, ?)',
-  kinds: 'SELECT number, model, step, priority FROM kind',
+  addKind: 'INSERT INTO kind (model, step, priority, tenant) VALUES (?, ?, ?, ?)',
+  kinds: 'SELECT number, model, step, priority, tenant FROM kind',
   dropResult:
     'UPDATE run SET started_at = NULL, ended_at = NULL, output = NULL, error = NULL WHERE number = ?',
   setParents: 'UPDATE item SET parents = ? WHERE seq = ?',
@@ -39,7 +40,7 @@ const queries = {
   idOf: 'SELECT id FROM item WHERE seq = ?',
   parentsOf: 'SELECT parents FROM item WHERE seq = ?',
   submitted:
-    'SELECT id, max_attempts, timeout, deadline_at, source_id, source, input FROM item WHERE seq = ?',
+    'SELECT id, priority, max_attempts, timeout, deadline_at, source_id, source, input FROM item WHERE seq = ?',
   storedById: `${withLease} WHERE item.id = ?`,
   endedParents: `SELECT item.seq, item.id, source_id, source, kind.model, kind.step, state, output
     FROM (SELECT key AS place, value ->> 0 AS parent FROM item, json_each(item.parents) WHERE item.seq = ?)
@@ -58,10 +59,12 @@ const queries = {
     (SELECT coalesce(max(number), 0) FROM run) AS run,
     (SELECT coalesce(max(last), 0) FROM (SELECT last FROM event ORDER BY first DESC LIMIT 1)) AS event`,
   // The mean, not the sum: of 5,300 real times it is more than the integers that a double holds, and node:sqlite refuses it.
-  countItems: `SELECT model, step, priority, counted.* FROM (
+  countItems: `SELECT model, step, priority, tenant, counted.* FROM (
     SELECT kind AS k, iif(state = ${ready} AND seq IN (${held}), ${leased}, state) AS state, count(*) AS count,
       avg(submitted_at) AS submitted, min(turn) AS turn, ready_at FROM progress GROUP BY 1, 2
     ) AS counted JOIN kind ON kind.number = k`,
+  firstDue: `SELECT model, min(latest_end_at) AS latestEndAtMs FROM progress JOIN kind ON kind.number = progress.kind
+    WHERE state = ${ready} AND latest_end_at IS NOT NULL AND seq NOT IN (${held}) GROUP BY model`,
   countEdges: `SELECT child.model AS child, parent.model AS parent, counted.count FROM (
     SELECT child.kind AS c, parent.kind AS p, count(*) AS count FROM progress AS parent CROSS JOIN edge ON edge.parent = parent.seq
       JOIN progress AS child ON child.seq = edge.child WHERE child.state = ${blocked} AND parent.state <= ${leased} GROUP BY 1, 2
@@ -78,7 +81,7 @@ const rowQueries = {
   children: `SELECT ${brief}, edge.parent, edge.child, edge.policy FROM json_each(?) AS wanted
     CROSS JOIN edge ON edge.parent = wanted.value LEFT JOIN progress ON progress.seq = edge.child`,
   made: `SELECT ${brief} FROM item CROSS JOIN progress ON progress.seq = item.seq WHERE maker = ? ORDER BY item.seq`,
-  ready: `SELECT kind, seq, turn, ready_at FROM progress WHERE state = ${ready} AND seq NOT IN (${held}) ORDER BY turn`,
+  ready: `SELECT kind, seq, turn, ready_at, latest_end_at FROM progress WHERE state = ${ready} AND seq NOT IN (${held}) ORDER BY turn`,
   due: `SELECT ${brief} FROM progress WHERE state = ${scheduled} AND until <= ? ORDER BY until, seq`,
   taken: `SELECT ${brief}, wanted.key, item.id, max_attempts, coalesce(run.input, item.input), timeout, source_id
     FROM json_each(?) AS wanted CROSS JOIN progress ON progress.seq = wanted.value CROSS JOIN item ON item.seq = wanted.value
@@ -101,7 +104,7 @@ export function prepareWriters(db: DatabaseSync) {
   const writer = (table: string, names: string, otherwise?: string) =>
     new SqliteWriter(db, table, names.split(' '), otherwise)
   return {
-    item: writer('item', 'seq id max_attempts timeout deadline_at maker source_id parents source input'),
+    item: writer('item', 'seq id priority max_attempts timeout deadline_at maker source_id parents source input'),
     progress: writer('progress', `${columns.join(' ')} room`, `ON CONFLICT DO UPDATE SET ${changing}`),
     edge: writer('edge', 'parent child policy'),
     input: writer('run', 'number input', 'ON CONFLICT DO UPDATE SET input = excluded.input'),

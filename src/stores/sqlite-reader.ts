@@ -3,7 +3,7 @@
 import type { DatabaseSync } from 'node:sqlite'
 import type { QueueHead } from '../core/queue-head.ts'
 import { type ItemId, itemStates } from '../core/work-item.ts'
-import { Counts } from './counts.ts'
+import { Counts, type LevelCounts } from './counts.ts'
 import { translate } from './sqlite-errors.ts'
 import { openReadOnly } from './sqlite-file.ts'
 import { all, first, listQuery, prepareQueries, type Queries } from './sqlite-queries.ts'
@@ -29,8 +29,6 @@ export class SqliteReader {
   protected readonly db: DatabaseSync
   protected readonly query: Queries
   protected readonly counts = new Counts()
-  /** The first ready item by priority and model, when the rows were counted. */
-  readonly #firstReady = new Map<string, { turn: number; readyAtMs: number }>()
 
   constructor(file: string, db: DatabaseSync) {
     this.file = file
@@ -94,7 +92,8 @@ export class SqliteReader {
   async queueHeads(): Promise<QueueHead[]> {
     return this.read(() => {
       this.recount()
-      return this.heads()
+      this.#readDue()
+      return this.counts.heads()
     })
   }
 
@@ -114,43 +113,38 @@ export class SqliteReader {
     })
   }
 
-  protected heads(): QueueHead[] {
-    return this.counts.heads((modelId, priority) => this.headReadyAt(modelId, priority))
-  }
-
-  /** When the first item of a level became ready. */
-  protected headReadyAt(modelId: string, priority: number): number {
-    return this.#firstReady.get(`${priority} ${modelId}`)!.readyAtMs
-  }
-
   /** From the rows. Cost: O(items). */
   protected recount(): void {
     const { counts, query } = this
     counts.clear()
-    this.#firstReady.clear()
-    for (const { model, step, state, count, priority, submitted, turn, ready_at } of all<Counted>(
-      query.countItems,
-    )) {
-      counts.add(counts.group(model, step), state, count, priority, submitted)
-      const level = `${priority} ${model}`
-      if (
-        state === stateNumber.ready &&
-        turn < (this.#firstReady.get(level)?.turn ?? Number.POSITIVE_INFINITY)
-      )
-        this.#firstReady.set(level, { turn, readyAtMs: ready_at })
+    const firstTurns = new Map<LevelCounts, number>()
+    for (const row of all<CountedRow>(query.countItems)) {
+      const { model, step, priority, tenant, state, count, submitted, turn, ready_at: readyAtMs } = row
+      const level = counts.level(model, priority, tenant)
+      counts.add({ group: counts.group(model, step), counts: level }, state, count, submitted)
+      if (state !== stateNumber.ready || turn > (firstTurns.get(level) ?? Number.POSITIVE_INFINITY)) continue
+      firstTurns.set(level, turn)
+      level.queue = { readyAtMs }
     }
     for (const { child, parent, count } of all<{ child: string; parent: string; count: number }>(
       query.countEdges,
     ))
       counts.addEdges(counts.group(child, null), counts.group(parent, null), count)
   }
+
+  /** One that has passed may still be shown: a reader has no clock. */
+  #readDue(): void {
+    for (const { model, latestEndAtMs } of all<{ model: string; latestEndAtMs: number }>(this.query.firstDue))
+      this.counts.group(model, null).model.due = { latestEndAtMs }
+  }
 }
 
-/** Items of one model, step, priority and state. */
-interface Counted {
+/** Items of one kind and state. */
+interface CountedRow {
   model: string
   step: string | null
   priority: number
+  tenant: string | null
   state: number
   count: number
   /** The mean of their submission times. */

@@ -11,7 +11,8 @@ import type { StoredItem } from './store.ts'
 /** A row of `progress` in memory: what a change of state needs to know of an item. */
 export interface ItemRow {
   readonly seq: number
-  readonly kind: Kind
+  /** Another one when it is lent a priority. */
+  kind: Kind
   /** Its place in `itemStates`. */
   state: number
   attempt: number
@@ -25,6 +26,8 @@ export interface ItemRow {
   untilMs: number | null
   /** Its row in `run`. */
   run: number | null
+  /** When it must have ended for its own deadline, and for those of the items that wait for it. */
+  latestEndAtMs: number | null
   // The rest is null where it has not been asked for.
   id: ItemId | null
   maxAttempts: number | null
@@ -71,6 +74,7 @@ export interface Result {
 /** What was submitted. */
 export interface SubmittedRow {
   id: ItemId
+  priority: number
   max_attempts: number
   timeout: number | null
   deadline_at: number | null
@@ -93,7 +97,9 @@ export interface EndedRow {
 
 /** All that is stored of an item. */
 export interface StoredRow extends SubmittedRow, EndedRow {
-  priority: number
+  effective_priority: number
+  tenant: string | null
+  latest_end_at: number | null
   attempt: number
   submitted_at: number
   ready_at: number | null
@@ -124,13 +130,13 @@ export function parse<T>(text: string | null): T | null {
 /** The item as it was submitted; without its dependencies, which only `get` reads. */
 export function toNewItem(
   row: SubmittedRow,
-  { modelId, step, priority }: Pick<Kind, 'modelId' | 'step' | 'priority'>,
+  { modelId, step, tenant }: Pick<Kind, 'modelId' | 'step' | 'tenant'>,
 ): NewItem {
   return {
     id: row.id,
     modelId,
     input: parse(row.input),
-    priority,
+    priority: row.priority,
     dependencies: [],
     step,
     sourceId: row.source_id,
@@ -138,7 +144,7 @@ export function toNewItem(
     maxAttempts: row.max_attempts,
     timeoutMs: row.timeout,
     deadlineAtMs: row.deadline_at,
-    tenant: null,
+    tenant,
   }
 }
 
@@ -165,11 +171,11 @@ export function readItem(row: StoredRow, read: Pick<Queries, 'dependencies' | 'i
   const parents = row.parents ? all<{ id: string; policy: number }>(read.dependencies, row.seq) : []
   const isLeased = (row.leased_at ?? null) !== null
   return {
-    ...toNewItem(row, { modelId: row.model, step: row.step, priority: row.priority }),
+    ...toNewItem(row, { modelId: row.model, step: row.step, tenant: row.tenant }),
     dependencies: parents.map(({ id, policy }) => ({ id, policy: policies[policy]! })),
     sequence: row.seq,
-    effectivePriority: row.priority,
-    latestEndAtMs: row.deadline_at,
+    effectivePriority: row.effective_priority,
+    latestEndAtMs: row.latest_end_at,
     state: isLeased ? 'leased' : itemStates[row.state]!,
     parentId: row.maker === null ? null : first<{ id: string }>(read.idOf, row.maker)!.id,
     output: parse(row.output),

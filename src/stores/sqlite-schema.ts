@@ -1,6 +1,6 @@
 // The tables, and how those of an earlier version become these.
 //
-//   kind      a model, a step and a priority: once for all items that have them
+//   kind      a model, a step, a priority and a tenant: once for all items that have them
 //   item      what was submitted, and whom it waits for; only a fan-out adds to that later
 //   progress  how far an item is: a narrow row, since it alone is written again and again
 //   run       what an item was given to run, and how that ended; by a number that grows
@@ -11,6 +11,7 @@
 // The life of an item in the file, each line one transaction with an event:
 //
 //   submitted   + item, + progress (blocked, or at once ready), + an edge for each that it waits for
+//   lent        progress: the kind of a higher priority, an earlier latest end; in the transaction of what waits for it
 //   released    progress: ready, with its turn      + run: the input that the resolver made
 //   leased      + claim: names it; its progress goes on saying ready
 //   ended       progress: done, with its run        + run: output, error and times        - claim: with its last item
@@ -46,14 +47,16 @@ CREATE TABLE kind (
   number INTEGER PRIMARY KEY,
   model TEXT NOT NULL,
   step TEXT,
-  priority INTEGER NOT NULL
+  priority INTEGER NOT NULL, -- in the queue: an item's own, or what it was lent
+  tenant TEXT
 ) STRICT;
 CREATE TABLE item (
   seq INTEGER PRIMARY KEY,
   id TEXT NOT NULL UNIQUE,
+  priority INTEGER NOT NULL, -- its own
   max_attempts INTEGER NOT NULL,
   timeout INTEGER,
-  deadline_at INTEGER,
+  deadline_at INTEGER, -- its own
   maker INTEGER, -- the seq of the fan-out item that made it
   source_id TEXT,
   parents TEXT, -- [[seq, policy], ...] in the order of its dependencies; null: none
@@ -63,8 +66,8 @@ CREATE TABLE item (
 CREATE INDEX item_maker ON item (maker) WHERE maker IS NOT NULL;
 CREATE TABLE progress (
   seq INTEGER PRIMARY KEY,
-  kind INTEGER NOT NULL,
   submitted_at INTEGER NOT NULL,
+  kind INTEGER NOT NULL,
   state INTEGER NOT NULL,
   attempt INTEGER NOT NULL,
   open INTEGER NOT NULL, -- parents that have not ended
@@ -72,6 +75,7 @@ CREATE TABLE progress (
   ready_at INTEGER,
   until INTEGER, -- scheduled: the moment of the next attempt
   run INTEGER,
+  latest_end_at INTEGER, -- by which it must have ended, for itself or for what waits for it; null: no deadline
   room TEXT -- keeps its length, see roomOf
 ) STRICT;
 CREATE INDEX progress_due ON progress (until) WHERE state = ${stateNumber.scheduled};
@@ -129,12 +133,13 @@ ALTER TABLE item RENAME TO wide;
 ALTER TABLE edge RENAME TO wide_edge;
 ${itemTables}
 INSERT INTO kind (model, step, priority) SELECT DISTINCT model, step, priority FROM wide;
-INSERT INTO item SELECT seq, id, max_attempts, timeout, deadline_at, maker, source_id,
+INSERT INTO item SELECT seq, id, priority, max_attempts, timeout, deadline_at, maker, source_id,
   (SELECT nullif(json_group_array(json_array(parent, policy) ORDER BY place), '[]') FROM wide_edge WHERE child = seq),
   source, input FROM wide;
 INSERT INTO run SELECT seq, NULL, started_at, ended_at, output, error FROM wide
   WHERE coalesce(started_at, ended_at, output, error) IS NOT NULL;
-INSERT INTO progress SELECT wide.seq, kind.number, submitted_at, state, attempt, open, turn, ready_at, until, run.number, NULL
+INSERT INTO progress SELECT wide.seq, submitted_at, kind.number, state, attempt, open, turn, ready_at, until, run.number,
+  deadline_at, NULL
   FROM wide JOIN kind ON kind.model = wide.model AND kind.step IS wide.step AND kind.priority = wide.priority
   LEFT JOIN run ON run.number = wide.seq;
 INSERT INTO edge SELECT parent, child, policy FROM wide_edge;

@@ -8,33 +8,31 @@ import { type ItemError, SchedulerError } from '../core/errors.ts'
 import { leaseExpired } from '../core/lease.ts'
 import { hasEnded, type ItemId, itemStates, type NewItem } from '../core/work-item.ts'
 import { SqliteClaims } from './sqlite-claims.ts'
+import { isRetryable } from './sqlite-ends.ts'
 import { failed, isFromSqlite, translate } from './sqlite-errors.ts'
 import { lock, openDatabase } from './sqlite-file.ts'
-import { SqliteGraph } from './sqlite-graph.ts'
+import { type GraphOptions, SqliteGraph } from './sqlite-graph.ts'
 import { SqliteItems } from './sqlite-items.ts'
 import { SqliteKinds } from './sqlite-kinds.ts'
-import { first } from './sqlite-queries.ts'
+import { first, type Values } from './sqlite-queries.ts'
 import { SqliteQueue } from './sqlite-queue.ts'
 import { SqliteReader } from './sqlite-reader.ts'
 import { type ItemRow, json, parse } from './sqlite-rows.ts'
-import { stateNumber } from './sqlite-schema.ts'
-import type { Claim, ClaimRequest, Outcome, Resolver, Store, StoreStats } from './store.ts'
+import type { Claim, ClaimRequest, Outcome, Store, StoreStats } from './store.ts'
 
 export { openSqliteReader } from './sqlite-reader.ts'
 
-export interface SqliteOptions {
+export interface SqliteOptions extends GraphOptions {
   file: string
-  /** Asked about items with a step. Without one they run as they are. */
-  resolver?: Resolver
 }
 
 /** Throws STORE_LOCKED, STORE_CORRUPT, STORE_FULL, STORE_FAILED. */
-export async function openSqliteStore({ file, resolver }: SqliteOptions): Promise<Store> {
+export async function openSqliteStore({ file, ...options }: SqliteOptions): Promise<Store> {
   const owner = lock(file)
   let db: DatabaseSync | null = null
   try {
     db = openDatabase(file)
-    return new SqliteStore(file, db, owner, resolver ?? null)
+    return new SqliteStore(file, db, owner, options)
   } catch (error) {
     db?.close()
     owner.close()
@@ -64,14 +62,14 @@ class SqliteStore extends SqliteReader implements Store {
   /** Why counts and rows may differ: what was undone could not be read again. */
   #broken: unknown = null
 
-  constructor(file: string, db: DatabaseSync, owner: DatabaseSync, resolver: Resolver | null) {
+  constructor(file: string, db: DatabaseSync, owner: DatabaseSync, options: GraphOptions) {
     super(file, db)
     this.#owner = owner
     const { query, counts } = this
     this.#claims = new SqliteClaims(query)
     this.#kinds = new SqliteKinds(query, counts, this.#queue)
     this.#items = new SqliteItems(db, query, this.#kinds, this.#claims)
-    this.#graph = new SqliteGraph(query, counts, this.#claims, this.#items, resolver)
+    this.#graph = new SqliteGraph(query, counts, this.#claims, this.#kinds, this.#items, options)
     this.#opening = translate(file, () => {
       this.#restore()
       return Number(this.query.open.run().lastInsertRowid)
@@ -85,13 +83,11 @@ class SqliteStore extends SqliteReader implements Store {
     this.#kinds.reload()
     this.#graph.reload()
     for (const values of this.query.ready.iterate()) {
-      const [kind, seq, turn, readyAtMs] = values as unknown as [number, number, number, number]
-      this.#kinds.of(kind).level.push(seq, turn, readyAtMs)
+      const [kind, seq, turn, readyAtMs, latestEndAtMs] = values as unknown as Values
+      this.#kinds
+        .of(kind!)
+        .level.add({ seq: seq!, turn: turn!, readyAtMs: readyAtMs!, latestEndAtMs: latestEndAtMs! })
     }
-  }
-
-  protected override headReadyAt(modelId: string, priority: number): number {
-    return this.#queue.levelOf(modelId, priority).readyAtMs
   }
 
   /** One connection and no pause: what it reads is one snapshot. */
@@ -104,7 +100,7 @@ class SqliteStore extends SqliteReader implements Store {
   }
 
   override async queueHeads() {
-    return this.read(() => this.heads())
+    return this.read(() => this.counts.heads())
   }
 
   override async stats(): Promise<StoreStats> {
@@ -118,8 +114,8 @@ class SqliteStore extends SqliteReader implements Store {
       const rows = taken.map(({ row }) => row)
       this.#graph.lease(rows, token, nowMs + request.leaseMs, nowMs)
       const items = taken.map(({ row: { id, kind, attempt }, input, timeoutMs, sourceId }) => {
-        const { priority, step } = kind
-        return { id: id!, input: parse(input), priority, attempt, timeoutMs, step, sourceId, tenant: null }
+        const { priority, step, tenant } = kind
+        return { id: id!, input: parse(input), priority, attempt, timeoutMs, step, sourceId, tenant }
       })
       return { token, items }
     })
@@ -181,9 +177,7 @@ class SqliteStore extends SqliteReader implements Store {
 
   retry(ids: ItemId[], nowMs: number) {
     return this.#write(nowMs, () => {
-      const rows = this.#rowsOf(ids).filter(
-        ({ state }) => state === stateNumber.failed || state === stateNumber.cancelled,
-      )
+      const rows = this.#rowsOf(ids).filter(isRetryable)
       return { retriedCount: this.#graph.renew(rows, nowMs) }
     })
   }
@@ -201,6 +195,7 @@ class SqliteStore extends SqliteReader implements Store {
 
   sweep(nowMs: number) {
     return this.#write(nowMs, () => {
+      const lateAtMs = this.#queue.dropLate(nowMs)
       let changedCount = 0
       for (const row of this.#claims.leased()) {
         // An end before it may have taken this one along.
@@ -216,7 +211,10 @@ class SqliteStore extends SqliteReader implements Store {
       this.#items.flush()
       const { until } = first<{ until: number | null }>(this.query.nextDue)!
       const ends = this.#claims.leased().map(({ claim }) => claim!.untilMs)
-      const nextAtMs = ends.reduce((least, each) => Math.min(least, each), until ?? Number.POSITIVE_INFINITY)
+      const nextAtMs = ends.reduce(
+        (least, each) => Math.min(least, each),
+        Math.min(lateAtMs, until ?? lateAtMs),
+      )
       return { changedCount, nextAtMs: Number.isFinite(nextAtMs) ? nextAtMs : null }
     })
   }

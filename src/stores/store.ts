@@ -7,9 +7,12 @@
 //  (3) Only the holder of the current lease token can end an item. A stale token changes nothing.
 //  (4) Dependents are released in the transaction that ends the item they wait for; released together, they become
 //      ready in the order of their submission.
-//  (5) Within a model: interactive levels first, then overdue items oldest first, then by priority; first in, first out
-//      inside a level. A batch never mixes interactive and other items.
-//  (6) Time is an argument. The store has no clock, no timer and no chance.
+//  (5) Within a model: interactive levels first, then urgent items, the earliest deadline first, then overdue items oldest
+//      first, then by priority; between the tenants of one priority the one that has had least; first in, first out inside a
+//      level. A batch never mixes interactive and other items.
+//  (6) An item lends its priority and its deadline to what it waits for, over any number of edges, as long as that has not
+//      ended. What was lent is not taken back, and outlives the process with the item.
+//  (7) Time is an argument. The store has no clock, no timer and no chance.
 import type { ItemError } from '../core/errors.ts'
 import type { Claim, ClaimRequest, Outcome } from '../core/lease.ts'
 import type { ModelId } from '../core/model.ts'
@@ -41,10 +44,11 @@ export interface Store {
   /** Cancels items that have not ended, and what depends on them (by their edge policies). `cause` is kept with them;
    * default CANCELLED. Throws UNKNOWN_ITEM. */
   cancel(ids: ItemId[], nowMs: number, cause?: ItemError): Promise<{ cancelledCount: number }>
-  /** Makes failed or cancelled items new (attempt 0), with the dependents that failed or were skipped because of them.
-   * Ids of items in other states are left alone. Throws UNKNOWN_ITEM. */
+  /** Makes failed or cancelled items new (attempt 0), with the dependents that failed or were skipped because of them,
+   * and the parts of a fan-out that failed or were cancelled. Ids of items in other states are left alone. Throws UNKNOWN_ITEM. */
   retry(ids: ItemId[], nowMs: number): Promise<{ retriedCount: number }>
-  /** Returns items whose lease has ended (a used attempt; dead when it was the last) and makes due ones ready. */
+  /** Returns items whose lease has ended (a used attempt; dead when it was the last), makes due ones ready, and forgets
+   * deadlines that have passed. `nextAtMs`: when there is something of this again. */
   sweep(nowMs: number): Promise<{ changedCount: number; nextAtMs: number | null }>
   /** Returns every leased item to the front of its queue without using up its attempt: for the only owner, at its start. */
   releaseAll(nowMs: number): Promise<number>
