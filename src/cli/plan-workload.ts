@@ -52,7 +52,7 @@ export function planWorkload(
     const { runRatio, partCount } = shapes.get(step.name) ?? { runRatio: 1, partCount: 1 }
     const parts = takes(index, runRatio) ? takesOf(index, partCount) : 0
     const ids = Array.from({ length: parts }, (_, part) => `${step.name}-${index}-${part}`)
-    const { modelId: model, priority, source } = step
+    const { modelId: model, priority, deadlineMs, source } = step
     for (const id of ids)
       items.push({
         id,
@@ -61,7 +61,7 @@ export function planWorkload(
         after,
         job: source === null ? id : `${source}-${index}`,
         priority,
-        deadlineMs: null,
+        deadlineMs,
         costMs: null,
         tenant: null,
       })

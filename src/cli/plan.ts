@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs'
 import { Command } from 'commander'
 import { SchedulerError } from '../core/errors.ts'
 import { parsePolicy } from '../core/policy.ts'
-import type { DeviceOptions } from '../core/state.ts'
+import { createState, type DeviceOptions } from '../core/state.ts'
 import { formatBytes, formatMs } from '../core/units.ts'
 import { readRecord } from '../daemon/record.ts'
 import { databaseOf, type RunFiles, runFiles } from '../daemon/run-files.ts'
@@ -15,6 +15,7 @@ import type { SimulationResult } from '../sim/report.ts'
 import { simulate } from '../sim/simulate.ts'
 import type { Workload } from '../sim/workload.ts'
 import { openSqliteReader } from '../stores/sqlite.ts'
+import { type DatedItem, formatLate, type LateStep, lateSteps } from './deadlines.ts'
 import { type Measured, measureModels } from './measured.ts'
 import { print, printJson, printTable } from './output.ts'
 import { planWorkload, type StepShape, shapesOf } from './plan-workload.ts'
@@ -37,6 +38,9 @@ interface Forecast
   waitMs: number
   /** What a faster run would need most. */
   bottleneck: 'compute' | 'loads' | 'dependencies'
+  deadlines: SimulationResult['deadlines']
+  /** Steps with deadlines that no order of work can meet on it. */
+  infeasibleDeadlines: LateStep[]
 }
 
 /** A card is enough when the run takes at most so much longer than on the best one. */
@@ -70,6 +74,7 @@ async function plan(file: string, flags: Flags): Promise<void> {
   const enough = forecasts.find(({ makespanMs }) => makespanMs <= best * enoughRatio)!.gpus
   const isMeasured = measured.size > 0
   if (flags.json) return printJson({ items: workload.items.length, isMeasured, forecasts, enough })
+  const hasDeadlines = workload.items.some(({ deadlineMs }) => deadlineMs !== null)
   const rows = forecasts.map((each) => [
     each.gpus,
     formatMs(each.makespanMs),
@@ -79,10 +84,14 @@ async function plan(file: string, flags: Flags): Promise<void> {
     `${Math.round(each.busyRatio * 100)} %`,
     formatBytes(each.peakBytes),
     each.bottleneck,
+    ...(hasDeadlines ? [`${each.deadlines.missed} of ${each.deadlines.met + each.deadlines.missed}`] : []),
   ])
   printTable({
     title: `${pipeline.name}: ${workload.items.length} items`,
-    columns: ['gpus', 'takes', 'loads', 'evictions', 'mean wait', 'busy', 'peak', 'bottleneck'],
+    columns: [
+      ...['gpus', 'takes', 'loads', 'evictions', 'mean wait', 'busy', 'peak', 'bottleneck'],
+      ...(hasDeadlines ? ['too late'] : []),
+    ],
     rows,
   })
   print(
@@ -90,6 +99,8 @@ async function plan(file: string, flags: Flags): Promise<void> {
       ? 'Times and shares are measured, from earlier runs.'
       : 'Times are declared; a run measures them, and a later plan uses them.',
   )
+  for (const { gpus, infeasibleDeadlines } of forecasts)
+    for (const late of infeasibleDeadlines) print(`On ${gpus}: ${formatLate(late)}`)
   if (forecasts.length > 1)
     print(`Enough: ${enough}, within ${Math.round((enoughRatio - 1) * 100)} % of the best.`)
 }
@@ -140,7 +151,13 @@ function forecast(
 ): Forecast {
   const safety = pipeline.gpus[0]!.safetyRatio
   const devices = gpus === null ? own : parseGpus(gpus.split(','), safety, 1)
-  const result = simulate({ workload, devices, policy: parsePolicy(pipeline.policy) })
+  const policy = parsePolicy(pipeline.policy)
+  const result = simulate({ workload, devices, policy })
+  const infeasibleDeadlines = lateSteps(
+    createState(workload.models, devices, policy),
+    datedItems(workload),
+    0,
+  )
   const { makespanMs, loads, evictions, busyRatio, stallRatio, peakBytes, waitMs } = result
   const bottleneck =
     busyRatio >= 0.8 ? 'compute' : stallRatio >= 1 - busyRatio - stallRatio ? 'loads' : 'dependencies'
@@ -155,5 +172,15 @@ function forecast(
     peakBytes,
     waitMs: waitMs.mean,
     bottleneck,
+    deadlines: result.deadlines,
+    infeasibleDeadlines,
   }
+}
+
+/** The step is the beginning of a planned item's id. */
+function datedItems({ items }: Workload): DatedItem[] {
+  return items.map(({ id, model: modelId, after, deadlineMs: deadlineAtMs }) => {
+    const dependencies = after.map((each) => ({ id: each }))
+    return { id, modelId, step: id.slice(0, id.indexOf('-')), deadlineAtMs, dependencies }
+  })
 }

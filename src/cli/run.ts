@@ -13,6 +13,7 @@ import { databaseOf, type RunFiles, runFiles } from '../daemon/run-files.ts'
 import { type Pipeline, readPipeline } from '../pipelines/pipeline.ts'
 import { gatherReport, writeResults } from '../pipelines/report.ts'
 import { allItems, type StoredItem } from '../stores/store.ts'
+import { formatLate, type LateStep, lateSteps, openItems } from './deadlines.ts'
 import { print, printJson, printTable } from './output.ts'
 import { TerminalPainter } from './progress.ts'
 import { RunProgress } from './run-progress.ts'
@@ -58,11 +59,13 @@ async function run(file: string, inputs: string[], options: Options): Promise<vo
   const current = await startRun({ pipeline, files, inputs })
   if (!options.json) print(greeting(pipeline, current))
   const screen = options.json ? null : show(new RunProgress(current, pipeline))
-  const stopListening = listen(current, (text) =>
-    screen ? screen.note(text) : process.stderr.write(`${text}\n`),
-  )
+  const note = (text: string) => (screen ? screen.note(text) : process.stderr.write(`${text}\n`))
+  const stopListening = listen(current, note)
   let failure: unknown = null
+  let late: LateStep[] = []
   try {
+    late = await findLate(pipeline, current)
+    for (const each of late) note(formatLate(each))
     await current.daemon.finished
   } catch (error) {
     failure = error
@@ -73,10 +76,17 @@ async function run(file: string, inputs: string[], options: Options): Promise<vo
   current.record.flush()
   try {
     if (failure !== null) throw failure
-    await report(pipeline, current, files, results, options)
+    await report(pipeline, current, late, files, results, options)
   } finally {
     await current.close()
   }
+}
+
+/** Deadlines that cannot be met from here on. Items are read only where a step has one. */
+async function findLate(pipeline: Pipeline, current: Run): Promise<LateStep[]> {
+  if ([...pipeline.steps.values()].every(({ deadlineMs }) => deadlineMs === null)) return []
+  const items = openItems(pipeline, await currentItems(current))
+  return lateSteps(current.daemon.state, items, Date.now())
 }
 
 /** --gpu and --set over what the file says. */
@@ -197,6 +207,7 @@ function listen(current: Run, note: (text: string) => void): () => void {
 async function report(
   pipeline: Pipeline,
   current: Run,
+  infeasibleDeadlines: LateStep[],
   files: RunFiles,
   results: string,
   { json }: Options,
@@ -215,6 +226,7 @@ async function report(
       ...summary,
       failedCount: failed.length,
       openCount,
+      infeasibleDeadlines,
       results,
       timeline: files.timeline,
       database: files.database,

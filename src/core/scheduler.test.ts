@@ -181,3 +181,37 @@ test('the semaphore never gives more than there is, and all of it comes back', a
     ),
   )
 })
+
+test('a submission names the deadlines that cannot be met, and runs their items all the same', () => {
+  const { scheduler, pass } = create(16)
+  pass(500)
+  // DINOv3 loads 6 s and runs 0.1 s, Qwen3 loads 10 s more and runs 1 s.
+  const { ids, infeasibleDeadlines } = scheduler.submit(
+    { id: 'a', modelId: 'DINOv3', deadlineAtMs: 500 + 6100 },
+    { id: 'b', modelId: 'Qwen3', dependencies: ['a'], deadlineAtMs: 500 + 10_000 },
+    { id: 'c', modelId: 'Qwen3' },
+  )
+  assert.deepEqual(ids, ['a', 'b', 'c'])
+  assert.deepEqual(infeasibleDeadlines, [
+    { id: 'b', modelId: 'Qwen3', givenMs: 10_000, neededMs: 17_000, loadedMs: 1100 },
+  ])
+  const late = scheduler.submit({ id: 'd', modelId: 'Qwen3', dependencies: ['b'], deadlineAtMs: 18_400 })
+  assert.deepEqual(
+    late.infeasibleDeadlines.map(({ neededMs }) => neededMs),
+    [18_000],
+    'over items of an earlier call',
+  )
+  const again = scheduler.submit({ id: 'c', modelId: 'Qwen3', deadlineAtMs: 0 })
+  assert.deepEqual(again, { ids: ['c'], infeasibleDeadlines: [] }, 'a known id changes nothing')
+  let count = 0
+  for (let batch = scheduler.getNextBatch(); batch; batch = scheduler.getNextBatch()) {
+    for (const { id } of batch.items) scheduler.complete(id)
+    count += batch.items.length
+  }
+  assert.equal(count, 4)
+  assert.deepEqual(
+    scheduler.submit({ id: 'e', modelId: 'Qwen3', deadlineAtMs: 1600 }).infeasibleDeadlines,
+    [],
+    'its model is loaded',
+  )
+})

@@ -3,7 +3,7 @@
 // It is the daemon's core: the same `apply` and `decide`, over the same graph as the memory store.
 //
 //   submit ─▶ getNextBatch ─▶ (evict, load) markLoaded ─▶ run ─▶ complete or fail each item ─▶ getNextBatch …
-import { admit } from './admission.ts'
+import { admit, type InfeasibleDeadline, infeasibleDeadlines, type OpenItem } from './admission.ts'
 import { apply } from './apply.ts'
 import { decide } from './decide.ts'
 import { SchedulerError } from './errors.ts'
@@ -14,7 +14,7 @@ import type { BatchId, Command, Reason, SchedulerEvent } from './protocol.ts'
 import { createState, modelOf, type State } from './state.ts'
 import type { VramConfig } from './vram.ts'
 import { type ClaimedItem, WorkGraph } from './work-graph.ts'
-import { type ItemId, type NewItem, type NewItemOptions, newItem } from './work-item.ts'
+import { hasEnded, type ItemId, type NewItem, type NewItemOptions, newItem } from './work-item.ts'
 
 export interface GpuSchedulerOptions {
   vram: VramConfig
@@ -24,6 +24,13 @@ export interface GpuSchedulerOptions {
   slots?: number
   /** Milliseconds since any fixed moment; ages and the wait bound are measured with it. */
   clock: () => number
+}
+
+export interface Submission {
+  /** In the order of the call; those that were known too. */
+  ids: ItemId[]
+  /** Items of the call that will be late whatever comes first. They are added and run like any other. */
+  infeasibleDeadlines: InfeasibleDeadline[]
 }
 
 export interface NextBatch {
@@ -62,16 +69,28 @@ export class GpuScheduler {
     this.#graph = new WorkGraph({ leadMs: leadTimes(models) })
   }
 
-  /** Adds an item, or a graph of items at once, and returns the ids. A known id changes nothing.
+  /** Adds an item, or a graph of items at once. A known id changes nothing.
    * Throws UNKNOWN_MODEL, NEVER_FITS, UNKNOWN_DEPENDENCY, CYCLE; then nothing was added. */
-  submit(...items: NewItemOptions[]): ItemId[] {
+  submit(...items: NewItemOptions[]): Submission {
     const complete: NewItem[] = items.map(newItem)
     admit(
       this.#state,
       complete.map(({ modelId }) => modelId),
     )
-    this.#graph.submit(complete, this.#clock())
-    return complete.map(({ id }) => id)
+    const nowMs = this.#clock()
+    this.#graph.submit(complete, nowMs)
+    return { ids: complete.map(({ id }) => id), infeasibleDeadlines: this.#infeasible(complete, nowMs) }
+  }
+
+  #infeasible(submitted: readonly NewItem[], nowMs: number): InfeasibleDeadline[] {
+    const dated = submitted.filter(({ deadlineAtMs }) => deadlineAtMs !== null).map(({ id }) => id)
+    if (dated.length === 0) return []
+    const open = (id: ItemId): OpenItem | null => {
+      const node = this.#graph.get(id)
+      return node && !hasEnded(node.state) ? { ...node.item, isRunning: node.state === 'leased' } : null
+    }
+    const items = [...new Set(dated)].flatMap((id) => open(id) ?? [])
+    return infeasibleDeadlines(this.#state, items, open, nowMs)
   }
 
   /** Says that something items wait for is there: an item of ours, or anything that has a name, before or after

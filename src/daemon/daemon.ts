@@ -56,8 +56,6 @@ export class Daemon {
   readonly state: State
   /** Resolves when no item is left that could run, or after a drain; rejects with the store's error. */
   readonly finished: Promise<void>
-  /** Run time per item in batches so far, ms: for estimates of the rest. */
-  readonly meanItemMs = new Map<ModelId, number>()
   readonly #options: DaemonOptions
   readonly #hands: Hands
   readonly #batch: BatchContext
@@ -224,14 +222,8 @@ export class Daemon {
       return
     }
     const { failedCount, runMs, peakBytes, failure } = await runBatch(live, claim, this.#batch)
-    this.#learn(command.modelId, runMs / claim.items.length)
     if (failure) this.#attempt(() => this.#hands.fail(instanceId, failure.message))
     this.#tell({ type: 'batch-finished', atMs: clock.nowMs(), batchId, failedCount, runMs, peakBytes })
-  }
-
-  #learn(modelId: ModelId, itemMs: number): void {
-    const mean = this.meanItemMs.get(modelId)
-    this.meanItemMs.set(modelId, mean === undefined ? itemMs : mean + 0.2 * (itemMs - mean))
   }
 
   /** The model cannot be loaded: its ready items fail with the reason, and are not tried again. */
