@@ -85,20 +85,20 @@ export function batchFinished(state: State, event: EventOf<'batch-finished'>): v
 }
 
 /** What the batch held beside its instance: as the device or the worker measured its peak, else by readings meanwhile. A
- *  batch beside others says nothing of its own. */
+ *  batch beside others says nothing of its own, and one that ran out of memory needed more than it held. */
 function learnActive(
   instance: InstanceState,
   itemCount: number,
-  { peakBytes, held = null }: EventOf<'batch-finished'>,
+  { peakBytes, held = null, isOutOfMemory = false }: EventOf<'batch-finished'>,
 ): void {
   const { beforeBatchBytes, batchPeakBytes, reportedBytes, idlePeakBytes, runningCount } = instance
   instance.batchPeakBytes = null
   if (runningCount > 1) return
   if (held) {
     lookAtRest(instance, held.afterBytes)
-    observeActive(instance, itemCount, Math.max(0, held.peakBytes - held.afterBytes), true)
+    observeActive(instance, itemCount, Math.max(0, held.peakBytes - held.afterBytes), !isOutOfMemory)
   } else if (peakBytes !== null && reportedBytes !== null)
-    observeActive(instance, itemCount, Math.max(0, peakBytes - reportedBytes), true)
+    observeActive(instance, itemCount, Math.max(0, peakBytes - reportedBytes), !isOutOfMemory)
   else if (batchPeakBytes !== null && idlePeakBytes !== null) {
     const restingBytes = Math.max(beforeBatchBytes ?? 0, idlePeakBytes)
     observeActive(instance, itemCount, Math.max(0, batchPeakBytes - restingBytes), false)

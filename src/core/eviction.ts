@@ -42,7 +42,8 @@ function mayGo(view: View, instance: InstanceState, { urgency, worth }: Claimant
 
 /** Who goes where foreign use has grown so far into what is booked that a resident model with work has no room for one
  *  item, also when nothing ran: of the idle ones the cheapest sufficient set; if that is not enough the model itself, which
- *  may be loaded elsewhere. Nothing while bytes are on their way. The model and who goes, or null. */
+ *  may be loaded elsewhere. Nothing while bytes are on their way, nor to one that was only seen while it was loaded: what
+ *  stays is what decides where it fits. The model and who goes, or null. */
 export function chooseBlockers(
   view: View,
   device: DeviceState,
@@ -51,7 +52,10 @@ export function chooseBlockers(
   const free = device.instances.filter(({ phase, runningCount }) => phase === 'ready' && runningCount === 0)
   const leftBytes = headroomBytes(device) + device.ledger.activeBytes
   const blocked = free.find(
-    ({ model }) => model.readyCount > 0 && activeBytesOn(model, device, 1) > Math.max(0, leftBytes),
+    ({ model, measuredBytes, beforeBatchBytes }) =>
+      model.readyCount > 0 &&
+      activeBytesOn(model, device, 1) > Math.max(0, leftBytes) &&
+      (measuredBytes === null || beforeBatchBytes !== null),
   )
   if (!blocked) return null
   const idle = free.filter(({ model }) => model.readyCount === 0 && !model.model.isPinned)

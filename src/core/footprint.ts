@@ -9,6 +9,7 @@
 // expectile (Newey and Powell 1987). What is declared stands until a model has been loaded `enoughLoads` times; after that
 // what was learned is booked, with a small margin, be it more or less. A model that declares no size has its first load
 // alone on a device, with all of its budget.
+import { offeredBytes } from './ledger.ts'
 import type { DeviceState, InstanceState, ModelState } from './state.ts'
 
 export interface Footprint {
@@ -28,6 +29,8 @@ export interface Footprint {
 export interface ActiveFootprint {
   /** Batches of more than half as many items, up to so many. */
   readonly itemCount: number
+  /** Items of the largest one that was seen: one of more needs more. */
+  seenCount: number
   bytes: number
   batchCount: number
 }
@@ -61,8 +64,10 @@ export function needsDevice({ declared }: ModelState): boolean {
 export function residentBytesOn(each: ModelState, device: DeviceState): number {
   const { declared } = each
   const known = footprintOf(each, device.kind)
-  if (!known || known.residentCount === 0)
-    return declared.isSized ? declared.vramBytes : Math.max(1, device.budgetBytes)
+  if (!known || (known.residentCount === 0 && known.residentBytes === 0))
+    return declared.isSized
+      ? declared.vramBytes
+      : Math.max(1, offeredBytes(device) - activeBytesOn(each, device, 1))
   const learnedBytes = Math.ceil(known.residentBytes * marginRatio)
   const isEnough = known.residentCount >= enoughLoads || !declared.isSized
   return isEnough ? Math.max(1, learnedBytes) : Math.max(declared.vramBytes, learnedBytes)
@@ -80,9 +85,9 @@ export function activeBytesOn(each: ModelState, device: DeviceState, itemCount: 
   const declaredBytes = each.declared.batch.activationBytes * itemCount
   const known = footprintOf(each, device.kind)
   if (!known || known.active.length === 0) return declaredBytes
-  const larger = known.active.find((size) => size.itemCount >= itemCount)
-  const { bytes, batchCount, itemCount: knownCount } = larger ?? known.active.at(-1)!
-  const learnedBytes = Math.ceil(larger ? bytes : (bytes * itemCount) / knownCount)
+  const size = known.active.find((each) => each.itemCount >= itemCount) ?? known.active.at(-1)!
+  const { bytes, batchCount, seenCount } = size
+  const learnedBytes = Math.ceil(bytes * Math.max(1, itemCount / seenCount))
   return batchCount >= enoughLoads ? learnedBytes : Math.max(declaredBytes, learnedBytes)
 }
 
@@ -103,6 +108,13 @@ export function isWorthMeasuring({ model, device, batchCount }: InstanceState, i
   return !known || known.batchCount < enoughBatches
 }
 
+/** An instance that has not run yet holds so much: it will hold no less when it has. For apply.ts alone. */
+export function observeFresh({ model, device }: InstanceState, bytes: number): void {
+  if (bytes <= residentBytesOn(model, device)) return
+  const known = knownFootprint(model, device.kind)
+  known.residentBytes = Math.max(known.residentBytes, bytes)
+}
+
 /** An instance that runs nothing and has run before holds so much. For apply.ts alone. */
 export function observeResident(instance: InstanceState, bytes: number): void {
   const known = knownFootprint(instance.model, instance.device.kind)
@@ -110,7 +122,6 @@ export function observeResident(instance: InstanceState, bytes: number): void {
     const errorRatio = Math.abs(instance.bytes - bytes) / Math.max(1, bytes)
     known.errorRatio += (errorRatio - known.errorRatio) / (known.residentCount + 1)
     known.residentCount++
-    if (known.residentCount === 1) known.residentBytes = bytes
   }
   instance.idlePeakBytes = Math.max(instance.idlePeakBytes ?? 0, bytes)
   known.residentBytes = Math.max(known.residentBytes, bytes)
@@ -141,11 +152,12 @@ export function observeActive(
   const size = 2 ** Math.ceil(Math.log2(itemCount))
   let known = active.find((each) => each.itemCount === size)
   if (!known) {
-    known = { itemCount: size, bytes, batchCount: 0 }
+    known = { itemCount: size, seenCount: itemCount, bytes, batchCount: 0 }
     active.push(known)
     active.sort((a, b) => a.itemCount - b.itemCount)
   }
   if (isPeak) known.batchCount++
+  known.seenCount = Math.max(known.seenCount, itemCount)
   known.bytes = bytes > known.bytes ? bytes : known.bytes + decay * (bytes - known.bytes)
 }
 

@@ -29,9 +29,13 @@ export function headroomBytes(device: DeviceState): number {
   return device.budgetBytes - bookedBytes(device.ledger) - device.deficitBytes
 }
 
-/** What instances may fill if all that can go goes: quarantined bytes may never come back. */
-export function offeredBytes({ budgetBytes, ledger }: DeviceState): number {
-  return budgetBytes - ledger.quarantinedBytes
+/** What instances may fill if all that can go goes: quarantined bytes may never come back, nor what such instances hold
+ *  beyond what was booked for them. */
+export function offeredBytes({ budgetBytes, ledger, deficitBytes, instances }: DeviceState): number {
+  let stuckBytes = ledger.quarantinedBytes
+  if (deficitBytes > 0)
+    for (const each of instances) if (each.phase === 'quarantined') stuckBytes += each.deficitBytes
+  return budgetBytes - stuckBytes
 }
 
 /** For a load under way. */

@@ -8,7 +8,7 @@
 //
 // Also here: signs of memory that does not come back. An instance that holds more after each of many batches leaks; a device
 // that has less after each of several unloads does (drivers: ollama#10597, triton#6836).
-import { observeLoading, observeResident, residentBytesOn } from './footprint.ts'
+import { observeFresh, observeLoading, observeResident, residentBytesOn } from './footprint.ts'
 import { bookedBytes, headroomBytes, resize } from './ledger.ts'
 import type { SchedulerEvent } from './protocol.ts'
 import type { DeviceState, InstanceState, State } from './state.ts'
@@ -75,7 +75,10 @@ function look(instance: InstanceState, bytes: number, peakBytes: number): void {
 /** An instance that runs nothing holds so much. */
 export function lookAtRest(instance: InstanceState, bytes: number): void {
   instance.beforeBatchBytes = bytes
-  if (instance.batchCount === 0) return
+  if (instance.batchCount === 0) {
+    observeFresh(instance, bytes)
+    return
+  }
   watchGrowth(instance, bytes)
   observeResident(instance, bytes)
 }

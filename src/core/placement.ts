@@ -3,7 +3,7 @@
 // whom it makes room for (`nextLoad`), so that bytes on their way back are never promised twice.
 import { clearMs, keepWorth } from './estimates.ts'
 import { chooseVictims, releasable } from './eviction.ts'
-import { activeBytesOn, leastBytesOn, loadingBytesOn } from './footprint.ts'
+import { activeBytesOn, leastBytesOn, loadingBytesOn, residentBytesOn } from './footprint.ts'
 import { headroomBytes, offeredBytes } from './ledger.ts'
 import { interactive, ordinary, overdue, type UrgencyClass, urgent } from './ordering.ts'
 import type { RuleId } from './protocol.ts'
@@ -170,9 +170,12 @@ function planLoad(
   rule: RuleId,
   worth: number,
 ): LoadPlan | null {
+  /** While it is loaded the others run; then it runs too. A load may hold more than what stays. */
   const missing = (leaving: InstanceState[]) =>
-    loadingBytesOn(model, device) +
-    activationRoom(device, model, leaving) -
+    Math.max(
+      loadingBytesOn(model, device) + activationRoom(device, null, leaving),
+      residentBytesOn(model, device) + activationRoom(device, model, leaving),
+    ) -
     headroomBytes(device) -
     device.ledger.activeBytes
   const plan = { model, victims: [] as InstanceState[], mustWait: false, rule, worth }
@@ -193,9 +196,9 @@ function planLoad(
 }
 
 /** Bytes to leave free for batches: what runs now, or one item of the most demanding model in every slot. */
-function activationRoom(device: DeviceState, newcomer: ModelState, leaving: InstanceState[]): number {
-  let largestBytes = activeBytesOn(newcomer, device, 1)
-  let residentCount = 1
+function activationRoom(device: DeviceState, newcomer: ModelState | null, leaving: InstanceState[]): number {
+  let largestBytes = newcomer ? activeBytesOn(newcomer, device, 1) : 0
+  let residentCount = newcomer ? 1 : 0
   for (const instance of device.instances) {
     if (instance.phase !== 'ready' || leaving.includes(instance)) continue
     residentCount++

@@ -64,7 +64,8 @@ test('a model that is ready and fits, while another one runs all the time, has a
     context.agenda.next()
     const { nowMs } = context.agenda
     const readyByModel = new Map([['waits', 1]])
-    liveness.afterMoment({ state, nowMs, isWorking: true, pendingCount: 0, readyByModel, canMoveCount: 1 })
+    const situation = { state, nowMs, isWorking: true, pendingCount: 0, readyByModel, canMoveCount: 1 }
+    liveness.afterMoment({ ...situation, neededBytes: () => 1 })
     return context.violation
   }
   assert.equal(waitMs(defaultPolicy.maxWait), null)

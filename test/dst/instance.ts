@@ -116,7 +116,7 @@ export class SimulatedInstance implements Instance {
       this.#plan(loadLimitMs, () =>
         this.#expire(job, { code: 'LOAD_TIMEOUT', message: 'took too long to load' }),
       )
-      if (fate === 'load-hangs') return
+      if (fate === 'load-hangs' || fate === 'load-out-of-memory') return
       this.#plan(fate === null ? loadMs : loadMs * this.#chance.number(), () => {
         if (fate === 'load-crashes') return this.crash('ended with code 3')
         if (!this.#end(job)) return
@@ -161,10 +161,11 @@ export class SimulatedInstance implements Instance {
     const answers: ItemAnswer[] = []
     const bytes = Math.floor(count * this.model.batch.activationBytes * this.#traits.footprintRatio)
     let heldBytes = 0
+    let peakBytes = this.process.bytes
     const finish = (failure: ItemError | null) => {
       this.#machine.free(this.process, heldBytes)
       this.#watch.batchEnded(this, count)
-      this.#tell(() => resolve({ answers, failure, peakBytes: this.process.bytes }))
+      this.#tell(() => resolve({ answers, failure, peakBytes }))
     }
     const answer = (each: ItemAnswer) => {
       answers.push(each)
@@ -173,8 +174,10 @@ export class SimulatedInstance implements Instance {
     const job = this.#begin(finish)
     this.#plan(1, () => {
       const isTooMuch = count >= this.#traits.outOfMemoryFrom || !this.#machine.allocate(this.process, bytes)
-      if (!isTooMuch) heldBytes = bytes
-      else if (this.#chance.happens(0.7)) this.#runOut(job)
+      if (!isTooMuch) {
+        heldBytes = bytes
+        peakBytes = this.process.bytes
+      } else if (this.#chance.happens(0.7)) this.#runOut(job)
       else if (this.#end(job)) {
         for (const { id } of items) answer({ type: 'error', id, error: outOfMemory, retryable: true })
         finish(null)

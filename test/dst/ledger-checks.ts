@@ -1,39 +1,27 @@
-// What must hold of memory and instances, checked before and after every event that the daemon tells: against a second
-// set of books, kept here from the events alone, and against the simulated machine.
+// What must hold of memory and instances, checked before and after every event that the daemon tells: against the second
+// set of books (books.ts, sizes.ts), and against the simulated machine.
 //
 //  (1) core/invariants.ts holds.
-//  (2) The ledger equals the second books; a booking stays under the line of the last reading, and is as large as the
-//      model and the batch declare.
+//  (2) The ledger equals the second books. What is admitted stays under the line of the last reading, with the stated
+//      deficit: nothing is put into one.
 //  (3) Every process of the daemon, and every batch that runs in one, is booked. Bytes are given back when the process is
 //      gone and the device shows them back, not before.
 //  (4) At most one load is in flight on a device; a batch goes only to an instance that is loaded, and nothing to one
 //      whose end has begun.
 //  (5) Where nobody lies and nothing else is on a device that tells, its processes never hold more than the line.
-//  (6) Nothing is admitted while a recorded process of an earlier daemon lives, or on a device that was not read yet.
+//  (6) Nothing is admitted while a recorded process of an earlier daemon lives, on a device that was not read yet or is not
+//      well; nothing is loaded on a reading that is old.
 import { brokenInvariants } from '../../src/core/invariants.ts'
 import { bookedBytes } from '../../src/core/ledger.ts'
+import type { Model } from '../../src/core/model.ts'
 import type { Command, DeviceId, InstanceId, SchedulerEvent } from '../../src/core/protocol.ts'
 import { cpuDeviceId, type State } from '../../src/core/state.ts'
+import { type BookedInstance, Books } from './books.ts'
 import type { Context } from './context.ts'
 import type { SimulatedInstance } from './instance.ts'
 import type { Life } from './life.ts'
 import type { Machine } from './machine.ts'
 import type { RunnerWatch } from './runner.ts'
-
-interface BookedInstance {
-  deviceId: DeviceId
-  modelId: string
-  bytes: number
-  phase: 'starting' | 'ready' | 'stopping'
-}
-
-interface BookedBatch {
-  instanceId: InstanceId
-  deviceId: DeviceId
-  modelId: string
-  itemCount: number
-  bytes: number
-}
 
 /** Most commands in one moment: a loop that does not end shows here. */
 const maxCommands = 2000
@@ -42,18 +30,17 @@ const maxCommands = 2000
 const maxWakes = 100
 
 export class LedgerChecks implements RunnerWatch {
-  readonly instances = new Map<InstanceId, BookedInstance>()
-  readonly #batches = new Map<string, BookedBatch>()
+  readonly #books: Books
   /** Items that run in an instance's process. */
   readonly #running = new Map<InstanceId, number>()
-  /** Lines as the last readings have them; what a device that only declares has is known from the start. */
-  readonly #lines = new Map<DeviceId, number>()
   readonly #context: Context
   readonly #machine: Machine
   readonly #life: Life
   readonly #runStarted: (modelId: string, items: readonly string[]) => void
   /** Something has happened that has not been checked yet. */
   #isChanged = false
+  /** What the daemon was told last, and has not been looked at since. */
+  #last: SchedulerEvent | null = null
   readonly #isHonest: boolean
   #wakeCount = 0
   #wakeSecond = 0
@@ -72,9 +59,11 @@ export class LedgerChecks implements RunnerWatch {
     this.#runStarted = runStarted
     const { rates } = context.faults
     this.#isHonest = rates['footprint-lies'] + rates['foreign-moves'] + rates['capacity-less'] === 0
-    for (const [deviceId, { tells, options }] of machine.devices) {
-      if (!tells) this.#lines.set(deviceId, Math.floor(options.capacityBytes * options.safetyRatio!))
-    }
+    this.#books = new Books(context, context.world.devices)
+  }
+
+  get instances(): ReadonlyMap<InstanceId, BookedInstance> {
+    return this.#books.instances
   }
 
   deviceOf(instanceId: InstanceId): DeviceId | null {
@@ -82,33 +71,40 @@ export class LedgerChecks implements RunnerWatch {
     return deviceId === cpuDeviceId ? null : deviceId
   }
 
+  /** Room on a device in which a model can be loaded and run an item, whatever was learned of it. */
+  neededBytes({ id, vramBytes }: Model, deviceId: DeviceId): number {
+    if (deviceId === cpuDeviceId) return vramBytes === 0 ? 0 : Number.POSITIVE_INFINITY
+    return this.#books.sizes.mostNeededBytes(id, this.#books.devices.get(deviceId)!)
+  }
+
   get hasReadAll(): boolean {
-    return this.#lines.size === this.#machine.devices.size
+    return [...this.#books.devices.values()].every(({ lineBytes }) => lineBytes !== null)
   }
 
   /** Before the daemon applies it; `state` has all earlier ones. */
   event(event: SchedulerEvent, state: State): void {
-    if (this.#isChanged) this.#checkState(state)
+    this.#checkState(state)
     this.#isChanged = true
+    this.#last = event
     if (event.type === 'command-issued') this.#command(event.command)
-    else if (event.type === 'batch-claimed') this.#claimed(event.batchId, event.itemCount)
-    else if (event.type === 'batch-finished') this.#finished(event.batchId)
-    else if (event.type === 'load-finished') this.#move(event.instanceId, 'ready')
+    else if (event.type === 'batch-claimed') this.#claimed(event)
+    else if (event.type === 'batch-finished') this.#books.finished(event)
+    else if (event.type === 'load-finished') this.#books.loaded(event)
     else if (event.type === 'load-failed' || event.type === 'instance-failed')
-      this.#move(event.instanceId, 'stopping')
+      this.#books.leaves(event.instanceId)
     else if (event.type === 'memory-released') this.#released(event.instanceId)
-    else if (event.type === 'memory-observed') this.#observed(event)
+    else if (event.type === 'memory-observed') this.#books.observed(event)
     else if (event.type === 'timer-fired') this.#woke()
   }
 
   /** After everything of a moment has come to rest. */
   afterMoment(state: State): void {
     if (!this.#isChanged) return
-    this.#isChanged = false
     this.#checkState(state)
+    this.#isChanged = false
     if (this.#isHonest) this.#checkMachine()
     for (const device of state.devices) {
-      const booked = this.#bookedBytes(device.id)
+      const booked = this.#books.bookedBytes(device.id)
       const held = bookedBytes(device.ledger)
       this.#check(booked === held, () => `${device.id}: the ledger says ${held} bytes, the events ${booked}`)
     }
@@ -119,8 +115,8 @@ export class LedgerChecks implements RunnerWatch {
     }
     for (const [instanceId, count] of this.#running) {
       let bookedCount = 0
-      for (const batch of this.#batches.values())
-        if (batch.instanceId === instanceId) bookedCount += batch.itemCount
+      for (const { instance, itemCount } of this.#books.batches.values())
+        if (instance.id === instanceId) bookedCount += itemCount
       this.#check(count <= bookedCount, () => `${instanceId} runs ${count} items; ${bookedCount} are booked`)
     }
   }
@@ -139,15 +135,11 @@ export class LedgerChecks implements RunnerWatch {
   }
 
   #checkState(state: State): void {
+    if (!this.#isChanged) return
+    if (this.#last) this.#books.takeOver(this.#last, state)
+    this.#last = null
     const broken = brokenInvariants(state)
     this.#check(broken.length === 0, () => broken.join('; '))
-  }
-
-  #bookedBytes(deviceId: DeviceId): number {
-    let bytes = 0
-    for (const each of this.instances.values()) if (each.deviceId === deviceId) bytes += each.bytes
-    for (const each of this.#batches.values()) if (each.deviceId === deviceId) bytes += each.bytes
-    return bytes
   }
 
   #command(command: Command): void {
@@ -160,64 +152,63 @@ export class LedgerChecks implements RunnerWatch {
     }
     if (command.type === 'start-load') this.#loadStarted(command)
     else if (command.type === 'run-batch') this.#batchStarted(command)
-    else if (command.type === 'stop-instance') this.#move(command.instanceId, 'stopping')
+    else if (command.type === 'stop-instance') this.#books.leaves(command.instanceId)
   }
 
   /** (2), (4), (6) */
-  #loadStarted({ instanceId, modelId, deviceId, bytes }: Extract<Command, { type: 'start-load' }>): void {
-    const { vramBytes } = this.#modelOf(modelId)
-    this.#check(bytes === vramBytes, () => `${instanceId} books ${bytes} of ${vramBytes} bytes`)
+  #loadStarted(command: Extract<Command, { type: 'start-load' }>): void {
+    const { instanceId, deviceId, bytes } = command
     const left = this.#machine.alive().find(({ life, isRecorded }) => life !== this.#life && isRecorded)
     this.#check(!left, () => `${instanceId} is loaded while ${left!.instanceId} of an earlier daemon lives`)
-    if (deviceId !== cpuDeviceId) {
-      const isRead = this.#lines.has(deviceId)
-      this.#check(isRead, () => `${instanceId} is loaded on ${deviceId}, which was not read yet`)
-    }
     for (const other of this.instances.values()) {
       const isLoading =
         other.deviceId === deviceId && other.phase === 'starting' && other.bytes > 0 && bytes > 0
       this.#check(!isLoading, () => `${instanceId} is a second load in flight on ${deviceId}`)
     }
-    this.instances.set(instanceId, { deviceId, modelId, bytes, phase: 'starting' })
-    this.#checkLine(deviceId)
-  }
-
-  #batchStarted(command: Extract<Command, { type: 'run-batch' }>): void {
-    const { batchId, instanceId, modelId, deviceId, maxCount: itemCount, bytes } = command
-    const { activationBytes } = this.#modelOf(modelId).batch
-    const neededBytes = itemCount * activationBytes
-    this.#check(bytes === neededBytes, () => `${batchId} books ${bytes} of ${neededBytes} bytes`)
-    const phase = this.instances.get(instanceId)?.phase
-    this.#check(phase === 'ready', () => `${batchId} goes to ${instanceId}, which is ${phase}`)
-    this.#batches.set(batchId, { instanceId, deviceId, modelId, itemCount, bytes })
+    this.#checkDevice(instanceId, deviceId)
+    this.#books.loadStarted(command)
     if (bytes > 0) this.#checkLine(deviceId)
   }
 
-  #claimed(batchId: string, itemCount: number): void {
-    const batch = this.#batches.get(batchId)
-    if (!batch) return
-    this.#check(
-      itemCount <= batch.itemCount,
-      () => `${batchId} has ${itemCount} items; ${batch.itemCount} were asked for`,
-    )
-    if (itemCount === 0) this.#finished(batchId)
-    batch.itemCount = itemCount
-    batch.bytes = itemCount * this.#modelOf(batch.modelId).batch.activationBytes
-  }
-
-  /** What it held goes with an instance that is on its way out. */
-  #finished(batchId: string): void {
-    const batch = this.#batches.get(batchId)
-    const instance = batch && this.instances.get(batch.instanceId)
-    if (batch && instance?.phase === 'stopping') instance.bytes += batch.bytes
-    this.#batches.delete(batchId)
-  }
-
-  #checkLine(deviceId: DeviceId): void {
+  /** (6) */
+  #checkDevice(instanceId: InstanceId, deviceId: DeviceId): void {
     if (deviceId === cpuDeviceId) return
-    const booked = this.#bookedBytes(deviceId)
-    const line = this.#lines.get(deviceId) ?? 0
-    this.#check(booked <= line, () => `${deviceId}: ${booked} bytes are booked; the line is ${line}`)
+    const { lineBytes, readAtMs, fault } = this.#books.devices.get(deviceId)!
+    this.#check(lineBytes !== null, () => `${instanceId} is loaded on ${deviceId}, which was not read yet`)
+    this.#check(fault === null, () => `${instanceId} is loaded on ${deviceId}, which is not well: ${fault}`)
+    const ageMs = readAtMs === null ? 0 : this.#context.agenda.nowMs - readAtMs
+    const { staleAfter } = this.#context.world.policy
+    this.#check(ageMs <= staleAfter, () => `${instanceId} is loaded on a reading that is ${ageMs} ms old`)
+  }
+
+  #batchStarted(command: Extract<Command, { type: 'run-batch' }>): void {
+    const { batchId, instanceId, deviceId, bytes } = command
+    const phase = this.instances.get(instanceId)?.phase
+    this.#check(phase === 'ready', () => `${batchId} goes to ${instanceId}, which is ${phase}`)
+    const fault = this.#books.devices.get(deviceId)?.fault ?? null
+    this.#check(fault === null, () => `${batchId} goes to ${deviceId}, which is not well: ${fault}`)
+    this.#books.batchStarted(command)
+    if (bytes > 0) this.#checkLine(deviceId)
+  }
+
+  #claimed(event: Extract<SchedulerEvent, { type: 'batch-claimed' }>): void {
+    const asked = this.#books.batches.get(event.batchId)?.itemCount ?? 0
+    this.#check(
+      event.itemCount <= asked,
+      () => `${event.batchId} has ${event.itemCount} items; ${asked} were asked for`,
+    )
+    this.#books.claimed(event)
+  }
+
+  /** (2) */
+  #checkLine(deviceId: DeviceId): void {
+    const booked = this.#books.bookedBytes(deviceId)
+    const deficit = this.#books.deficitBytes(deviceId)
+    const line = this.#books.devices.get(deviceId)!.lineBytes ?? 0
+    this.#check(
+      booked + deficit <= line,
+      () => `${deviceId}: ${booked} bytes are booked, the deficit is ${deficit}; the line is ${line}`,
+    )
   }
 
   #woke(): void {
@@ -225,20 +216,6 @@ export class LedgerChecks implements RunnerWatch {
     this.#wakeCount = second === this.#wakeSecond ? this.#wakeCount + 1 : 1
     this.#wakeSecond = second
     this.#check(this.#wakeCount <= maxWakes, () => `the daemon wakes more than ${maxWakes} times in a second`)
-  }
-
-  #observed({
-    deviceId,
-    capacityBytes,
-    foreignBytes,
-  }: Extract<SchedulerEvent, { type: 'memory-observed' }>): void {
-    const { safetyRatio } = this.#machine.devices.get(deviceId)!.options
-    this.#lines.set(deviceId, Math.max(0, Math.floor(capacityBytes * safetyRatio!) - foreignBytes))
-  }
-
-  #move(instanceId: InstanceId, phase: BookedInstance['phase']): void {
-    const instance = this.instances.get(instanceId)
-    if (instance && (phase === 'stopping' || instance.phase === 'starting')) instance.phase = phase
   }
 
   /** (3) */
@@ -252,7 +229,7 @@ export class LedgerChecks implements RunnerWatch {
         () => `the bytes of ${instanceId} are given back; the device still shows ${process.bytes}`,
       )
     }
-    this.instances.delete(instanceId)
+    this.#books.released(instanceId)
   }
 
   /** (4) A runner was given a batch. */
@@ -273,10 +250,6 @@ export class LedgerChecks implements RunnerWatch {
 
   batchEnded({ instanceId }: SimulatedInstance, itemCount: number): void {
     this.#running.set(instanceId, this.#running.get(instanceId)! - itemCount)
-  }
-
-  #modelOf(modelId: string) {
-    return this.#context.world.models.find(({ id }) => id === modelId)!
   }
 
   #check(holds: boolean, sentence: () => string): void {

@@ -36,6 +36,8 @@ export interface Situation {
   pendingCount: number
   /** Ready items by model, as the store has them. */
   readyByModel: ReadonlyMap<string, number>
+  /** Room on a device in which a model can be loaded and run an item, whatever was learned of it. */
+  neededBytes: (model: Model, deviceId: string) => number
   /** Items that have not ended and are not blocked. */
   canMoveCount: number
 }
@@ -77,7 +79,7 @@ export class Liveness {
     const wanting = state.models.filter(
       (model) => (readyByModel.get(model.model.id) ?? 0) > 0 && canBeTried(situation, model),
     )
-    const able = wanting.filter((model) => fitsNow(state, model))
+    const able = wanting.filter((model) => fitsNow(situation, model))
     this.#checkRest(situation, able, passedMs)
     this.#checkEnd(situation, passedMs)
     const isCalm = agenda.nowMs > disturbedUntilMs
@@ -157,11 +159,12 @@ function canBeTried(
 }
 
 /** Some device could hold it if all that is idle went. */
-function fitsNow(state: State, { model }: ModelState): boolean {
+function fitsNow({ state, neededBytes }: Situation, { model }: ModelState): boolean {
   return (
     model.vramBytes === 0 ||
-    state.devices.some(({ budgetBytes, ledger }) => {
-      return leastBytes(model) <= budgetBytes - ledger.quarantinedBytes - ledger.releasingBytes
+    state.devices.some(({ id, budgetBytes, ledger, deficitBytes }) => {
+      const leavingBytes = ledger.quarantinedBytes + ledger.releasingBytes + deficitBytes
+      return neededBytes(model, id) <= budgetBytes - leavingBytes
     })
   )
 }

@@ -75,8 +75,8 @@ const mutants: Record<string, readonly Change[]> = {
   'a claim for an instance that is gone is kept': [['daemon/daemon.ts', 'await record(claim.token, outcomes, this.#batch)\n      this.#tell({\n', 'outcomes\n      this.#tell({\n']],
 
   // ── the core ──
-  'a batch books nothing': [['core/decide.ts', 'bytes: maxCount * instance.model.model.batch.activationBytes', 'bytes: 0']],
-  'a load books half': [['core/decide.ts', 'bytes: model.model.vramBytes', 'bytes: Math.floor(model.model.vramBytes / 2)']],
+  'a batch books nothing': [['core/decide.ts', 'bytes: activeBytesOn(instance.model, instance.device, maxCount)', 'bytes: 0']],
+  'a load books half': [['core/decide.ts', 'bytes: needsDevice(model) ? loadingBytesOn(model, device) : 0', 'bytes: Math.floor(loadingBytesOn(model, device) / 2)']],
   'foreign use is ignored': [['core/apply.ts', ' - event.foreignBytes)', ' - 0 * event.foreignBytes)']],
   'two loads in flight': [['core/placement.ts', 'if (device.loading) return null', '']],
   'a victim may run a batch': [['core/eviction.ts', "instance.phase !== 'ready' || instance.runningCount > 0", "instance.phase !== 'ready'"]],

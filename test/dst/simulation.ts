@@ -151,6 +151,7 @@ function situationOf({ disk, items }: Parts, { current }: Operator): Situation |
     isWorking: isRunning && checks.hasReadAll && !daemon.state.isDraining,
     pendingCount: disk.openCount,
     readyByModel: items.readyByModel,
+    neededBytes: (model, deviceId) => checks.neededBytes(model, deviceId),
     canMoveCount: items.countOf('ready') + items.countOf('scheduled') + items.countOf('leased'),
   }
 }

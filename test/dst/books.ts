@@ -1,0 +1,262 @@
+// The second set of books: what is booked, on which device, for which instance and batch, kept from the events alone. A
+// booking is taken over from a command, and checked by sizes.ts; what a reading changed is taken over from the daemon's state
+// only if it is one of the changes that a reading allows:
+//
+//   more   to what the instance was seen to hold at most, and only below the line
+//   less   of one that has run and runs nothing, never under what it was seen to hold
+//   the rest of what is seen is the stated deficit, byte for byte
+import type { DeviceId, InstanceId, SchedulerEvent } from '../../src/core/protocol.ts'
+import { cpuDeviceId, type State } from '../../src/core/state.ts'
+import type { Context } from './context.ts'
+import { Sizes } from './sizes.ts'
+import type { WorldDevice } from './world.ts'
+
+export interface BookedInstance {
+  readonly id: InstanceId
+  readonly deviceId: DeviceId
+  readonly modelId: string
+  bytes: number
+  phase: 'starting' | 'ready' | 'stopping'
+  /** What it was last seen to hold; null: it was not seen. */
+  seenBytes: number | null
+  /** What it was seen to hold, and nobody promised. */
+  deficitBytes: number
+  /** Most that was seen while it ran nothing, after its first batch. */
+  mostRestBytes: number | null
+  /** Most that was seen since its last batch ended. */
+  mostRunningBytes: number | null
+  /** What its worker said after the load. */
+  reportedBytes: number | null
+  hasRun: boolean
+}
+
+export interface BookedBatch {
+  readonly id: string
+  readonly instance: BookedInstance
+  itemCount: number
+  bytes: number
+}
+
+export interface BookedDevice {
+  readonly kind: string
+  readonly safetyRatio: number
+  /** As the last reading has it; null: it was not read, and is believed only if it does not tell. */
+  lineBytes: number | null
+  readAtMs: number | null
+  fault: string | null
+}
+
+type EventOf<Type extends SchedulerEvent['type']> = Extract<SchedulerEvent, { type: Type }>
+type CommandOf<Type> = Extract<EventOf<'command-issued'>['command'], { type: Type }>
+
+export class Books {
+  readonly instances = new Map<InstanceId, BookedInstance>()
+  readonly batches = new Map<string, BookedBatch>()
+  readonly devices: Map<DeviceId, BookedDevice>
+  readonly sizes: Sizes
+  readonly #context: Context
+
+  constructor(context: Context, devices: readonly WorldDevice[]) {
+    this.#context = context
+    this.sizes = new Sizes(context)
+    this.devices = new Map(
+      devices.map(({ tells, options }) => {
+        const { id, kind, capacityBytes } = options
+        const safetyRatio = options.safetyRatio!
+        const lineBytes = tells ? null : Math.floor(capacityBytes * safetyRatio)
+        return [id, { kind, safetyRatio, lineBytes, readAtMs: null, fault: null }]
+      }),
+    )
+  }
+
+  bookedBytes(deviceId: DeviceId): number {
+    let bytes = 0
+    for (const each of this.instances.values()) if (each.deviceId === deviceId) bytes += each.bytes
+    for (const { instance, bytes: own } of this.batches.values())
+      if (instance.deviceId === deviceId) bytes += own
+    return bytes
+  }
+
+  deficitBytes(deviceId: DeviceId): number {
+    let bytes = 0
+    for (const each of this.instances.values()) if (each.deviceId === deviceId) bytes += each.deficitBytes
+    return bytes
+  }
+
+  batchesOf(instance: BookedInstance): BookedBatch[] {
+    return [...this.batches.values()].filter((each) => each.instance === instance)
+  }
+
+  loadStarted({ instanceId, modelId, deviceId, bytes }: CommandOf<'start-load'>): void {
+    const device = this.devices.get(deviceId) ?? null
+    this.sizes.checkLoad(instanceId, modelId, device, bytes, this.bookedBytes(deviceId))
+    this.instances.set(instanceId, {
+      id: instanceId,
+      deviceId,
+      modelId,
+      bytes,
+      phase: 'starting',
+      seenBytes: null,
+      deficitBytes: 0,
+      mostRestBytes: null,
+      mostRunningBytes: null,
+      reportedBytes: null,
+      hasRun: false,
+    })
+  }
+
+  loaded({ instanceId, residentBytes }: EventOf<'load-finished'>): void {
+    const instance = this.instances.get(instanceId)
+    if (instance?.phase !== 'starting') return
+    instance.phase = 'ready'
+    instance.reportedBytes = residentBytes
+  }
+
+  leaves(instanceId: InstanceId): void {
+    const instance = this.instances.get(instanceId)
+    if (!instance || instance.phase === 'stopping') return
+    if (instance.phase === 'ready') this.sizes.left(instance, this.#kindOf(instance))
+    instance.phase = 'stopping'
+  }
+
+  batchStarted({ batchId, instanceId, maxCount: itemCount, bytes }: CommandOf<'run-batch'>): void {
+    const instance = this.instances.get(instanceId)!
+    this.sizes.checkBatch(batchId, instance.modelId, this.#kindOf(instance), itemCount, bytes)
+    this.batches.set(batchId, { id: batchId, instance, itemCount, bytes })
+  }
+
+  claimed({ batchId, itemCount }: EventOf<'batch-claimed'>): void {
+    const batch = this.batches.get(batchId)
+    if (!batch) return
+    if (itemCount === 0) this.#batchEnded(batch)
+    else {
+      batch.itemCount = itemCount
+      batch.instance.hasRun = true
+    }
+  }
+
+  finished(event: EventOf<'batch-finished'>): void {
+    const batch = this.batches.get(event.batchId)
+    if (!batch) return
+    const { instance } = batch
+    if (this.batchesOf(instance).length === 1) {
+      const kind = this.#kindOf(instance)
+      if (event.held) this.#seenAtRest(instance, event.held.afterBytes)
+      this.sizes.batchSeen(instance, kind, batch.itemCount, event)
+    }
+    instance.mostRunningBytes = null
+    this.#batchEnded(batch)
+  }
+
+  /** What it held goes with an instance that is on its way out. */
+  #batchEnded(batch: BookedBatch): void {
+    if (batch.instance.phase === 'stopping' && this.instances.has(batch.instance.id))
+      batch.instance.bytes += batch.bytes
+    this.batches.delete(batch.id)
+  }
+
+  released(instanceId: InstanceId): void {
+    this.instances.delete(instanceId)
+  }
+
+  observed(event: EventOf<'memory-observed'>): void {
+    const { deviceId, capacityBytes, bytesByInstance, peakByInstance = {}, fault = null } = event
+    const device = this.devices.get(deviceId)!
+    const foreignBytes = this.#foreignBytes(event)
+    device.lineBytes = Math.max(0, Math.floor(capacityBytes * device.safetyRatio) - foreignBytes)
+    device.readAtMs = this.#context.agenda.nowMs
+    device.fault = fault
+    for (const instance of this.instances.values()) {
+      const bytes = bytesByInstance[instance.id]
+      if (instance.deviceId !== deviceId || bytes === undefined) continue
+      instance.seenBytes = bytes
+      const peakBytes = peakByInstance[instance.id] ?? bytes
+      if (instance.phase === 'starting') this.sizes.loadSeen(instance, device.kind, peakBytes)
+      if (instance.phase !== 'ready') continue
+      if (this.batchesOf(instance).length > 0)
+        instance.mostRunningBytes = Math.max(instance.mostRunningBytes ?? 0, peakBytes)
+      else if (instance.hasRun) this.#seenAtRest(instance, bytes)
+      else this.sizes.freshSeen(instance, device.kind, bytes)
+    }
+  }
+
+  /** A device that cannot tell who holds what: what is used beyond the books is not ours. */
+  #foreignBytes({ deviceId, foreignBytes, usedBytes, bytesByInstance }: EventOf<'memory-observed'>): number {
+    const isOurs = ({ deviceId: id }: BookedInstance) => id === deviceId
+    const cannotTell = Object.keys(bytesByInstance).length === 0 && [...this.instances.values()].some(isOurs)
+    return cannotTell && typeof usedBytes === 'number'
+      ? Math.max(foreignBytes, usedBytes - this.bookedBytes(deviceId))
+      : foreignBytes
+  }
+
+  #seenAtRest(instance: BookedInstance, bytes: number): void {
+    const isFirst = instance.mostRestBytes === null
+    instance.mostRestBytes = Math.max(instance.mostRestBytes ?? 0, bytes)
+    this.sizes.restSeen(instance, this.#kindOf(instance), bytes, isFirst)
+  }
+
+  /** After the daemon has applied the event: takes over what it changed, if it may have. */
+  takeOver(event: SchedulerEvent, state: State): void {
+    if (event.type === 'memory-observed') this.#takeReading(event.deviceId, state)
+    if (event.type === 'batch-claimed') this.#takeClaim(event.batchId, state)
+  }
+
+  #takeReading(deviceId: DeviceId, state: State): void {
+    const device = this.devices.get(deviceId)!
+    let hasGrown = false
+    for (const instance of this.instances.values()) {
+      if (instance.deviceId !== deviceId) continue
+      const { id, bytes: beforeBytes, phase } = instance
+      const bytes = state.instanceById.get(id)?.bytes ?? beforeBytes
+      const batches = this.batchesOf(instance)
+      const activeBytes = batches.reduce((sum, each) => sum + each.bytes, 0)
+      const heldBytes = (instance.seenBytes ?? 0) - activeBytes
+      const mayRest = phase === 'ready' && batches.length === 0 && instance.hasRun
+      if (bytes > beforeBytes) {
+        hasGrown = true
+        this.#check(
+          phase !== 'stopping' && bytes <= heldBytes,
+          () => `${id} is booked with ${bytes} instead of ${beforeBytes} bytes; it holds ${heldBytes}`,
+        )
+      } else if (bytes < beforeBytes) {
+        this.#check(
+          mayRest && bytes >= heldBytes,
+          () => `${id} gives back ${beforeBytes - bytes} bytes of ${beforeBytes}; it holds ${heldBytes}`,
+        )
+        this.sizes.checkRest(id, instance.modelId, device.kind, bytes)
+      }
+      instance.bytes = bytes
+      instance.deficitBytes = instance.seenBytes === null ? 0 : Math.max(0, heldBytes - bytes)
+    }
+    const booked = this.bookedBytes(deviceId)
+    this.#check(
+      !hasGrown || booked <= device.lineBytes!,
+      () => `${deviceId}: a reading books ${booked} bytes; the line is ${device.lineBytes}`,
+    )
+    const stated = state.deviceById.get(deviceId)!.deficitBytes
+    const deficit = this.deficitBytes(deviceId)
+    this.#check(
+      stated === deficit,
+      () => `${deviceId}: the stated deficit is ${stated} bytes; ${deficit} are held beyond the books`,
+    )
+  }
+
+  #takeClaim(batchId: string, state: State): void {
+    const batch = this.batches.get(batchId)
+    if (!batch) return
+    const bytes = state.batchById.get(batchId)?.bytes ?? 0
+    const { itemCount, instance } = batch
+    this.#check(bytes <= batch.bytes, () => `${batchId} books ${bytes} of ${batch.bytes} bytes`)
+    if (bytes < batch.bytes)
+      this.sizes.checkBatch(batchId, instance.modelId, this.#kindOf(instance), itemCount, bytes)
+    batch.bytes = bytes
+  }
+
+  #kindOf({ deviceId }: BookedInstance): string | null {
+    return deviceId === cpuDeviceId ? null : this.devices.get(deviceId)!.kind
+  }
+
+  #check(holds: boolean, sentence: () => string): void {
+    this.#context.check(holds, sentence)
+  }
+}

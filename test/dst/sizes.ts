@@ -1,0 +1,207 @@
+// What may be booked for a load and for a batch, as laws: kept from what the events told, not from how the core learns.
+//
+//   a load     never under what was just seen of the model on such a device: of an instance at rest after a batch, or of a
+//              load. Never over what is declared or was seen at most, and a margin. What is declared stands until three
+//              instances were seen; without a declared size the first load has all of the device
+//   a batch    the same, by its size in powers of two, where its peak was measured for sure. A batch that ran out of memory
+//              did not get what it needed: its peak lowers nothing
+import type { SchedulerEvent } from '../../src/core/protocol.ts'
+import type { BookedDevice, BookedInstance } from './books.ts'
+import type { Context } from './context.ts'
+
+/** More than this above all that was seen is booked for nothing: the issue's bar for what is learned is 5 %. */
+const marginRatio = 1.05
+
+/** Instances, or batches, after which what is declared stands no longer. */
+const enoughCount = 3
+
+interface Seen {
+  instanceCount: number
+  /** Just seen at rest; of an instance that has gone, what it held at most, if that was less. */
+  restBytes: number
+  mostRestBytes: number
+  mostLoadingBytes: number
+  readonly batches: Map<number, SeenBatches>
+}
+
+interface SeenBatches {
+  /** Those whose peak was measured. */
+  count: number
+  lastBytes: number
+  mostBytes: number
+  /** Items of the largest one. */
+  mostCount: number
+}
+
+type BatchFinished = Extract<SchedulerEvent, { type: 'batch-finished' }>
+
+export class Sizes {
+  readonly #context: Context
+  readonly #seen = new Map<string, Seen>()
+
+  constructor(context: Context) {
+    this.#context = context
+  }
+
+  checkLoad(
+    name: string,
+    modelId: string,
+    device: BookedDevice | null,
+    bytes: number,
+    othersBytes: number,
+  ): void {
+    const model = this.#modelOf(modelId)
+    if (model.vramBytes === 0 || !device) {
+      this.#check(bytes === 0, () => `${name} books ${bytes} bytes and needs no device`)
+      return
+    }
+    const { instanceCount, mostLoadingBytes } = this.#seenOf(modelId, device.kind)
+    if (!model.isSized && instanceCount === 0) {
+      const { activationBytes } = model.batch
+      const allBytes = device.lineBytes! - othersBytes - activationBytes
+      this.#checkSize(name, bytes, Math.max(1, allBytes), device.lineBytes!)
+      return
+    }
+    const least = Math.max(this.#leastRestBytes(modelId, device.kind), mostLoadingBytes)
+    this.#checkSize(name, bytes, least, Math.max(this.#mostRestBytes(modelId, device.kind), mostLoadingBytes))
+  }
+
+  /** What an instance at rest may give back. */
+  checkRest(name: string, modelId: string, kind: string, bytes: number): void {
+    const least = this.#leastRestBytes(modelId, kind)
+    this.#check(bytes >= least, () => `${name} keeps ${bytes} bytes; it is known to need ${least}`)
+  }
+
+  checkBatch(name: string, modelId: string, kind: string | null, itemCount: number, bytes: number): void {
+    if (kind === null) {
+      this.#check(bytes === 0, () => `${name} books ${bytes} bytes and needs no device`)
+      return
+    }
+    const { batches } = this.#seenOf(modelId, kind)
+    const own = batches.get(bucketOf(itemCount))
+    const isEnough = [...batches.values()].some(({ count }) => count >= enoughCount)
+    const declared = isEnough ? 0 : itemCount * this.#modelOf(modelId).batch.activationBytes
+    const least = Math.max(declared, own?.lastBytes ?? 0)
+    this.#checkSize(name, bytes, least, this.#mostBatchBytes(modelId, kind, itemCount))
+  }
+
+  /** Room in which a model that can be loaded at all can be loaded and run one item. */
+  mostNeededBytes(modelId: string, { kind }: BookedDevice): number {
+    const { vramBytes, isSized } = this.#modelOf(modelId)
+    if (vramBytes === 0) return 0
+    const { instanceCount, mostLoadingBytes } = this.#seenOf(modelId, kind)
+    if (!isSized && instanceCount === 0) return 1 + this.#mostBatchBytes(modelId, kind, 1) // whatever there is
+    const restBytes = this.#mostRestBytes(modelId, kind)
+    return Math.max(mostLoadingBytes, restBytes + this.#mostBatchBytes(modelId, kind, 1))
+  }
+
+  #mostBatchBytes(modelId: string, kind: string, itemCount: number): number {
+    const { batches } = this.#seenOf(modelId, kind)
+    const own = batches.get(bucketOf(itemCount))
+    if (own && own.count >= enoughCount)
+      return Math.ceil(own.mostBytes * Math.max(1, itemCount / own.mostCount))
+    let most = itemCount * this.#modelOf(modelId).batch.activationBytes
+    for (const { mostBytes, mostCount } of batches.values())
+      most = Math.max(most, Math.ceil(mostBytes * Math.max(1, itemCount / mostCount)))
+    return most
+  }
+
+  loadSeen({ modelId }: BookedInstance, kind: string, bytes: number): void {
+    const seen = this.#seenOf(modelId, kind)
+    seen.mostLoadingBytes = Math.max(seen.mostLoadingBytes, bytes)
+  }
+
+  /** An instance that has not run yet: it will hold no less when it has. */
+  freshSeen({ modelId }: BookedInstance, kind: string, bytes: number): void {
+    const seen = this.#seenOf(modelId, kind)
+    if (!this.#modelOf(modelId).isSized && seen.instanceCount === 0) return // it has all of the device as yet
+    seen.restBytes = Math.max(seen.restBytes, bytes)
+    seen.mostRestBytes = Math.max(seen.mostRestBytes, bytes)
+  }
+
+  restSeen({ modelId }: BookedInstance, kind: string | null, bytes: number, isFirst: boolean): void {
+    if (kind === null) return
+    const seen = this.#seenOf(modelId, kind)
+    if (isFirst) seen.instanceCount++
+    seen.restBytes = Math.max(seen.restBytes, bytes)
+    seen.mostRestBytes = Math.max(seen.mostRestBytes, bytes)
+  }
+
+  /** An instance goes: an estimate that was higher may come down to what it held. */
+  left({ modelId, mostRestBytes }: BookedInstance, kind: string | null): void {
+    if (kind === null || mostRestBytes === null) return
+    const seen = this.#seenOf(modelId, kind)
+    seen.restBytes = Math.min(seen.restBytes, mostRestBytes)
+  }
+
+  /** A batch that was alone on its instance has ended. */
+  batchSeen(instance: BookedInstance, kind: string | null, itemCount: number, event: BatchFinished): void {
+    if (kind === null) return
+    const { batches } = this.#seenOf(instance.modelId, kind)
+    const sureBytes = peakOf(instance, event)
+    const { mostRunningBytes, mostRestBytes } = instance
+    const readBytes = mostRunningBytes === null ? 0 : mostRunningBytes - (mostRestBytes ?? 0)
+    if (sureBytes === null && readBytes <= 0) return
+    const size = bucketOf(itemCount)
+    const seen = batches.get(size) ?? { count: 0, lastBytes: 0, mostBytes: 0, mostCount: 0 }
+    batches.set(size, seen)
+    seen.mostCount = Math.max(seen.mostCount, itemCount)
+    seen.mostBytes = Math.max(seen.mostBytes, sureBytes ?? readBytes)
+    if (sureBytes === null) return
+    if (event.isOutOfMemory) seen.lastBytes = Math.max(seen.lastBytes, sureBytes)
+    else {
+      seen.count++
+      seen.lastBytes = sureBytes
+    }
+  }
+
+  #leastRestBytes(modelId: string, kind: string): number {
+    const { isSized, vramBytes } = this.#modelOf(modelId)
+    const { instanceCount, restBytes } = this.#seenOf(modelId, kind)
+    return isSized && instanceCount < enoughCount ? Math.max(vramBytes, restBytes) : restBytes
+  }
+
+  #mostRestBytes(modelId: string, kind: string): number {
+    const { isSized, vramBytes } = this.#modelOf(modelId)
+    const { instanceCount, mostRestBytes } = this.#seenOf(modelId, kind)
+    const declared = isSized && instanceCount < enoughCount ? vramBytes : 1
+    return Math.max(declared, Math.ceil(mostRestBytes * marginRatio))
+  }
+
+  #checkSize(name: string, bytes: number, least: number, most: number): void {
+    this.#check(
+      bytes >= least && bytes <= most,
+      () => `${name} books ${bytes} bytes; it must be ${least} to ${most}`,
+    )
+  }
+
+  #seenOf(modelId: string, kind: string): Seen {
+    const key = `${modelId} ${kind}`
+    let seen = this.#seen.get(key)
+    if (!seen) {
+      seen = { instanceCount: 0, restBytes: 0, mostRestBytes: 0, mostLoadingBytes: 0, batches: new Map() }
+      this.#seen.set(key, seen)
+    }
+    return seen
+  }
+
+  #modelOf(modelId: string) {
+    return this.#context.world.models.find(({ id }) => id === modelId)!
+  }
+
+  #check(holds: boolean, sentence: () => string): void {
+    this.#context.check(holds, sentence)
+  }
+}
+
+/** What a batch held beside its instance, where that is sure: measured around it, or as its worker says; null: it is not. */
+function peakOf({ reportedBytes }: BookedInstance, { held, peakBytes }: BatchFinished): number | null {
+  if (held) return Math.max(0, held.peakBytes - held.afterBytes)
+  return peakBytes === null || reportedBytes === null ? null : Math.max(0, peakBytes - reportedBytes)
+}
+
+function bucketOf(itemCount: number): number {
+  let size = 1
+  while (size < itemCount) size *= 2
+  return size
+}
