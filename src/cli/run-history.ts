@@ -4,11 +4,14 @@
 // Time is elapsed time: it starts at 0 with the first `run` line, and the pause before a resumed run is left out and
 // kept as a cut. What is still open when a run ends without a word (kill -9) ends with the run's last line.
 // A record may be damaged at its end; lines about things that are not known change nothing.
-// Bytes are booked as core/apply.ts books them; a test runs both side by side.
+// What is booked is what core/apply.ts books: it is asked, since that changes with what was measured.
+import { apply } from '../core/apply.ts'
 import { SchedulerError } from '../core/errors.ts'
-import type { Model, ModelId } from '../core/model.ts'
+import type { ModelId } from '../core/model.ts'
 import type { Command, DeviceId, InstanceId, Reason, SchedulerEvent } from '../core/protocol.ts'
+import type { State } from '../core/state.ts'
 import type { RecordLine, RunLine } from '../daemon/record.ts'
+import { stateOf } from '../daemon/replay.ts'
 
 export interface RunHistory {
   pipeline: string
@@ -44,6 +47,7 @@ export interface ModelHistory {
   modelId: ModelId
   residencies: Residency[]
   batches: BatchRun[]
+  bookedBytes: number
 }
 
 export interface Residency {
@@ -83,7 +87,6 @@ interface OpenInstance {
 interface OpenBatch {
   device: DeviceHistory
   modelIndex: number
-  bytes: number
   batch: BatchRun
 }
 
@@ -98,7 +101,8 @@ class HistoryReader {
   readonly #history: RunHistory = { pipeline: '', wallMs: 0, cuts: [], devices: [], peakBookedBytes: 0 }
   readonly #instances = new Map<InstanceId, OpenInstance>()
   readonly #batches = new Map<string, OpenBatch>()
-  #models = new Map<ModelId, Model>()
+  /** What the scheduler knew: what it booked changes with what it sees. */
+  #state: State | null = null
   /** The run's own clock at its start, the latest moment seen, and the elapsed time at its start. */
   #startedAtMs = 0
   #lastAtMs = 0
@@ -113,6 +117,17 @@ class HistoryReader {
       // A clock that was set back does not turn bars around.
       this.#lastAtMs = Math.max(this.#lastAtMs, line.atMs)
       this.#event(line, this.#elapsedMs())
+      this.#apply(line)
+      this.#account(this.#elapsedMs())
+    }
+  }
+
+  /** Where lines are missing (a disk was full), what follows may make no sense. */
+  #apply(event: SchedulerEvent): void {
+    try {
+      apply(this.#state!, event)
+    } catch {
+      // It changes nothing.
     }
   }
 
@@ -142,7 +157,7 @@ class HistoryReader {
     this.#startedAtMs = line.atMs
     this.#lastAtMs = line.atMs
     this.#history.pipeline = line.pipeline
-    this.#models = new Map(line.models.map((model) => [model.id, model]))
+    this.#state = stateOf(line)
     for (const { id, kind, capacityBytes, budgetBytes } of line.devices) {
       const device = this.#device(id)
       Object.assign(device, { kind, capacityBytes, budgetBytes })
@@ -156,10 +171,13 @@ class HistoryReader {
     this.#history.wallMs += this.#lastAtMs - this.#startedAtMs
     for (const [batchId, { batch }] of this.#batches) {
       batch.endMs = atMs
-      this.#endBatch(batchId, atMs)
+      this.#endBatch(batchId)
     }
     for (const instanceId of [...this.#instances.keys()]) this.#endInstance(instanceId, atMs)
-    for (const { measured } of this.#history.devices) {
+    for (const device of this.#history.devices) {
+      const { measured, models } = device
+      for (const [modelIndex, { bookedBytes }] of models.entries())
+        this.#book(device, modelIndex, atMs, -bookedBytes)
       if (measured.length > 0) measured.push({ atMs, bytes: 0 })
     }
   }
@@ -188,7 +206,7 @@ class HistoryReader {
         const { runMs, failedCount } = event
         const batch = this.#batches.get(event.batchId)?.batch
         if (batch) Object.assign(batch, { endMs: atMs, runMs, failedCount })
-        this.#endBatch(event.batchId, atMs)
+        this.#endBatch(event.batchId)
         break
       }
       case 'memory-observed':
@@ -241,16 +259,14 @@ class HistoryReader {
     }
     device.models[modelIndex]!.residencies.push(residency)
     this.#instances.set(instanceId, { device, modelIndex, residency })
-    this.#book(device, modelIndex, atMs, bytes)
   }
 
   #startBatch(command: Extract<Command, { type: 'run-batch' }>, atMs: number): void {
-    const { batchId, modelId, deviceId, bytes, reason } = command
+    const { batchId, modelId, deviceId, reason } = command
     const device = this.#device(deviceId)
     const modelIndex = modelIndexOf(device, modelId)
     const batch = { itemCount: 0, failedCount: 0, startMs: atMs, endMs: atMs, runMs: null, reason }
-    this.#batches.set(batchId, { device, modelIndex, bytes, batch })
-    this.#book(device, modelIndex, atMs, bytes)
+    this.#batches.set(batchId, { device, modelIndex, batch })
   }
 
   /** From here on only what the claimed items need is booked; a batch without items is over. */
@@ -258,25 +274,19 @@ class HistoryReader {
     const open = this.#batches.get(batchId)
     if (!open || open.batch.itemCount > 0) return
     if (itemCount === 0) {
-      this.#endBatch(batchId, atMs)
+      this.#endBatch(batchId)
       return
     }
     const { device, modelIndex, batch } = open
     const model = device.models[modelIndex]!
-    const bytes = itemCount * (this.#models.get(model.modelId)?.batch.activationBytes ?? 0)
-    this.#book(device, modelIndex, atMs, bytes - open.bytes)
-    open.bytes = bytes
     batch.itemCount = itemCount
     batch.startMs = atMs
     batch.endMs = atMs
     model.batches.push(batch)
   }
 
-  #endBatch(batchId: string, atMs: number): void {
-    const open = this.#batches.get(batchId)
-    if (!open) return
+  #endBatch(batchId: string): void {
     this.#batches.delete(batchId)
-    this.#book(open.device, open.modelIndex, atMs, -open.bytes)
   }
 
   #endInstance(instanceId: InstanceId, atMs: number): void {
@@ -284,21 +294,32 @@ class HistoryReader {
     if (!open) return
     this.#instances.delete(instanceId)
     open.residency.endMs = atMs
-    this.#book(open.device, open.modelIndex, atMs, -open.residency.bytes)
   }
 
   #observe(event: Extract<SchedulerEvent, { type: 'memory-observed' }>, atMs: number): void {
     const device = this.#device(event.deviceId)
     const bytes = Object.values(event.bytesByInstance).reduce((sum, each) => sum + each, 0)
     device.measured.push({ atMs, bytes })
-    const safetyRatio = device.capacityBytes > 0 ? device.budgetBytes / device.capacityBytes : 0
-    const budgetBytes = Math.round(event.capacityBytes * safetyRatio) - event.foreignBytes
-    setBudget(device, atMs, Math.max(0, budgetBytes))
+  }
+
+  /** What is booked now, and may be. */
+  #account(atMs: number): void {
+    for (const { id, instances, budgetBytes } of this.#state!.devices) {
+      if (instances.length === 0 && !this.#history.devices.some((each) => each.id === id)) continue
+      const device = this.#device(id)
+      if (device.capacityBytes > 0) setBudget(device, atMs, budgetBytes)
+      const booked = device.models.map(() => 0)
+      for (const { model, bytes, activeBytes } of instances)
+        booked[modelIndexOf(device, model.model.id)]! += bytes + activeBytes
+      for (const [modelIndex, bytes] of booked.entries())
+        this.#book(device, modelIndex, atMs, bytes - device.models[modelIndex]!.bookedBytes)
+    }
   }
 
   #book(device: DeviceHistory, modelIndex: number, atMs: number, deltaBytes: number): void {
     if (deltaBytes === 0) return
     device.bookings.push({ atMs, modelIndex, deltaBytes })
+    device.models[modelIndex]!.bookedBytes += deltaBytes
     device.bookedBytes += deltaBytes
     this.#bookedBytes += deltaBytes
     device.peakBookedBytes = Math.max(device.peakBookedBytes, device.bookedBytes)
@@ -331,5 +352,7 @@ function setBudget(device: DeviceHistory, atMs: number, bytes: number): void {
 
 function modelIndexOf(device: DeviceHistory, modelId: ModelId): number {
   const index = device.models.findIndex((each) => each.modelId === modelId)
-  return index >= 0 ? index : device.models.push({ modelId, residencies: [], batches: [] }) - 1
+  return index >= 0
+    ? index
+    : device.models.push({ modelId, residencies: [], batches: [], bookedBytes: 0 }) - 1
 }

@@ -2,7 +2,7 @@
 // It is the same `apply` on the same events, so the answer reads the data that decided.
 import { apply } from '../core/apply.ts'
 import { createState, type State } from '../core/state.ts'
-import type { RecordLine } from './record.ts'
+import type { RecordLine, RunLine } from './record.ts'
 
 export interface Replay {
   state: State
@@ -17,18 +17,23 @@ export function replay(record: Iterable<RecordLine>): Replay | null {
   for (const line of record) {
     lastAtMs = line.atMs
     if (line.type === 'run') {
-      const devices = line.devices
-        .filter(({ kind }) => kind !== 'cpu')
-        .map(({ id, kind, capacityBytes, budgetBytes }) => ({
-          id,
-          kind,
-          capacityBytes,
-          safetyRatio: budgetBytes / capacityBytes,
-        }))
-      state = createState(line.models, devices, line.policy)
+      state = stateOf(line)
     } else if (state) {
       apply(state, line)
     }
   }
   return state && { state, lastAtMs }
+}
+
+/** What the scheduler knew when the run began. */
+export function stateOf({ devices, models, policy }: RunLine): State {
+  const options = devices
+    .filter(({ kind }) => kind !== 'cpu')
+    .map(({ id, kind, capacityBytes, budgetBytes }) => ({
+      id,
+      kind,
+      capacityBytes,
+      safetyRatio: budgetBytes / capacityBytes,
+    }))
+  return createState(models, options, policy)
 }
