@@ -110,6 +110,11 @@ export function batchLimitOf({ model, device }: InstanceState): BatchLimit | nul
   return model.batchLimits.find(({ kind }) => kind === device.kind) ?? null
 }
 
+/** Batches failed as a whole, and it is not known yet whether one of their items is to blame: one that now fails alone is. */
+export function isSearching(instance: InstanceState): boolean {
+  return (batchLimitOf(instance)?.beforeCount ?? null) !== null
+}
+
 function shrinkBatches(instance: InstanceState, itemCount: number, isForMemory: boolean): void {
   let limit = batchLimitOf(instance)
   if (itemCount === 1) {

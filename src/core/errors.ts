@@ -62,6 +62,11 @@ export const errorKinds = {
     retryable: true,
   },
   PROTOCOL: { sentence: 'The worker broke the runner contract.', httpStatus: 502, retryable: true },
+  OUT_OF_MEMORY: {
+    sentence: 'The item alone needs more memory than there was, or its model does.',
+    httpStatus: 507,
+    retryable: false,
+  },
   LEASE_EXPIRED: { sentence: 'The lease ended before a result came.', httpStatus: 503, retryable: true },
   STORE_LOCKED: { sentence: 'Another process owns the database.', httpStatus: 423, retryable: true },
   STORE_CORRUPT: {

@@ -1,9 +1,13 @@
 // One batch from claim to record: lease items, hand them to the instance, and record each answer as it comes, so that
 // kill -9 in the middle of a batch loses only the items that had no answer yet. Answers that arrive while a write is
 // under way are written together by the next one.
+//
+// A batch of several that runs out of memory, or takes its instance with it, gives back what was not answered: the next ones
+// are smaller, until the item that is to blame, if it is one, fails alone. That item is not tried again.
 
 import type { ItemError } from '../core/errors.ts'
 import type { Command } from '../core/protocol.ts'
+import { outOfMemory } from '../runners/out-of-memory.ts'
 import type { ItemAnswer } from '../runners/runner.ts'
 import type { Claim, ClaimedItem, Outcome, Store } from '../stores/store.ts'
 import type { Clock } from './clock.ts'
@@ -27,6 +31,9 @@ export interface BatchResult {
   failedCount: number
   runMs: number
   peakBytes: number | null
+  isOutOfMemory: boolean
+  /** The instance failed, and nobody had asked it to end. */
+  hasCrashed: boolean
   /** Why the instance can no longer be used, or null. */
   failure: ItemError | null
 }
@@ -39,10 +46,11 @@ export function claimFor(
   return store.claim({ modelId, maxCount, order, leaseMs }, clock.nowMs())
 }
 
-/** Throws only what the store throws. */
+/** `isSuspect`: its only item failed before with others. Throws only what the store throws. */
 export async function runBatch(
   live: LiveInstance,
   claim: Claim,
+  isSuspect: boolean,
   context: BatchContext,
 ): Promise<BatchResult> {
   const { clock } = context
@@ -50,7 +58,9 @@ export async function runBatch(
   const itemById = new Map(claim.items.map((item) => [item.id, item]))
   const waiting: Outcome[] = []
   const answered = new Set<string>()
+  const isAlone = claim.items.length === 1
   let failedCount = 0
+  let isOutOfMemory = false
   let storeError: unknown = null
   /** Writes one after another; each takes all that waits. */
   let writing = Promise.resolve()
@@ -69,7 +79,12 @@ export async function runBatch(
     const item = itemById.get(answer.id)
     if (!item || answered.has(answer.id)) return
     answered.add(answer.id)
-    const outcome = outcomeOf(answer, item, context)
+    const isForMemory = answer.type === 'error' && answer.error.code === outOfMemory
+    isOutOfMemory ||= isForMemory
+    const outcome: Outcome =
+      isForMemory && !isAlone
+        ? { type: 'release', id: answer.id }
+        : outcomeOf(isForMemory ? { ...answer, retryable: false } : answer, item, context)
     if (outcome.type === 'fail') failedCount++
     waiting.push(outcome)
     writing = writing.then(write)
@@ -83,16 +98,21 @@ export async function runBatch(
   const runMs = clock.nowMs() - startedAtMs
   for (const each of answer.answers) take(each)
   const error = answer.failure ?? { code: 'RUN_FAILED', message: 'the worker gave no answer for this item' }
+  const hasCrashed = answer.failure !== null && !live.isAsked
+  if (hasCrashed && error.code === outOfMemory) isOutOfMemory = true
   for (const { id } of claim.items) {
-    if (!live.isAsked || answered.has(id)) take({ type: 'error', id, error, retryable: true })
+    if (answered.has(id)) continue
+    if (isAlone ? !live.isAsked : answer.failure === null)
+      take({ type: 'error', id, error, retryable: !(hasCrashed && isSuspect) })
     else {
       answered.add(id)
-      waiting.push({ type: 'release', id }) // not its fault: no attempt is used up
+      waiting.push({ type: 'release', id }) // perhaps not its fault: no attempt is used up
     }
   }
   await writing.then(write)
   if (storeError !== null) throw storeError
-  return { failedCount, runMs, peakBytes: answer.peakBytes, failure: answer.failure }
+  const { peakBytes, failure } = answer
+  return { failedCount, runMs, peakBytes, isOutOfMemory, hasCrashed, failure }
 }
 
 /** Writes outcomes, and tells of those that the store took: what a user cancelled meanwhile is not ours to end. */

@@ -38,12 +38,6 @@ export function startClock(machine: MachineClock, notBeforeMs = 0): Clock {
   }
 }
 
-export function sleep(clock: Clock, ms: number): Promise<void> {
-  return new Promise((resolve) => {
-    clock.after(ms, resolve)
-  })
-}
-
 /** Resolves with the task, or when the time is over. */
 export async function within(clock: Clock, ms: number, task: Promise<unknown>): Promise<void> {
   let cancel = () => {}

@@ -5,8 +5,10 @@
 //
 // An error of the store ends the daemon: running work is stopped and the next start goes on from what was recorded.
 import { apply } from '../core/apply.ts'
+import { isSearching } from '../core/batches.ts'
 import { decide } from '../core/decide.ts'
 import { SchedulerError } from '../core/errors.ts'
+import { isWorthMeasuring } from '../core/footprint.ts'
 import { brokenInvariants } from '../core/invariants.ts'
 import { countByTenant } from '../core/lease.ts'
 import { leastBytes, type Model, type ModelId } from '../core/model.ts'
@@ -26,7 +28,7 @@ import type { Runner } from '../runners/runner.ts'
 import type { Outcome, Store } from '../stores/store.ts'
 import { type BatchContext, claimFor, record, runBatch } from './batch.ts'
 import { type Clock, within } from './clock.ts'
-import { Hands } from './hands.ts'
+import { Hands, type LiveInstance } from './hands.ts'
 import { HeadReader } from './heads.ts'
 
 /** A claim without a sign of life for this long is given to another; three heartbeats fit in. Chosen, not measured. */
@@ -34,8 +36,8 @@ const leaseMs = 60_000
 /** How long `close` waits for instances to be gone and their memory to be back, and then for the last writes, ms: an unload
  * of 5 s, a grace of 2 s and a release of 5 s fit in twice. Chosen, not measured. */
 const closeLimitMs = 30_000
-/** How often the devices are read, ms. A reading of RAM costs about a millisecond. */
-const observeMs = 500
+
+type BatchFinished = Extract<SchedulerEvent, { type: 'batch-finished' }>
 
 export interface DaemonOptions {
   store: Store
@@ -68,7 +70,6 @@ export class Daemon {
   #hasObserved = false
   #isOver = false
   #cancelTimer = () => {}
-  #cancelObserving = () => {}
   #resolve: () => void = () => {}
   #reject: (error: unknown) => void = () => {}
 
@@ -81,7 +82,12 @@ export class Daemon {
       policy,
     )
     this.#devices = new Map(devices.map(({ device }) => [device.id, device]))
-    this.#hands = new Hands(clock, (event) => this.#tell(event))
+    this.#hands = new Hands({
+      clock,
+      tell: (event) => this.#tell(event),
+      bookedBytes: (instanceId) => this.state.instanceById.get(instanceId)?.bytes ?? 0,
+      onError: (error) => this.#fail(error),
+    })
     const recorded = (outcomes: readonly Outcome[]) => {
       for (const each of outcomes) {
         if (each.type === 'fail') this.#heads.dueAt(each.retryAtMs)
@@ -107,7 +113,11 @@ export class Daemon {
 
   /** Nothing is promised before every device has been read: others may hold what is declared to be ours. */
   start(): void {
-    this.#observe()
+    this.#attempt(async () => {
+      await this.#hands.readings.start(this.#devices.values())
+      this.#hasObserved = true
+      this.queuesChanged()
+    })
   }
 
   /** Call after a submission: reads the heads again. */
@@ -125,7 +135,7 @@ export class Daemon {
   async close(): Promise<InstanceId[]> {
     this.#isOver = true
     this.#cancelTimer()
-    this.#cancelObserving()
+    this.#hands.readings.pause()
     const readingEnds = this.#heads.close()
     const reason: Reason = { rule: 'shutdown', figures: {} }
     for (const { id, model, device, phase } of [...this.state.instanceById.values()]) {
@@ -207,6 +217,17 @@ export class Daemon {
     this.queuesChanged()
     if (claim.items.length === 0) return
     const live = this.#hands.live.get(instanceId)
+    const instance = this.state.instanceById.get(instanceId)
+    const { readings } = this.#hands
+    const measuring =
+      live?.device &&
+      instance &&
+      readings.knowsPeaks(live.device) &&
+      isWorthMeasuring(instance, claim.items.length)
+        ? live.device
+        : null
+    if (measuring) await readings.read(measuring)
+    if (live) live.peakBytes = null // what it held before is not this batch's
     if (!live || live.ending) {
       // The instance ended between the decision and the claim: nobody has seen the items.
       const outcomes = claim.items.map(({ id }): Outcome => ({ type: 'release', id }))
@@ -221,9 +242,19 @@ export class Daemon {
       })
       return
     }
-    const { failedCount, runMs, peakBytes, failure } = await runBatch(live, claim, this.#batch)
+    const isSuspect = claim.items.length === 1 && instance !== undefined && isSearching(instance)
+    const { failure, ...result } = await runBatch(live, claim, isSuspect, this.#batch)
     if (failure) this.#attempt(() => this.#hands.fail(instanceId, failure.message))
-    this.#tell({ type: 'batch-finished', atMs: clock.nowMs(), batchId, failedCount, runMs, peakBytes })
+    const held = measuring && !failure && !live.ending ? await this.#held(live, measuring) : null
+    this.#tell({ type: 'batch-finished', atMs: clock.nowMs(), batchId, ...result, held })
+  }
+
+  /** What the batch that has just ended held at most, and what is left; null: the device does not know. */
+  async #held(live: LiveInstance, device: Device): Promise<BatchFinished['held']> {
+    const reading = await this.#hands.readings.read(device)
+    const afterBytes = reading?.bytesByGroup?.get(live.instance.pid ?? 0)
+    const { peakBytes } = live
+    return afterBytes === undefined || peakBytes === null ? null : { peakBytes, afterBytes }
   }
 
   /** The model cannot be loaded: its ready items fail with the reason, and are not tried again. */
@@ -284,26 +315,6 @@ export class Daemon {
       this.queuesChanged()
       this.#tell({ type: 'timer-fired', atMs: clock.nowMs() })
     })
-  }
-
-  #observe(): void {
-    this.#attempt(async () => {
-      for (const device of this.#devices.values()) await this.#read(device)
-      if (!this.#hasObserved) {
-        this.#hasObserved = true
-        this.queuesChanged()
-      }
-      if (!this.#isOver) this.#cancelObserving = this.#options.clock.after(observeMs, () => this.#observe())
-    })
-  }
-
-  /** A device that cannot be read at the start ends the daemon; later its last reading stands until the next. */
-  async #read(device: Device): Promise<void> {
-    try {
-      await this.#hands.observe(device)
-    } catch (error) {
-      if (!this.#hasObserved) throw error
-    }
   }
 
   #attempt(task: () => Promise<void>): void {

@@ -1,12 +1,13 @@
 // The daemon's hands: starts and stops instances, and proves that their memory came back. Each function carries out one
 // command and ends with the event that tells its effect; a failure is an event too, never an exception.
+import type { ItemError } from '../core/errors.ts'
 import type { InstanceId, SchedulerEvent } from '../core/protocol.ts'
 import type { Device } from '../devices/device.ts'
+import { outOfMemory } from '../runners/out-of-memory.ts'
 import type { Instance, Runner } from '../runners/runner.ts'
-import { type Clock, sleep, within } from './clock.ts'
-
-/** How often a device is asked whether bytes are back, ms: from design.md's 250 ms polls. */
-const releasePollMs = 250
+import { type Clock, within } from './clock.ts'
+import { Readings } from './readings.ts'
+import { release } from './release.ts'
 
 export interface LiveInstance {
   instance: Instance
@@ -15,17 +16,37 @@ export interface LiveInstance {
   ending: Promise<void> | null
   /** Its end was asked for: what it did not answer is not its items' fault. */
   isAsked: boolean
+  /** Most bytes that were read since this was last set to null; null: none, or its device does not know. */
+  peakBytes: number | null
+}
+
+export interface HandsOptions {
+  clock: Clock
+  tell: (event: SchedulerEvent) => void
+  /** What is booked for an instance. */
+  bookedBytes: (instanceId: InstanceId) => number
+  onError: (error: unknown) => void
 }
 
 export class Hands {
   readonly live = new Map<InstanceId, LiveInstance>()
+  readonly readings: Readings
   readonly #clock: Clock
   readonly #tell: (event: SchedulerEvent) => void
+  readonly #bookedBytes: (instanceId: InstanceId) => number
   #hasGivenUp = false
+  #giveUp = () => {}
+  readonly #over = new Promise<void>((resolve) => {
+    this.#giveUp = resolve
+  })
 
-  constructor(clock: Clock, tell: (event: SchedulerEvent) => void) {
+  constructor({ clock, tell, bookedBytes, onError }: HandsOptions) {
     this.#clock = clock
-    this.#tell = tell
+    this.#tell = (event) => {
+      if (!this.#hasGivenUp) tell(event)
+    }
+    this.#bookedBytes = bookedBytes
+    this.readings = new Readings({ clock, live: this.live, tell: this.#tell, onError, over: this.#over })
   }
 
   /** start-load: ends with load-finished, or load-failed and memory-released. */
@@ -44,13 +65,13 @@ export class Hands {
       this.#tell({ type: 'memory-released', atMs: this.#clock.nowMs(), instanceId })
       return
     }
-    const live: LiveInstance = { instance, device, ending: null, isAsked: false }
+    const live: LiveInstance = { instance, device, ending: null, isAsked: false, peakBytes: null }
     this.live.set(instanceId, live)
     const answer = await instance.load()
     const atMs = this.#clock.nowMs()
     if (live.ending) return
     if (answer.type === 'failed') {
-      this.#tell({ type: 'load-failed', atMs, instanceId, message: answer.error.message })
+      this.#tell({ type: 'load-failed', atMs, instanceId, ...told(answer.error) })
       await this.#end(instanceId)
       return
     }
@@ -94,6 +115,7 @@ export class Hands {
   async close(limitMs: number): Promise<InstanceId[]> {
     await within(this.#clock, limitMs, Promise.all([...this.live.keys()].map((id) => this.stop(id))))
     this.#hasGivenUp = true
+    this.#giveUp()
     return [...this.live.keys()]
   }
 
@@ -104,48 +126,21 @@ export class Hands {
     return live.ending
   }
 
-  async #release(instanceId: InstanceId, { instance, device }: LiveInstance): Promise<void> {
-    const group = instance.pid
-    await instance.stop()
-    while (device && group !== null && (await stillHolds(device, group)) && !this.#hasGivenUp)
-      await sleep(this.#clock, releasePollMs)
-    if (this.#hasGivenUp) return
+  async #release(instanceId: InstanceId, live: LiveInstance): Promise<void> {
+    const isBack = await release(live, {
+      clock: this.#clock,
+      readings: this.readings,
+      bookedBytes: this.#bookedBytes(instanceId),
+      onDelay: (cause) =>
+        this.#tell({ type: 'release-delayed', atMs: this.#clock.nowMs(), instanceId, cause }),
+      over: this.#over,
+    })
+    if (!isBack) return
     this.live.delete(instanceId)
     this.#tell({ type: 'memory-released', atMs: this.#clock.nowMs(), instanceId })
   }
-
-  /** A reading of a device: one memory-observed event. A device that cannot tell is not asked. */
-  async observe(device: Device): Promise<void> {
-    const mine = [...this.live].flatMap(([instanceId, live]) =>
-      live.device === device && live.instance.pid !== null ? [{ instanceId, group: live.instance.pid }] : [],
-    )
-    const reading = await device.read(mine.map(({ group }) => group))
-    if (!reading.bytesByGroup) return
-    const bytesByInstance = Object.fromEntries(
-      mine.flatMap(({ instanceId, group }) => {
-        const bytes = reading.bytesByGroup?.get(group)
-        return bytes === undefined ? [] : [[instanceId, bytes]]
-      }),
-    )
-    const { capacityBytes, foreignBytes } = reading
-    const atMs = this.#clock.nowMs()
-    this.#tell({
-      type: 'memory-observed',
-      atMs,
-      deviceId: device.id,
-      capacityBytes,
-      foreignBytes,
-      bytesByInstance,
-    })
-  }
 }
 
-/** A device that cannot be read shows nothing back. */
-async function stillHolds(device: Device, group: number): Promise<boolean> {
-  try {
-    const { bytesByGroup } = await device.read([group])
-    return (bytesByGroup?.get(group) ?? 0) > 0
-  } catch {
-    return true
-  }
+function told({ code, message }: ItemError): { message: string; isOutOfMemory?: true } {
+  return code === outOfMemory ? { message, isOutOfMemory: true } : { message }
 }

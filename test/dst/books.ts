@@ -43,6 +43,10 @@ export interface BookedDevice {
   /** As the last reading has it; null: it was not read, and is believed only if it does not tell. */
   lineBytes: number | null
   readAtMs: number | null
+  /** When the last reading was asked for, by the daemon's clock; an older one tells nothing. */
+  askedAtMs: number
+  /** The last reading, where it could not tell who holds what. */
+  untold: EventOf<'memory-observed'> | null
   fault: string | null
 }
 
@@ -64,7 +68,7 @@ export class Books {
         const { id, kind, capacityBytes } = options
         const safetyRatio = options.safetyRatio!
         const lineBytes = tells ? null : Math.floor(capacityBytes * safetyRatio)
-        return [id, { kind, safetyRatio, lineBytes, readAtMs: null, fault: null }]
+        return [id, { kind, safetyRatio, lineBytes, readAtMs: null, askedAtMs: 0, untold: null, fault: null }]
       }),
     )
   }
@@ -156,15 +160,25 @@ export class Books {
   }
 
   released(instanceId: InstanceId): void {
+    const { deviceId } = this.instances.get(instanceId) ?? { deviceId: null }
     this.instances.delete(instanceId)
+    const device = deviceId === null ? undefined : this.devices.get(deviceId)
+    if (!device?.untold) return
+    const { capacityBytes, foreignBytes, usedBytes } = device.untold
+    const beyondBytes = Math.max(foreignBytes, usedBytes! - this.bookedBytes(deviceId!))
+    device.lineBytes = Math.max(0, Math.floor(capacityBytes * device.safetyRatio) - beyondBytes)
   }
 
   observed(event: EventOf<'memory-observed'>): void {
     const { deviceId, capacityBytes, bytesByInstance, peakByInstance = {}, fault = null } = event
     const device = this.devices.get(deviceId)!
+    const askedAtMs = event.askedAtMs ?? event.atMs
+    if (askedAtMs < device.askedAtMs) return
+    device.askedAtMs = askedAtMs
     const foreignBytes = this.#foreignBytes(event)
+    device.untold = this.#isUntold(event) ? event : null
     device.lineBytes = Math.max(0, Math.floor(capacityBytes * device.safetyRatio) - foreignBytes)
-    device.readAtMs = this.#context.agenda.nowMs
+    device.readAtMs = this.#context.agenda.nowMs - (event.atMs - askedAtMs)
     device.fault = fault
     for (const instance of this.instances.values()) {
       const bytes = bytesByInstance[instance.id]
@@ -181,12 +195,17 @@ export class Books {
   }
 
   /** A device that cannot tell who holds what: what is used beyond the books is not ours. */
-  #foreignBytes({ deviceId, foreignBytes, usedBytes, bytesByInstance }: EventOf<'memory-observed'>): number {
+  #foreignBytes(event: EventOf<'memory-observed'>): number {
+    const { deviceId, foreignBytes, usedBytes } = event
+    return this.#isUntold(event)
+      ? Math.max(foreignBytes, usedBytes! - this.bookedBytes(deviceId))
+      : foreignBytes
+  }
+
+  #isUntold({ deviceId, usedBytes, bytesByInstance }: EventOf<'memory-observed'>): boolean {
     const isOurs = ({ deviceId: id }: BookedInstance) => id === deviceId
     const cannotTell = Object.keys(bytesByInstance).length === 0 && [...this.instances.values()].some(isOurs)
     return cannotTell && typeof usedBytes === 'number'
-      ? Math.max(foreignBytes, usedBytes - this.bookedBytes(deviceId))
-      : foreignBytes
   }
 
   #seenAtRest(instance: BookedInstance, bytes: number): void {

@@ -1,0 +1,99 @@
+// Proof that the memory of an instance is back: first its processes are gone, then its device shows its bytes free. From five
+// seconds on it is told what is in the way, again whenever that changes; nobody gives up.
+//
+//   a device that is not well   shows nothing: the end of the processes is the proof
+//   one that cannot tell who holds what   what is in use must have gone down by most of what was booked, for some seconds;
+//                                         what is then not back is used beyond the books, and that is foreign use
+
+import { formatBytes } from '../core/units.ts'
+import type { Device } from '../devices/device.ts'
+import { type Clock, within } from './clock.ts'
+import type { LiveInstance } from './hands.ts'
+import type { Readings } from './readings.ts'
+
+/** From here on a release is late, ms: the default of policy.releaseTimeout. */
+const lateMs = 5000
+
+/** What must be back of an instance where a device cannot tell, of what was booked: drivers keep a little. */
+const enoughRatio = 0.9
+
+export interface ReleaseContext {
+  clock: Clock
+  readings: Readings
+  /** Booked for the instance. */
+  bookedBytes: number
+  onDelay: (cause: string) => void
+  /** Resolves when nobody waits for it any longer. */
+  over: Promise<void>
+}
+
+/** Resolves when the memory is back; false: it was no longer of interest before that. */
+export async function release(
+  { instance, device }: LiveInstance,
+  { clock, readings, bookedBytes, onDelay, over }: ReleaseContext,
+): Promise<boolean> {
+  const group = instance.pid
+  const startedAtMs = clock.nowMs()
+  const usedBeforeBytes = (device && readings.last(device)?.usedBytes) ?? null
+  let told: string | null = null
+  const passedMs = () => clock.nowMs() - startedAtMs
+  const delayed = (cause: string) => {
+    if (passedMs() < lateMs || cause === told) return
+    told = cause
+    onDelay(cause)
+  }
+
+  let isOver = false
+  over.then(() => {
+    isOver = true
+  })
+  let isGone = false
+  const stopped = instance.stop().then(() => {
+    isGone = true
+  })
+  for (;;) {
+    await within(clock, pollMs(passedMs()), Promise.race([stopped, over]))
+    if (isOver) return false
+    if (isGone) break
+    delayed(instance.remains())
+  }
+  if (!device || group === null) return true
+  for (;;) {
+    const held = await stillHeld(device, group, readings, usedBeforeBytes, bookedBytes)
+    if (isOver) return false
+    if (held === null || (held.isUncertain && passedMs() >= lateMs)) return true
+    delayed(held.cause)
+    await within(clock, pollMs(passedMs()), over)
+    if (isOver) return false
+  }
+}
+
+/** 250 ms for 5 s, a second up to 30 s, 5 s after. */
+function pollMs(passedMs: number): number {
+  return passedMs < lateMs ? 250 : passedMs < 30_000 ? 1000 : 5000
+}
+
+/** null: nothing. */
+async function stillHeld(
+  device: Device,
+  group: number,
+  readings: Readings,
+  usedBeforeBytes: number | null,
+  bookedBytes: number,
+): Promise<{ cause: string; isUncertain: boolean } | null> {
+  const reading = await readings.read(device)
+  if (!reading) return { cause: `${device.id} does not answer`, isUncertain: false }
+  if (reading.fault !== null) return null
+  if (reading.bytesByGroup) {
+    const bytes = reading.bytesByGroup.get(group) ?? 0
+    if (bytes === 0) return null
+    return {
+      cause: `${device.id} still shows ${formatBytes(bytes)} of it, although its processes are gone`,
+      isUncertain: false,
+    }
+  }
+  if (usedBeforeBytes === null || reading.usedBytes === null) return null
+  const backBytes = usedBeforeBytes - reading.usedBytes
+  if (backBytes >= bookedBytes * enoughRatio) return null
+  return { cause: `${device.id} shows ${formatBytes(Math.max(0, backBytes))} of it back`, isUncertain: true }
+}
