@@ -8,6 +8,7 @@ import { join, resolve } from 'node:path'
 import { after, test } from 'node:test'
 import { createRunner } from '../src/runners/create.ts'
 import { RunnerLedger, reapLeftovers } from '../src/runners/ledger.ts'
+import { speaksOfMemory } from '../src/runners/out-of-memory.ts'
 import { isGroupAlive } from '../src/runners/owned.ts'
 import type { RunnerSpec } from '../src/runners/runner.ts'
 import { StdioInstance } from '../src/runners/stdio.ts'
@@ -176,6 +177,80 @@ test('a command for each item answers, fails alone, is bounded in time and outpu
       'the command must print one JSON value; it printed no JSON',
     ],
   )
+  await instance.stop()
+})
+
+test('a worker that dies for want of memory is known by its last words', async () => {
+  const { batch } = await runFaulty('runs out of memory and dies')
+  assert.equal(batch!.failure!.code, 'OUT_OF_MEMORY')
+  assert.match(batch!.failure!.message, /ended with code 1: torch.OutOfMemoryError: CUDA out of memory/)
+})
+
+test('a worker that says so and lives on keeps its instance', async () => {
+  const { batch } = await runFaulty('says that it ran out of memory')
+  assert.equal(batch!.failure, null)
+  assert.deepEqual(
+    batch!.answers.map((each) => each.type === 'error' && each.error.code),
+    ['OUT_OF_MEMORY', 'OUT_OF_MEMORY'],
+  )
+})
+
+test('what libraries say when memory is out, and what they say when it is not', () => {
+  const lines: [string, boolean][] = [
+    ['torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 20.00 MiB', true],
+    ['HIP out of memory. Tried to allocate 1.50 GiB', true],
+    ['RuntimeError: CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate(handle)', true],
+    [
+      'ggml_backend_cuda_buffer_type_alloc_buffer: allocating 4096.00 MiB on device 0: cudaMalloc failed: out of memory',
+      true,
+    ],
+    ['vk::Device::allocateMemory: ErrorOutOfDeviceMemory', true],
+    ['FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory', true],
+    ['RangeError: Array buffer allocation failed', true],
+    ["terminate called after throwing an instance of 'std::bad_alloc'", true],
+    ['OSError: [Errno 12] Cannot allocate memory', true],
+    ['Failed to allocate memory for requested buffer of size 123456', true],
+    ['jaxlib.XlaRuntimeError: RESOURCE_EXHAUSTED: Out of memory while trying to allocate', true],
+    ['loaded 4 shards, 0 out of memory errors', false],
+    ['CUDA error: an illegal memory access was encountered', false],
+    ['memory usage: 4096 MB', false],
+    ['cannot open shared object file: No such file or directory', false],
+  ]
+  for (const [line, expected] of lines) assert.equal(speaksOfMemory(`first\n${line}\nlast`), expected, line)
+})
+
+test('a child in a group of its own ends with its instance', async () => {
+  const instance = faulty('leaves a stray')
+  await instance.load()
+  const log = readFileSync(join(folder, 'faulty-1.log'), 'utf8')
+  const stray = Number(/stray (\d+)/.exec(log)![1])
+  assert.equal(isGroupAlive(stray), true)
+  await instance.stop()
+  assert.equal(isGroupAlive(stray), false)
+})
+
+test('two batches on one instance keep their answers apart', async () => {
+  const instance = faulty('takes its time')
+  await instance.load()
+  const run = (id: string) => instance.run({ items: [{ id, input: id }], timeoutMs: 5000 })
+  const answers = await Promise.all(['a', 'b', 'c'].map(run))
+  await instance.stop()
+  assert.deepEqual(
+    answers.map(({ answers, failure }) => [answers[0]!.type === 'output' && answers[0]!.output, failure]),
+    [
+      ['a', null],
+      ['b', null],
+      ['c', null],
+    ],
+  )
+})
+
+test('a worker that is killed although the kernel had memory has not run out of it', async () => {
+  const instance = faulty('hangs in a batch')
+  await instance.load()
+  const running = instance.run({ items: two, timeoutMs: null })
+  process.kill(-instance.pid!, 'SIGKILL')
+  assert.equal((await running).failure!.code, 'RUNNER_EXITED')
   await instance.stop()
 })
 

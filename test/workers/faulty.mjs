@@ -14,6 +14,14 @@ if (fault === 'leaves a child') {
     stdio: 'ignore',
   })
 }
+if (fault === 'leaves a stray') {
+  // In a group and a session of its own: no signal to our group reaches it.
+  const stray = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], {
+    stdio: 'ignore',
+    detached: true,
+  })
+  console.error(`stray ${stray.pid}`)
+}
 if (fault === 'is never ready') await forever()
 console.error('the worker says something on stderr')
 if (fault === 'chatters') say('hello, this is no JSON')
@@ -37,6 +45,14 @@ async function run({ id, items }) {
     await new Promise((wake) => process.stdout.write('', wake))
     process.exit(4)
   }
+  if (fault === 'runs out of memory and dies') {
+    console.error('torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB.')
+    console.error('a last line about something else')
+    process.exit(1)
+  }
+  if (fault === 'says that it ran out of memory')
+    return say({ type: 'error', id, error: { message: 'RuntimeError: CUDA error: out of memory' } })
+  if (fault === 'takes its time') await new Promise((wake) => setTimeout(wake, 50))
   if (fault === 'hangs in a batch') await forever()
   if (fault === 'writes broken JSON') return say('{"type":"result", "id":')
   if (fault === 'writes an endless line') return process.stdout.write(`{"type":"${'x'.repeat(100_000)}`)
@@ -63,5 +79,6 @@ if (fault !== 'ignores the end of stdin') lines.on('close', () => process.exit(0
 else setInterval(() => {}, 1000)
 for await (const line of lines) {
   const message = JSON.parse(line)
-  await { load, run, unload }[message.type](message)
+  const work = { load, run, unload }[message.type](message)
+  if (fault !== 'takes its time') await work
 }
