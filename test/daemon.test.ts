@@ -21,11 +21,14 @@ const clock = startClock(machineClock)
 const folder = mkdtempSync(join(tmpdir(), 'plimsoll-daemon-'))
 after(() => rmSync(folder, { recursive: true, force: true }))
 
-/** Answers its input; dies at "die" the first time it sees it, which a file remembers. */
+/** Answers its input; dies at "die" the first time it sees it, which a file remembers, at "poison" each time, and runs out of
+ *  memory at "large" and with more than three items. */
 const worker = `
 import { existsSync, writeFileSync } from 'node:fs'
 export async function load() {}
 export async function run(inputs) {
+  if (inputs.includes('poison')) process.exit(9)
+  if (inputs.includes('large') || inputs.length > 3) throw new Error('CUDA out of memory. Tried to allocate 2 GiB')
   for (const input of inputs) {
     if (input !== 'die' || existsSync('${folder}/died')) continue
     writeFileSync('${folder}/died', '')
@@ -35,9 +38,9 @@ export async function run(inputs) {
 }`
 writeFileSync(join(folder, 'worker.mjs'), worker)
 
-function create(store = openMemoryStore()) {
+function create(store = openMemoryStore(), maxBatch = 2) {
   const models = ['a', 'b', 'c'].map((id) =>
-    defineModel({ id, vram: '200MB', loadMs: 100, batch: { max: 2 } }),
+    defineModel({ id, vram: '200MB', loadMs: 100, batch: { max: maxBatch } }),
   )
   const events: SchedulerEvent[] = []
   const context = { ledger: new RunnerLedger(join(folder, 'runners.jsonl')), logFolder: folder }
@@ -122,6 +125,46 @@ test('closing in the middle leaves no process and gives the items to the next da
     ended.every(({ state, attempt }) => state === 'done' && attempt === 1),
     'and nobody lost an attempt',
   )
+})
+
+test('an item that kills its worker fails alone, and is found by halves', async () => {
+  const { daemon, store, events } = create(openMemoryStore(), 3)
+  const items = [0, 1, 'poison', 3, 4, 5].map((input, index) =>
+    newItem({ id: `p${index}`, modelId: 'a', input, maxAttempts: 3 }),
+  )
+  await store.submit(items, clock.nowMs())
+  daemon.start()
+  await daemon.finished
+  await daemon.close()
+  const ended = await allItems(store)
+  const states = ended.map(({ state, attempt }) => `${state} ${attempt}`)
+  assert.deepEqual(states, ['done 1', 'done 1', 'failed 1', 'done 1', 'done 1', 'done 1'])
+  assert.match(ended[2]!.error!.message, /ended with code 9/)
+  assert.equal(events.filter(({ type }) => type === 'instance-failed').length, 2)
+  assert.deepEqual(daemon.state.modelById.get('a')!.batchLimits, [], 'it was not the number of items')
+})
+
+test('batches that run out of memory are halved and remembered; an item that does so alone fails', async () => {
+  const { daemon, store, events } = create(openMemoryStore(), 8)
+  const inputs = [...Array(12).keys(), 'large', ...Array(12).keys()]
+  await store.submit(
+    inputs.map((input, index) => newItem({ id: `m${index}`, modelId: 'a', input, maxAttempts: 3 })),
+    clock.nowMs(),
+  )
+  daemon.start()
+  await daemon.finished
+  await daemon.close()
+  const failed = (await allItems(store)).filter(({ state }) => state !== 'done')
+  assert.deepEqual(
+    failed.map(({ id, state, attempt, error }) => [id, state, attempt, error?.code]),
+    [['m12', 'failed', 1, 'OUT_OF_MEMORY']],
+  )
+  assert.ok(
+    events.every(({ type }) => type !== 'instance-failed'),
+    'the worker lives on',
+  )
+  const limit = daemon.state.modelById.get('a')!.batchLimits[0]!
+  assert.ok(limit.itemCount >= 2 && limit.itemCount <= 3, `batches of ${limit.itemCount} are safe`)
 })
 
 test('an error of the store ends the daemon with that error', async () => {
