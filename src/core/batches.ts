@@ -13,7 +13,7 @@ import { learned } from './estimates.ts'
 import { chargeBatch } from './fairness.ts'
 import { activeBytesOn, observeActive } from './footprint.ts'
 import * as ledger from './ledger.ts'
-import { runMs } from './model.ts'
+import { type Model, runMs } from './model.ts'
 import { lookAtRest } from './observe.ts'
 import type { Command, SchedulerEvent } from './protocol.ts'
 import type { Batch, BatchLimit, InstanceState, ModelState, State } from './state.ts'
@@ -179,9 +179,14 @@ function learnPace(each: ModelState, itemCount: number, tookMs: number): void {
   if (declaredMs <= 0 || tookMs <= 0) return
   pace.ratio = learned(pace.ratio, pace.batchCount, tookMs / declaredMs)
   pace.batchCount++
+  each.model = pacedModel(each)
+}
+
+/** As it was declared, at its pace. */
+export function pacedModel({ declared, pace }: ModelState): Model {
   const { batch } = declared
   const overheadMs = batch.overheadMs * pace.ratio
-  each.model = { ...declared, batch: { ...batch, overheadMs, perItemMs: batch.perItemMs * pace.ratio } }
+  return { ...declared, batch: { ...batch, overheadMs, perItemMs: batch.perItemMs * pace.ratio } }
 }
 
 function endBatch(state: State, { id, instance, bytes }: Batch): void {

@@ -3,7 +3,7 @@
 import { learned } from './estimates.ts'
 import type { Model, ModelId } from './model.ts'
 
-interface ModelLoads {
+export interface ModelLoads {
   expectedMs: number
   loadCount: number
 }
@@ -26,6 +26,11 @@ export class ModelStateManager {
   /** Expected load, ms; 0 for a model that is not known. */
   estimatedLoadMs(modelId: ModelId): number {
     return this.#loads.get(modelId)?.expectedMs ?? 0
+  }
+
+  /** What an earlier run has learned. */
+  restore(modelId: ModelId, loads: ModelLoads): void {
+    if (this.#loads.has(modelId)) this.#loads.set(modelId, { ...loads })
   }
 
   loadCount(modelId: ModelId): number {

@@ -13,6 +13,7 @@ import { brokenInvariants } from '../core/invariants.ts'
 import { countByTenant } from '../core/lease.ts'
 import { leastBytes, type Model, type ModelId } from '../core/model.ts'
 import type { Policy } from '../core/policy.ts'
+import { type ModelProfile, restoreProfiles } from '../core/profile.ts'
 import type { Command, InstanceId, Reason, SchedulerEvent } from '../core/protocol.ts'
 import { plainOrder } from '../core/queue-head.ts'
 import {
@@ -45,6 +46,8 @@ export interface DaemonOptions {
   runners: ReadonlyMap<ModelId, Runner>
   devices: readonly { options: DeviceOptions; device: Device }[]
   policy: Policy
+  /** What earlier runs have learned of the models. */
+  profiles?: readonly ModelProfile[]
   clock: Clock
   /** 0 to 1. */
   random: () => number
@@ -81,6 +84,7 @@ export class Daemon {
       devices.map((each) => each.options),
       policy,
     )
+    restoreProfiles(this.state, options.profiles ?? [])
     this.#devices = new Map(devices.map(({ device }) => [device.id, device]))
     this.#hands = new Hands({
       clock,

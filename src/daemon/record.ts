@@ -4,6 +4,7 @@
 import { appendFileSync, closeSync, existsSync, openSync, readSync } from 'node:fs'
 import type { Model } from '../core/model.ts'
 import type { Policy } from '../core/policy.ts'
+import { type ModelProfile, profilesOf } from '../core/profile.ts'
 import type { SchedulerEvent } from '../core/protocol.ts'
 import type { State } from '../core/state.ts'
 
@@ -15,6 +16,8 @@ export interface RunLine {
   devices: { id: string; kind: string; capacityBytes: number; budgetBytes: number }[]
   models: Model[]
   policy: Policy
+  /** What was known of the models; left out: nothing. */
+  profiles?: ModelProfile[]
 }
 
 export type RecordLine = RunLine | SchedulerEvent
@@ -39,8 +42,9 @@ export class RunRecord {
       capacityBytes,
       budgetBytes,
     }))
-    const models = state.models.map(({ model }) => model)
-    this.add({ type: 'run', version: 1, atMs, pipeline, devices, models, policy: state.policy })
+    const models = state.models.map(({ declared }) => declared)
+    const profiles = profilesOf(state)
+    this.add({ type: 'run', version: 1, atMs, pipeline, devices, models, policy: state.policy, profiles })
     this.flush()
   }
 

@@ -1,6 +1,7 @@
 // A record played back: the state that the scheduler had at its last event, for questions from outside (`why`, `plan`).
 // It is the same `apply` on the same events, so the answer reads the data that decided.
 import { apply } from '../core/apply.ts'
+import { restoreProfiles } from '../core/profile.ts'
 import { createState, type State } from '../core/state.ts'
 import type { RecordLine, RunLine } from './record.ts'
 
@@ -26,7 +27,7 @@ export function replay(record: Iterable<RecordLine>): Replay | null {
 }
 
 /** What the scheduler knew when the run began. */
-export function stateOf({ devices, models, policy }: RunLine): State {
+export function stateOf({ devices, models, policy, profiles = [] }: RunLine): State {
   const options = devices
     .filter(({ kind }) => kind !== 'cpu')
     .map(({ id, kind, capacityBytes, budgetBytes }) => ({
@@ -35,5 +36,7 @@ export function stateOf({ devices, models, policy }: RunLine): State {
       capacityBytes,
       safetyRatio: budgetBytes / capacityBytes,
     }))
-  return createState(models, options, policy)
+  const state = createState(models, options, policy)
+  restoreProfiles(state, profiles)
+  return state
 }

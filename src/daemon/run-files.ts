@@ -3,6 +3,7 @@
 //   .plimsoll/archive.db             items, results (SQLite)
 //   .plimsoll/archive.runners.jsonl  processes that were started, so that the next start reaps what a kill -9 left
 //   .plimsoll/archive.record.jsonl   events and decisions
+//   .plimsoll/archive.profiles.json   what was learned of the models: memory, times
 //   .plimsoll/archive.results.jsonl  results, one source a line
 //   .plimsoll/archive.timeline.svg   the picture
 //   .plimsoll/archive.logs/          what each worker printed
@@ -14,6 +15,7 @@ export interface RunFiles {
   database: string
   runners: string
   record: string
+  profiles: string
   results: string
   timeline: string
   logs: string
@@ -25,6 +27,7 @@ export function runFiles(database: string): RunFiles {
     database: resolve(database),
     runners: `${stem}.runners.jsonl`,
     record: `${stem}.record.jsonl`,
+    profiles: `${stem}.profiles.json`,
     results: `${stem}.results.jsonl`,
     timeline: `${stem}.timeline.svg`,
     logs: `${stem}.logs`,

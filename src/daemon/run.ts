@@ -5,7 +5,9 @@ import { dirname } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { leadTimes } from '../core/model.ts'
 import { parsePolicy } from '../core/policy.ts'
+import { profilesOf } from '../core/profile.ts'
 import type { SchedulerEvent } from '../core/protocol.ts'
+import type { State } from '../core/state.ts'
 import type { NewItem } from '../core/work-item.ts'
 import { type OpenedDevice, openDevices } from '../devices/open.ts'
 import { expandPipeline } from '../pipelines/expand.ts'
@@ -17,9 +19,13 @@ import { openSqliteStore } from '../stores/sqlite.ts'
 import type { Store } from '../stores/store.ts'
 import { machineClock } from './clock.ts'
 import { Daemon, type DaemonOptions } from './daemon.ts'
+import { readProfiles, writeProfiles } from './profiles.ts'
 import { RunRecord } from './record.ts'
 import { recover } from './recovery.ts'
 import type { RunFiles } from './run-files.ts'
+
+/** What was learned is written down so often, ms, and at the end. A kill costs no more. */
+const profileMs = 10_000
 
 export interface RunOptions {
   pipeline: Pipeline
@@ -58,6 +64,12 @@ export async function startRun({ pipeline, files, inputs = [], onEvent }: RunOpt
   let devices: OpenedDevice[] = []
   let leftovers: string[] = []
   const closeDevices = () => Promise.all(devices.map(({ device }) => device.close()))
+  let profiledAtMs = machineClock.wallMs()
+  let state: State | null = null
+  const keepProfiles = (atMs: number) => {
+    profiledAtMs = atMs
+    if (state) writeProfiles(files.profiles, profilesOf(state), pipeline)
+  }
   const { daemon, store, addedCount, reapedCount } = await recover({
     items,
     machine: machineClock,
@@ -81,13 +93,16 @@ export async function startRun({ pipeline, files, inputs = [], onEvent }: RunOpt
         policy,
         clock,
         random: Math.random,
+        profiles: readProfiles(files.profiles, pipeline),
         onEvent(event) {
           record?.add(event)
           onEvent?.(event)
+          if (event.atMs - profiledAtMs >= profileMs) keepProfiles(event.atMs)
         },
       })
     },
-    onReady({ state }, clock) {
+    onReady(ready, clock) {
+      state = ready.state
       record = new RunRecord(files.record, pipeline.name, state, clock.nowMs())
     },
   }).catch(async (error) => {
@@ -104,6 +119,7 @@ export async function startRun({ pipeline, files, inputs = [], onEvent }: RunOpt
     reapedCount,
     leftovers,
     async close() {
+      keepProfiles(profiledAtMs)
       await closeDevices()
       await store.close()
     },

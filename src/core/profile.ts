@@ -1,0 +1,47 @@
+// What was learned of a model and is worth keeping from one run to the next: what it holds, how large its batches may be, how
+// long its loads and batches take. Plain data, to be written down and read back.
+
+import { pacedModel } from './batches.ts'
+import type { Footprint } from './footprint.ts'
+import type { ModelId } from './model.ts'
+import type { BatchLimit, State } from './state.ts'
+
+export interface ModelProfile {
+  modelId: ModelId
+  footprints: Footprint[]
+  batchLimits: BatchLimit[]
+  /** Measured ÷ declared run time, and the batches that it is from. */
+  pace: { ratio: number; batchCount: number }
+  /** Expected load, ms, and the loads that it is from. */
+  load: { expectedMs: number; loadCount: number }
+}
+
+/** Of the models that have been loaded or run; a copy. */
+export function profilesOf(state: State): ModelProfile[] {
+  return state.models.flatMap(({ model, footprints, batchLimits, pace }) => {
+    const load = {
+      expectedMs: state.loads.estimatedLoadMs(model.id),
+      loadCount: state.loads.loadCount(model.id),
+    }
+    if (load.loadCount === 0 && pace.batchCount === 0 && footprints.length === 0) return []
+    return [structuredCopy({ modelId: model.id, footprints, batchLimits, pace, load })]
+  })
+}
+
+/** For a new state. Models that it does not have are left out. */
+export function restoreProfiles(state: State, profiles: readonly ModelProfile[]): void {
+  for (const { modelId, footprints, batchLimits, pace, load } of profiles) {
+    const each = state.modelById.get(modelId)
+    if (!each) continue
+    each.footprints.push(...structuredCopy(footprints))
+    each.batchLimits.push(...structuredCopy(batchLimits))
+    Object.assign(each.pace, pace)
+    each.model = pacedModel(each)
+    state.loads.restore(modelId, load)
+    each.loadMs = state.loads.estimatedLoadMs(modelId)
+  }
+}
+
+function structuredCopy<Value>(value: Value): Value {
+  return JSON.parse(JSON.stringify(value)) as Value
+}
