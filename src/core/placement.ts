@@ -124,13 +124,8 @@ function wants(view: View, device: DeviceState, model: ModelState, isIdle: boole
 /** What is to be there from the start, as long as there is room; once, since it may have gone for being idle. */
 function choosePreload(view: View, device: DeviceState): LoadPlan | null {
   const { state, nowMs } = view
-  const model = state.models.find(
-    (each) =>
-      each.model.isPreloaded &&
-      each.instances.length === 0 &&
-      state.loads.loadCount(each.model.id) === 0 &&
-      leastBytesOn(each, device) <= headroomBytes(device) &&
-      canTry(state, each, nowMs),
+  const model = view.preloads.find(
+    (each) => leastBytesOn(each, device) <= headroomBytes(device) && canTry(state, each, nowMs),
   )
   return model ? { model, victims: [], mustWait: false, rule: 'preload', worth: 0 } : null
 }

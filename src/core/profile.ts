@@ -4,6 +4,7 @@
 import { pacedModel } from './batches.ts'
 import type { Footprint } from './footprint.ts'
 import type { ModelId } from './model.ts'
+import type { ModelLoads } from './model-state.ts'
 import type { BatchLimit, State } from './state.ts'
 
 export interface ModelProfile {
@@ -13,17 +14,14 @@ export interface ModelProfile {
   /** Measured ÷ declared run time, and the batches that it is from. */
   pace: { ratio: number; batchCount: number }
   /** Expected load, ms, and the loads that it is from. */
-  load: { expectedMs: number; loadCount: number }
+  load: ModelLoads
 }
 
 /** Of the models that have been loaded or run; a copy. */
 export function profilesOf(state: State): ModelProfile[] {
   return state.models.flatMap(({ model, footprints, batchLimits, pace }) => {
-    const load = {
-      expectedMs: state.loads.estimatedLoadMs(model.id),
-      loadCount: state.loads.loadCount(model.id),
-    }
-    if (load.loadCount === 0 && pace.batchCount === 0 && footprints.length === 0) return []
+    const load = state.loads.learned(model.id)!
+    if (load.sampleCount === 0 && pace.batchCount === 0 && footprints.length === 0) return []
     return [structuredCopy({ modelId: model.id, footprints, batchLimits, pace, load })]
   })
 }

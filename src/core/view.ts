@@ -28,6 +28,7 @@ export class View {
   #longestBatchMs: number | null = null
   #missing: readonly Claimant[] | null = null
   #expected: ModelState[] | null = null
+  #preloads: ModelState[] | null = null
   #someoneIsOut: boolean | null = null
   #nextUses: Map<ModelState, number> | null = null
 
@@ -80,6 +81,15 @@ export class View {
     }
     this.#expected = worths.sort((a, b) => b[1] - a[1]).map(([model]) => model)
     return this.#expected
+  }
+
+  /** Models that are to be there from the start, and have not been. */
+  get preloads(): readonly ModelState[] {
+    this.#preloads ??= this.state.models.filter(
+      ({ model, instances }) =>
+        model.isPreloaded && instances.length === 0 && this.state.loads.loadCount(model.id) === 0,
+    )
+    return this.#preloads
   }
 
   /** A model with ready items is on no device. */

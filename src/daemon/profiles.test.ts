@@ -53,7 +53,7 @@ const learned = [
     ],
     batchLimits: [{ kind: 'host', isForMemory: true, itemCount: 4, cleanCount: 2, beforeCount: null }],
     pace: { ratio: 3, batchCount: 12 },
-    load: { expectedMs: 7000, loadCount: 4 },
+    load: { expectedMs: 7000, sampleCount: 4 },
   },
 ]
 
@@ -64,6 +64,7 @@ test('a new state knows what was learned, and tells the same again', () => {
   assert.equal(residentBytesOn(each, state.deviceById.get('gpu')!), 1.02e9, 'and not what is declared')
   assert.equal(runMs(each.model, 2), 600)
   assert.equal(each.loadMs, 7000)
+  assert.equal(state.loads.loadCount('m'), 0, 'this run has loaded nothing yet: it may be preloaded')
   assert.equal(each.batchLimits[0]!.itemCount, 4)
   assert.deepEqual(profilesOf(state), learned)
   assert.deepEqual(profilesOf(create()), [], 'nothing was learned of a model that never ran')

@@ -33,7 +33,7 @@ const profileFile = z.object({
       footprints: z.array(footprint),
       batchLimits: z.array(limit),
       pace: z.object({ ratio: amount, batchCount: amount }),
-      load: z.object({ expectedMs: amount, loadCount: amount }),
+      load: z.object({ expectedMs: amount, sampleCount: amount }),
     }),
   ),
 })
