@@ -9,6 +9,7 @@
 //
 // Submission and release cost O(edges) of the item, whatever the size of the graph. Ends spread through a work list, not
 // by recursion, so a chain may be a million long. Ended items stay until the graph goes.
+import { earlier, isBadEnd, isRetryable } from './edges.ts'
 import type { ItemError, SchedulerError } from './errors.ts'
 import { type Claim, type ClaimRequest, leaseExpired, type Outcome } from './lease.ts'
 import type { ModelId } from './model.ts'
@@ -23,7 +24,6 @@ import {
   type ItemState,
   type NewItem,
   newItem,
-  satisfies,
 } from './work-item.ts'
 import {
   append,
@@ -32,13 +32,11 @@ import {
   createNode,
   type Edge,
   type End,
-  earlier,
   held,
   inherited,
-  isRetryable,
   type LiveClaim,
   latestEndBefore,
-  lends,
+  lendsTo,
   look,
   nodesOf,
   type WorkNode,
@@ -170,11 +168,11 @@ export class WorkGraph {
 
   /** (3) */
   #lend(from: WorkNode, to: WorkNode): void {
-    if (!lends(from, to, this.#leadMs)) return
+    if (!lendsTo(from, to, this.#leadMs)) return
     const lending: [WorkNode, WorkNode][] = [[from, to]]
     for (let next = lending.pop(); next; next = lending.pop()) {
       const [child, parent] = next
-      if (hasEnded(parent.state) || !lends(child, parent, this.#leadMs)) continue
+      if (hasEnded(parent.state) || !lendsTo(child, parent, this.#leadMs)) continue
       const isReady = parent.state === 'ready'
       if (isReady) parent.queue.ready.remove(parent)
       parent.priority = Math.max(parent.priority, child.priority)
@@ -222,7 +220,7 @@ export class WorkGraph {
       const { child, policy } = edge
       if (child.state !== 'blocked') continue
       this.#openEdge(child, node, -1)
-      if (!satisfies(state) && policy !== 'continue') ends.push(inherited(edge))
+      if (isBadEnd(state, policy)) ends.push(inherited(edge))
       // One that another parent is about to end is not released, nor expanded, for that moment.
       else if (child.openCount === 0 && (ends.length === 0 || !badEdge(child)))
         this.#release(child, nowMs, ends)
@@ -414,7 +412,7 @@ export class WorkGraph {
 
   /** Failed or cancelled items are new, and with them what ended because of them. Answers how many. */
   retry(ids: readonly ItemId[], nowMs: number): number {
-    const chosen = withDependents(nodesOf(this.#nodes, ids).filter(isRetryable))
+    const chosen = withDependents(nodesOf(this.#nodes, ids).filter(({ state }) => isRetryable(state)))
     const inOrder = [...chosen].sort((a, b) => a.sequence - b.sequence)
     for (const node of inOrder) {
       this.#leave(node)

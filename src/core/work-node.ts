@@ -1,4 +1,5 @@
 // An item in the graph, the queue of its model, and what can be read from them. Only the graph writes them.
+import { inheritedState, isBadEnd, isRetryable, lends } from './edges.ts'
 import { type ItemError, SchedulerError } from './errors.ts'
 import type { ClaimedItem } from './lease.ts'
 import type { ModelId } from './model.ts'
@@ -11,7 +12,6 @@ import {
   type ItemId,
   type ItemState,
   type NewItem,
-  satisfies,
 } from './work-item.ts'
 import type { Level } from './work-queue.ts'
 
@@ -132,22 +132,18 @@ export function createNode(
 
 /** The edge over which a bad end comes, or undefined. */
 export function badEdge({ parents }: WorkNode): Edge | undefined {
-  return parents.find(
-    ({ parent: { state }, policy }) => hasEnded(state) && !satisfies(state) && policy !== 'continue',
-  )
+  return parents.find(({ parent, policy }) => isBadEnd(parent.state, policy))
 }
 
-/** How a bad end passes an edge: fail keeps the kind of end (failed, cancelled), skip makes it skipped. */
+/** The end that a bad one brings over an edge. */
 export function inherited({ child: node, parent, policy }: Edge): End {
-  const state = policy === 'skip' ? 'skipped' : parent.state === 'cancelled' ? 'cancelled' : 'failed'
+  const state = inheritedState(parent.state, policy)
   return { node, state, error: dependencyError(parent.item.id, parent.error) }
 }
 
 /** Whether what an item has is more than what the item that it waits for has. */
-export function lends(child: WorkNode, parent: WorkNode, leadMs: (modelId: ModelId) => number): boolean {
-  if (child.priority > parent.priority) return true
-  if (child.latestEndAtMs === null) return false
-  return parent.latestEndAtMs === null || latestEndBefore(child, leadMs)! < parent.latestEndAtMs
+export function lendsTo(child: WorkNode, parent: WorkNode, leadMs: (modelId: ModelId) => number): boolean {
+  return lends(child.priority, latestEndBefore(child, leadMs), parent.priority, parent.latestEndAtMs)
 }
 
 /** When what an item waits for must have ended; null: it has no deadline. */
@@ -156,11 +152,6 @@ export function latestEndBefore(
   leadMs: (modelId: ModelId) => number,
 ): number | null {
   return latestEndAtMs === null ? null : latestEndAtMs - leadMs(item.modelId)
-}
-
-export function earlier(aMs: number | null, bMs: number | null): number | null {
-  if (aMs === null || bMs === null) return aMs ?? bMs
-  return Math.min(aMs, bMs)
 }
 
 /** What the resolver sees of an item. */
@@ -189,13 +180,9 @@ export function withDependents(nodes: readonly WorkNode[]): Set<WorkNode> {
     for (const { child } of node.children) {
       if (child.error?.code === 'DEPENDENCY_FAILED' && hasEnded(child.state)) waiting.push(child)
     }
-    for (const part of node.made) if (isRetryable(part)) waiting.push(part)
+    for (const part of node.made) if (isRetryable(part.state)) waiting.push(part)
   }
   return chosen
-}
-
-export function isRetryable({ state }: WorkNode): boolean {
-  return state === 'failed' || state === 'cancelled'
 }
 
 /** Throws UNKNOWN_ITEM. */

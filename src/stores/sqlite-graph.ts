@@ -7,6 +7,7 @@
 //   (2) A dependent whose last edge closed is released: an item with a step is shown to the resolver, which says run,
 //       skip, fail, finish, or expand into children that it then waits for. What it says wrong fails that item alone.
 //   (3) An item lends its priority and its deadline to what it waits for: sqlite-lending.ts.
+import { isBadEnd, isRetryable } from '../core/edges.ts'
 import { type ItemError, SchedulerError } from '../core/errors.ts'
 import { askResolver, type Resolution, type Resolver } from '../core/resolver.ts'
 import { checkGraph } from '../core/submission.ts'
@@ -14,7 +15,7 @@ import type { WorkGraphOptions } from '../core/work-graph.ts'
 import { type Dependency, hasEnded, type ItemState, itemStates, type NewItem } from '../core/work-item.ts'
 import type { Counts } from './counts.ts'
 import type { SqliteClaims } from './sqlite-claims.ts'
-import { type End, inherited, isBadEnd, isRetryable } from './sqlite-ends.ts'
+import { type End, inherited } from './sqlite-ends.ts'
 import type { SqliteItems } from './sqlite-items.ts'
 import type { SqliteKinds } from './sqlite-kinds.ts'
 import { SqliteLending } from './sqlite-lending.ts'
@@ -111,7 +112,7 @@ export class SqliteGraph {
     if (row.parents?.length === row.open) return null // none has ended: so it is with most new items
     for (const { row: parent, policy } of this.#items.parents(row)) {
       const state = itemStates[parent.state]!
-      if (isBadEnd(state, policy))
+      if (isBadEnd(state, policies[policy]!))
         return inherited(row, this.#ended(parent, this.#items.errorOf(parent)), policy)
     }
     return null
@@ -146,7 +147,7 @@ export class SqliteGraph {
       child.open--
       this.#items.change(child)
       this.#counts.addEdges(child.kind.group, row.kind.group, -1)
-      if (isBadEnd(state, policy)) {
+      if (isBadEnd(state, policies[policy]!)) {
         ends.push(inherited(child, this.#ended(row, error), policy))
         doomed.add(child)
       } else if (child.open === 0 && !doomed.has(child)) {
@@ -303,7 +304,7 @@ export class SqliteGraph {
         const isOver = hasEnded(itemStates[child.state]!)
         if (isOver && this.#items.errorOf(child)?.code === 'DEPENDENCY_FAILED') waiting.push(child)
       }
-      waiting.push(...this.#made(row).filter(isRetryable))
+      waiting.push(...this.#made(row).filter(({ state }) => isRetryable(itemStates[state]!)))
     }
     const inOrder = [...chosen].sort((a, b) => a.seq - b.seq)
     for (const row of inOrder) {

@@ -3,9 +3,9 @@
 //
 // Edges are noted as they open, and lending is done when all of a call are there, the last first: a new item then has all
 // that its own dependents lend it before it lends in its turn, and a chain is walked once.
+import { earlier, lends } from '../core/edges.ts'
 import type { ModelId } from '../core/model.ts'
 import { hasEnded, itemStates } from '../core/work-item.ts'
-import { earlier } from '../core/work-node.ts'
 import type { Counts } from './counts.ts'
 import type { SqliteItems } from './sqlite-items.ts'
 import type { SqliteKinds } from './sqlite-kinds.ts'
@@ -42,9 +42,8 @@ export class SqliteLending {
   }
 
   #lends(child: ItemRow, parent: ItemRow): boolean {
-    if (child.kind.priority > parent.kind.priority) return true
-    if (child.latestEndAtMs === null) return false
-    return parent.latestEndAtMs === null || this.#latestEndBefore(child)! < parent.latestEndAtMs
+    const endBeforeMs = this.#latestEndBefore(child)
+    return lends(child.kind.priority, endBeforeMs, parent.kind.priority, parent.latestEndAtMs)
   }
 
   /** When what an item waits for must have ended; null: it has no deadline. */

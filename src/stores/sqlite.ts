@@ -4,11 +4,11 @@
 // One process owns a database; others may read beside it (sqlite-reader.ts). How items change state is in
 // sqlite-graph.ts, what they look like in the file in sqlite-schema.ts.
 import type { DatabaseSync } from 'node:sqlite'
+import { isRetryable } from '../core/edges.ts'
 import { type ItemError, SchedulerError } from '../core/errors.ts'
 import { leaseExpired } from '../core/lease.ts'
 import { hasEnded, type ItemId, itemStates, type NewItem } from '../core/work-item.ts'
 import { SqliteClaims } from './sqlite-claims.ts'
-import { isRetryable } from './sqlite-ends.ts'
 import { failed, isFromSqlite, translate } from './sqlite-errors.ts'
 import { lock, openDatabase } from './sqlite-file.ts'
 import { type GraphOptions, SqliteGraph } from './sqlite-graph.ts'
@@ -177,7 +177,7 @@ class SqliteStore extends SqliteReader implements Store {
 
   retry(ids: ItemId[], nowMs: number) {
     return this.#write(nowMs, () => {
-      const rows = this.#rowsOf(ids).filter(isRetryable)
+      const rows = this.#rowsOf(ids).filter(({ state }) => isRetryable(itemStates[state]!))
       return { retriedCount: this.#graph.renew(rows, nowMs) }
     })
   }
