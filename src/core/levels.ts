@@ -1,6 +1,76 @@
-// The levels of a queue: one for each priority and tenant in use. Their order, and whose turn it is among the tenants of one
-// priority, are the same for a queue in memory and for that of a store.
-import type { TenantShare } from './queue-head.ts'
+// The levels of a queue: one for each priority and tenant in use. Their order, and which items a claim takes, are the same for
+// a queue in memory and for that of a store:
+//
+//   (1) Interactive levels alone, by priority, when one of them has an item.
+//   (2) Items that must have ended soon, the earliest first.
+//   (3) Overdue items, oldest first over all levels.
+//   (4) The others by priority; then the tenant that has had least; first in, first out inside a level.
+import type { ClaimOrder, TenantShare } from './queue-head.ts'
+
+/** A queue, as far as a claim takes from it. */
+export interface Line<Level, Taken> {
+  /** Highest priority first, then by tenant; some may be empty. */
+  readonly levels: readonly Level[]
+  /** Of a level's first item; infinite when there is none. */
+  turnOf(level: Level): number
+  /** Since when a level's first item is ready, ms; infinite when there is none. */
+  readyAtOf(level: Level): number
+  takeFirst(level: Level): Taken
+  /** The item with the earliest deadline ahead, if it must have ended by a moment; else null. */
+  takeUrgent(beforeMs: number): Taken | null
+}
+
+/** Up to `maxCount`, in the order of a claim. */
+export function takeInOrder<
+  Level extends { readonly priority: number; readonly tenant: string | null },
+  Taken,
+>(line: Line<Level, Taken>, maxCount: number, order: ClaimOrder): Taken[] {
+  const taken: Taken[] = []
+  const shares = order.shares.length > 1 ? order.shares.map((each) => ({ ...each })) : []
+  takeByPriority(line, taken, maxCount, shares, order.interactiveFrom) // (1)
+  if (taken.length > 0) return taken
+  while (taken.length < maxCount && order.urgentBeforeMs !== null) {
+    const urgent = line.takeUrgent(order.urgentBeforeMs) // (2)
+    if (urgent === null) break
+    taken.push(urgent)
+  }
+  while (taken.length < maxCount) {
+    const level = overdueLevel(line, order.overdueBeforeMs) // (3)
+    if (level === null) break
+    taken.push(line.takeFirst(level))
+  }
+  takeByPriority(line, taken, maxCount, shares, Number.NEGATIVE_INFINITY) // (4)
+  return taken
+}
+
+function takeByPriority<Level extends { readonly priority: number; readonly tenant: string | null }, Taken>(
+  line: Line<Level, Taken>,
+  taken: Taken[],
+  maxCount: number,
+  shares: readonly TenantShare[],
+  leastPriority: number,
+): void {
+  const { levels } = line
+  for (let index = 0; index < levels.length && taken.length < maxCount; ) {
+    const { priority } = levels[index]!
+    if (priority < leastPriority) return
+    let end = index + 1
+    while (levels[end]?.priority === priority) end++
+    const level = end - index > 1 ? leastServed(line, index, end, shares) : levels[index]!
+    if (level === null || line.turnOf(level) === Number.POSITIVE_INFINITY) index = end
+    else taken.push(line.takeFirst(level))
+  }
+}
+
+/** The level whose first item is overdue and has been ready longest. */
+function overdueLevel<Level>(line: Line<Level, unknown>, overdueBeforeMs: number): Level | null {
+  let oldest: Level | null = null
+  for (const level of line.levels) {
+    if (line.readyAtOf(level) >= overdueBeforeMs) continue
+    if (oldest === null || line.turnOf(level) < line.turnOf(oldest)) oldest = level
+  }
+  return oldest
+}
 
 /** Finds a level, or makes it at its place: highest priority first, then by tenant. Cost: O(levels). */
 export function levelOf<Level extends { readonly priority: number; readonly tenant: string | null }>(
@@ -22,20 +92,19 @@ export function levelOf<Level extends { readonly priority: number; readonly tena
 }
 
 /** Of the levels of one priority the one whose tenant has had least, which is counted on; at a tie the one whose first item
- *  has been ready longest. null: all are empty. `turnOf`: the turn of a level's first item, infinite without one. */
-export function leastServed<Level extends { readonly tenant: string | null }>(
-  levels: readonly Level[],
+ *  has been ready longest. null: all are empty. */
+function leastServed<Level extends { readonly tenant: string | null }>(
+  line: Line<Level, unknown>,
   from: number,
   end: number,
   shares: readonly TenantShare[],
-  turnOf: (level: Level) => number,
 ): Level | null {
   let best: Level | null = null
   let bestTurn = Number.POSITIVE_INFINITY
   let bestShare: TenantShare | undefined
   for (let index = from; index < end; index++) {
-    const level = levels[index]!
-    const turn = turnOf(level)
+    const level = line.levels[index]!
+    const turn = line.turnOf(level)
     if (turn === Number.POSITIVE_INFINITY) continue
     const share = shares.find(({ tenant }) => tenant === (level.tenant ?? ''))
     const difference = best === null ? -1 : (share?.servedMs ?? 0) - (bestShare?.servedMs ?? 0)

@@ -3,8 +3,8 @@
 // cost the same at ten and ten million items (O(levels) where overdue ones are looked for, O(log items) where there are
 // deadlines). Sums for the queue's head are kept with every change.
 import { Heap } from './heap.ts'
-import { leastServed, levelOf } from './levels.ts'
-import type { ClaimOrder, LevelHead, TenantShare } from './queue-head.ts'
+import { type Line, levelOf, takeInOrder } from './levels.ts'
+import type { ClaimOrder, LevelHead } from './queue-head.ts'
 
 /** What an item brings to stand in a queue. The links belong to the queue. */
 export interface Queued<Self> {
@@ -41,6 +41,13 @@ export class WorkQueue<Item extends Queued<Item>> {
   readonly #levels: Level<Item>[] = []
   /** Items with a deadline ahead, and some that have gone: those are left out when they come up. null: none ever had one. */
   #due: Heap<Due<Item>> | null = null
+  readonly #line: Line<Level<Item>, Item> = {
+    levels: this.#levels,
+    turnOf,
+    readyAtOf,
+    takeFirst: (level) => this.#takeFirst(level),
+    takeUrgent: (beforeMs) => this.#takeUrgent(beforeMs),
+  }
   #count = 0
 
   get count(): number {
@@ -94,39 +101,9 @@ export class WorkQueue<Item extends Queued<Item>> {
     return null
   }
 
-  /** Up to `maxCount`, in the order of a claim: interactive ones, and then only they; else urgent ones, the earliest first;
-   * then overdue ones, oldest first over all levels; then by priority and share. */
+  /** Up to `maxCount`, in the order of a claim (levels.ts). */
   take(maxCount: number, order: ClaimOrder): Item[] {
-    const taken: Item[] = []
-    const shares = order.shares.length > 1 ? order.shares.map((each) => ({ ...each })) : []
-    this.#takeByPriority(taken, maxCount, shares, order.interactiveFrom)
-    if (taken.length > 0) return taken
-    while (taken.length < maxCount && order.urgentBeforeMs !== null) {
-      const due = this.#nextDue()
-      if (due === null || due.atMs > order.urgentBeforeMs) break
-      this.remove(due.item)
-      taken.push(due.item)
-    }
-    while (taken.length < maxCount) {
-      const level = this.#overdueLevel(order.overdueBeforeMs)
-      if (!level) break
-      taken.push(this.#takeFirst(level))
-    }
-    this.#takeByPriority(taken, maxCount, shares, Number.NEGATIVE_INFINITY)
-    return taken
-  }
-
-  #takeByPriority(taken: Item[], maxCount: number, shares: TenantShare[], leastPriority: number): void {
-    for (let index = 0; index < this.#levels.length && taken.length < maxCount; ) {
-      const { priority } = this.#levels[index]!
-      if (priority < leastPriority) return
-      let end = index + 1
-      while (this.#levels[end]?.priority === priority) end++
-      const level =
-        end - index > 1 ? leastServed(this.#levels, index, end, shares, turnOf) : this.#levels[index]!
-      if (level === null || level.first === null) index = end
-      else taken.push(this.#takeFirst(level))
-    }
+    return takeInOrder(this.#line, maxCount, order)
   }
 
   #takeFirst(level: Level<Item>): Item {
@@ -135,14 +112,11 @@ export class WorkQueue<Item extends Queued<Item>> {
     return item
   }
 
-  /** The level whose first item is overdue and has been ready longest. */
-  #overdueLevel(overdueBeforeMs: number): Level<Item> | null {
-    let oldest: Level<Item> | null = null
-    for (const level of this.#levels) {
-      if (level.first === null || level.first.readyAtMs >= overdueBeforeMs) continue
-      if (oldest === null || level.first.turn < oldest.first!.turn) oldest = level
-    }
-    return oldest
+  #takeUrgent(beforeMs: number): Item | null {
+    const due = this.#nextDue()
+    if (due === null || due.atMs > beforeMs) return null
+    this.remove(due.item)
+    return due.item
   }
 
   #nextDue(): Due<Item> | null {
@@ -186,6 +160,10 @@ function newLevel<Item>(priority: number, tenant: string | null): Level<Item> {
 
 function turnOf<Item extends Queued<Item>>({ first }: Level<Item>): number {
   return first === null ? Number.POSITIVE_INFINITY : first.turn
+}
+
+function readyAtOf<Item extends Queued<Item>>({ first }: Level<Item>): number {
+  return first === null ? Number.POSITIVE_INFINITY : first.readyAtMs
 }
 
 function isBefore<Item extends Queued<Item>>(a: Due<Item>, b: Due<Item>): boolean {
