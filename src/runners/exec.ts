@@ -4,7 +4,7 @@ import { readFileSync, rmSync } from 'node:fs'
 import type { ItemError } from '../core/errors.ts'
 import { formatMs } from '../core/units.ts'
 import type { RunnerLedger } from './ledger.ts'
-import { kernelKills, outOfMemory, speaksOfMemory } from './out-of-memory.ts'
+import { kernelKills, outOfMemory, ranOutOfMemory } from './out-of-memory.ts'
 import { endStrays } from './owned.ts'
 import { WorkerProcess } from './process.ts'
 import type { BatchAnswer, Exit, Instance, ItemAnswer, LoadAnswer, RunnerBatch } from './runner.ts'
@@ -101,10 +101,8 @@ export class ExecInstance implements Instance {
     if (isLate)
       return failed(id, { code: 'RUN_TIMEOUT', message: `the command took longer than ${formatMs(limitMs)}` })
     if (exit.code !== 0) {
-      const isKilled = exit.signal === 'SIGKILL' || exit.code === 137
       const reason = lastLine(logFile)
-      const isForMemory = isKilled ? (kernelKills() ?? 0) > (killsBefore ?? 0) : speaksOfMemory(reason)
-      const code = isForMemory ? outOfMemory : 'RUN_FAILED'
+      const code = ranOutOfMemory(exit, reason, killsBefore) ? outOfMemory : 'RUN_FAILED'
       return failed(id, { code, message: `the command ${exit.cause}${reason}` })
     }
     const answer = readOutput(id, output)

@@ -2,8 +2,12 @@
 // kills. All of them end as one mark, the code OUT_OF_MEMORY, which the daemon acts upon.
 import { readFileSync } from 'node:fs'
 import type { ItemError } from '../core/errors.ts'
+import type { Exit } from './runner.ts'
 
 export const outOfMemory = 'OUT_OF_MEMORY'
+
+/** Of a shell whose command was killed by SIGKILL. */
+const killedCode = 137
 
 /** What libraries say when an allocation fails. */
 const words = [
@@ -29,6 +33,19 @@ export function speaksOfMemory(text: string): boolean {
 /** An error of a worker with our mark, where it is about memory. */
 export function marked(error: ItemError): ItemError {
   return error.code !== outOfMemory && speaksOfMemory(error.message) ? { ...error, code: outOfMemory } : error
+}
+
+/** Whether a process that ended in this way had run out of memory, by its last words. SIGKILL may come from anybody: then the
+ *  kernel must say so, by more kills than when the work began. */
+export function ranOutOfMemory(
+  { code, signal }: Exit,
+  lastWords: string,
+  killsBefore: number | null,
+): boolean {
+  if (code === 0) return false
+  if (signal !== 'SIGKILL' && code !== killedCode) return speaksOfMemory(lastWords)
+  const kills = kernelKills()
+  return kills !== null && killsBefore !== null && kills > killsBefore
 }
 
 /** Processes that the kernel has killed for want of memory so far, of our cgroup or else of this machine; null: it does not

@@ -11,7 +11,7 @@ import type { ItemError } from '../core/errors.ts'
 import { formatMs } from '../core/units.ts'
 import type { RunnerLedger } from './ledger.ts'
 import { LineReader } from './lines.ts'
-import { kernelKills, marked, outOfMemory, speaksOfMemory } from './out-of-memory.ts'
+import { kernelKills, marked, outOfMemory, ranOutOfMemory, speaksOfMemory } from './out-of-memory.ts'
 import { WorkerProcess } from './process.ts'
 import { type FromWorker, protocolVersion, readMessage, type ToWorker, type WorkerError } from './protocol.ts'
 import type { BatchAnswer, Exit, Instance, ItemAnswer, LoadAnswer, RunnerBatch, Timeouts } from './runner.ts'
@@ -255,18 +255,10 @@ export class StdioInstance implements Instance {
     clearTimeout(timer)
     if (this.pid !== null) this.#options.ledger.gone(this.pid)
     const log = endOfLog(this.#options.logFile)
-    const code = this.#ranOutOfMemory(exit, log) ? outOfMemory : 'RUNNER_EXITED'
+    const isForMemory = !this.#isStopping && ranOutOfMemory(exit, log, this.#killsBefore)
+    const code = isForMemory ? outOfMemory : 'RUNNER_EXITED'
     this.#break({ code, message: `the worker ${exit.cause}${lastWords(log)}` })
     return exit
-  }
-
-  /** By its last words, or killed by the kernel: SIGKILL may come from anybody, so the kernel must say so. */
-  #ranOutOfMemory({ code, signal }: Exit, log: string): boolean {
-    if (code === 0 || this.#isStopping) return false
-    const isKilled = signal === 'SIGKILL' || code === 137
-    const kills = kernelKills()
-    if (isKilled && kills !== null && this.#killsBefore !== null && kills > this.#killsBefore) return true
-    return !isKilled && speaksOfMemory(log)
   }
 
   remains(): string {
