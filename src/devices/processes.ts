@@ -1,5 +1,6 @@
 // Processes as the system lists them: for RAM, for AMD and for NVIDIA, whose drivers report process ids while our
-// runners are process groups; and for runners, which prove that theirs are gone. `proc` is the root of the tree, so that a test can bring its own.
+// runners are process groups; and for runners, which prove that theirs are gone. `proc` is the root of the tree, so that a
+// test can bring its own.
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 
 export interface Process {
@@ -8,20 +9,23 @@ export interface Process {
   group: number
   /** It has ended and waits for its parent to ask how: it holds no memory, and may stay so where nobody asks. */
   isZombie: boolean
+  /** As the kernel tells it; compared, never read. */
+  startTime: string
   residentPages: number
 }
 
 /** null: there is no such process (any more), or it may not be seen. */
 export function readProcess(pid: number, proc = '/proc'): Process | null {
   try {
-    // The command's name is in brackets and may hold anything. After it: state, parent, group, …; resident pages
-    // are the 22nd.
+    // The command's name is in brackets and may hold anything. After it: state, parent, group, …; its start is the 20th,
+    // resident pages are the 22nd.
     const stat = readFileSync(`${proc}/${pid}/stat`, 'utf8')
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
     return {
       pid,
       group: Number(fields[2]),
       isZombie: fields[0] === 'Z' || fields[0] === 'X',
+      startTime: fields[19]!,
       residentPages: Number(fields[21]),
     }
   } catch {

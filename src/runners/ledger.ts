@@ -7,6 +7,7 @@
 import { spawnSync } from 'node:child_process'
 import { appendFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
+import { readProcess } from '../devices/processes.ts'
 import { endGroup, endStrays, isGroupAlive, namesOf, straysOf } from './owned.ts'
 
 interface Entry {
@@ -106,15 +107,10 @@ function isOurs({ pid, startTime, boot }: Entry): boolean {
 
 /** When a process started; null: there is none. */
 function startTimeOf(pid: number): string | null {
-  try {
-    // The command's name is in brackets and may hold anything; the 20th field after it is the start time.
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? null
-  } catch {
-    if (existsSync('/proc/self/stat')) return null
-    const { stdout } = spawnSync('ps', ['-o', 'lstart=', '-p', String(pid)], { encoding: 'utf8' })
-    return stdout?.trim() || null
-  }
+  const known = readProcess(pid)
+  if (known || existsSync('/proc/self/stat')) return known?.startTime ?? null
+  const { stdout } = spawnSync('ps', ['-o', 'lstart=', '-p', String(pid)], { encoding: 'utf8' })
+  return stdout?.trim() || null
 }
 
 function bootId(): string {

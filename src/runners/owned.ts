@@ -2,7 +2,7 @@
 // known by a variable in their environment, which children inherit; one that clears it is not found, and counts as foreign
 // use. A zombie is gone: it holds no memory, and in a container nobody may ever ask how it ended.
 import { readFileSync } from 'node:fs'
-import { listProcesses, programOf } from '../devices/processes.ts'
+import { listProcesses, type Process, programOf } from '../devices/processes.ts'
 
 /** Its value is `<ledger file>#<instance id>`. */
 export const ownerVariable = 'PLIMSOLL_OWNER'
@@ -56,12 +56,15 @@ async function isTrueSoon(look: () => boolean, limitMs: number): Promise<boolean
 }
 
 export function isGroupAlive(group: number): boolean {
-  return signalGroup(group, 0) && (listProcesses() === null || membersOf(group).length > 0)
+  if (!signalGroup(group, 0)) return false
+  const processes = living()
+  return processes === null || processes.some((each) => each.group === group)
 }
 
 /** Those of a group and strays of the owner, by pid. */
 export function pidsOf(group: number, owner: string): number[] {
-  return [...new Set([...membersOf(group), ...straysOf(owner)])]
+  const ours = (living() ?? []).filter((each) => each.group === group || isOf(each, owner))
+  return ours.map(({ pid }) => pid)
 }
 
 /** `process 4242 (python3)`. */
@@ -71,18 +74,17 @@ export function namesOf(pids: readonly number[]): string {
   return `${pids.length === 1 ? 'process' : 'processes'} ${named.join(', ')}`
 }
 
-function membersOf(group: number): number[] {
-  const processes = listProcesses() ?? []
-  return processes.filter((each) => each.group === group && !each.isZombie).map(({ pid }) => pid)
-}
-
 /** Processes of an owner in whatever group; the beginning of an owner, up to its #, stands for all of them. */
 export function straysOf(owner: string): number[] {
-  const processes = listProcesses() ?? []
-  return processes.filter(({ pid, isZombie }) => !isZombie && isOf(pid, owner)).map(({ pid }) => pid)
+  return (living() ?? []).filter((each) => isOf(each, owner)).map(({ pid }) => pid)
 }
 
-function isOf(pid: number, owner: string): boolean {
+/** null: this system has no list of them. */
+function living(): Process[] | null {
+  return listProcesses()?.filter(({ isZombie }) => !isZombie) ?? null
+}
+
+function isOf({ pid }: Process, owner: string): boolean {
   if (pid === process.pid) return false
   try {
     const text = `\0${readFileSync(`/proc/${pid}/environ`, 'utf8')}`
