@@ -46,3 +46,38 @@ export async function within(clock: Clock, ms: number, task: Promise<unknown>): 
   })
   await Promise.race([task, limit]).finally(cancel)
 }
+
+/** Waits that can all be ended at once, when nobody has an interest in them any longer. */
+export class Waits {
+  readonly #clock: Clock
+  readonly #ends = new Set<() => void>()
+  #areOver = false
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  get areOver(): boolean {
+    return this.#areOver
+  }
+
+  /** Resolves with the task, when the time is over, or when all waits are. The task must not reject. */
+  within(ms: number, task?: Promise<unknown>): Promise<void> {
+    if (this.#areOver) return Promise.resolve()
+    return new Promise((resolve) => {
+      const end = () => {
+        cancel()
+        this.#ends.delete(end)
+        resolve()
+      }
+      const cancel = this.#clock.after(ms, end)
+      this.#ends.add(end)
+      task?.then(end)
+    })
+  }
+
+  endAll(): void {
+    this.#areOver = true
+    for (const end of [...this.#ends]) end()
+  }
+}

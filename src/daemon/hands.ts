@@ -5,7 +5,7 @@ import type { InstanceId, SchedulerEvent } from '../core/protocol.ts'
 import type { Device } from '../devices/device.ts'
 import { outOfMemory } from '../runners/out-of-memory.ts'
 import type { Instance, Runner } from '../runners/runner.ts'
-import { type Clock, within } from './clock.ts'
+import { type Clock, Waits, within } from './clock.ts'
 import { Readings } from './readings.ts'
 import { release } from './release.ts'
 
@@ -34,19 +34,17 @@ export class Hands {
   readonly #clock: Clock
   readonly #tell: (event: SchedulerEvent) => void
   readonly #bookedBytes: (instanceId: InstanceId) => number
-  #hasGivenUp = false
-  #giveUp = () => {}
-  readonly #over = new Promise<void>((resolve) => {
-    this.#giveUp = resolve
-  })
+  /** For memory to come back; over when `close` has given up. */
+  readonly #waits: Waits
 
   constructor({ clock, tell, bookedBytes, onError }: HandsOptions) {
     this.#clock = clock
+    this.#waits = new Waits(clock)
     this.#tell = (event) => {
-      if (!this.#hasGivenUp) tell(event)
+      if (!this.#waits.areOver) tell(event)
     }
     this.#bookedBytes = bookedBytes
-    this.readings = new Readings({ clock, live: this.live, tell: this.#tell, onError, over: this.#over })
+    this.readings = new Readings({ clock, live: this.live, tell: this.#tell, onError, waits: this.#waits })
   }
 
   /** start-load: ends with load-finished, or load-failed and memory-released. */
@@ -114,8 +112,7 @@ export class Hands {
    * start: answers with them. */
   async close(limitMs: number): Promise<InstanceId[]> {
     await within(this.#clock, limitMs, Promise.all([...this.live.keys()].map((id) => this.stop(id))))
-    this.#hasGivenUp = true
-    this.#giveUp()
+    this.#waits.endAll()
     return [...this.live.keys()]
   }
 
@@ -133,7 +130,7 @@ export class Hands {
       bookedBytes: this.#bookedBytes(instanceId),
       onDelay: (cause) =>
         this.#tell({ type: 'release-delayed', atMs: this.#clock.nowMs(), instanceId, cause }),
-      over: this.#over,
+      waits: this.#waits,
     })
     if (!isBack) return
     this.live.delete(instanceId)

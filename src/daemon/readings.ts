@@ -2,7 +2,7 @@
 // memory-observed event, also those that are asked for in between, when a release is awaited or a batch is measured.
 import type { InstanceId, SchedulerEvent } from '../core/protocol.ts'
 import type { Device, DeviceReading } from '../devices/device.ts'
-import { type Clock, within } from './clock.ts'
+import type { Clock, Waits } from './clock.ts'
 import type { LiveInstance } from './hands.ts'
 
 /** How often a device is read, ms. A reading of RAM costs about a millisecond. */
@@ -16,8 +16,7 @@ export interface ReadingsOptions {
   live: ReadonlyMap<InstanceId, LiveInstance>
   tell: (event: SchedulerEvent) => void
   onError: (error: unknown) => void
-  /** Resolves when nobody waits for a reading any longer. */
-  over: Promise<void>
+  waits: Waits
 }
 
 export class Readings {
@@ -53,7 +52,7 @@ export class Readings {
   }
 
   knowsPeaks(device: Device): boolean {
-    return this.#last.get(device)?.peakByGroup !== undefined
+    return this.last(device)?.peakByGroup !== undefined
   }
 
   /** A reading now; null: none came in time. */
@@ -65,8 +64,7 @@ export class Readings {
       },
       () => {}, // no reading
     )
-    const { clock, over } = this.#options
-    await within(clock, answerLimitMs, Promise.race([task, over]))
+    await this.#options.waits.within(answerLimitMs, task)
     return reading
   }
 

@@ -7,7 +7,7 @@
 
 import { formatBytes } from '../core/units.ts'
 import type { Device } from '../devices/device.ts'
-import { type Clock, within } from './clock.ts'
+import type { Clock, Waits } from './clock.ts'
 import type { LiveInstance } from './hands.ts'
 import type { Readings } from './readings.ts'
 
@@ -23,14 +23,13 @@ export interface ReleaseContext {
   /** Booked for the instance. */
   bookedBytes: number
   onDelay: (cause: string) => void
-  /** Resolves when nobody waits for it any longer. */
-  over: Promise<void>
+  waits: Waits
 }
 
 /** Resolves when the memory is back; false: it was no longer of interest before that. */
 export async function release(
   { instance, device }: LiveInstance,
-  { clock, readings, bookedBytes, onDelay, over }: ReleaseContext,
+  { clock, readings, bookedBytes, onDelay, waits }: ReleaseContext,
 ): Promise<boolean> {
   const group = instance.pid
   const startedAtMs = clock.nowMs()
@@ -43,28 +42,24 @@ export async function release(
     onDelay(cause)
   }
 
-  let isOver = false
-  over.then(() => {
-    isOver = true
-  })
   let isGone = false
   const stopped = instance.stop().then(() => {
     isGone = true
   })
   for (;;) {
-    await within(clock, pollMs(passedMs()), Promise.race([stopped, over]))
-    if (isOver) return false
+    await waits.within(pollMs(passedMs()), stopped)
+    if (waits.areOver) return false
     if (isGone) break
     delayed(instance.remains())
   }
   if (!device || group === null) return true
   for (;;) {
     const held = await stillHeld(device, group, readings, usedBeforeBytes, bookedBytes)
-    if (isOver) return false
+    if (waits.areOver) return false
     if (held === null || (held.isUncertain && passedMs() >= lateMs)) return true
     delayed(held.cause)
-    await within(clock, pollMs(passedMs()), over)
-    if (isOver) return false
+    await waits.within(pollMs(passedMs()))
+    if (waits.areOver) return false
   }
 }
 
