@@ -78,12 +78,6 @@ export interface BatchRun {
   reason: Reason
 }
 
-interface OpenInstance {
-  device: DeviceHistory
-  modelIndex: number
-  residency: Residency
-}
-
 interface OpenBatch {
   device: DeviceHistory
   modelIndex: number
@@ -99,7 +93,7 @@ export function readHistory(record: Iterable<RecordLine>): RunHistory {
 
 class HistoryReader {
   readonly #history: RunHistory = { pipeline: '', wallMs: 0, cuts: [], devices: [], peakBookedBytes: 0 }
-  readonly #instances = new Map<InstanceId, OpenInstance>()
+  readonly #residencies = new Map<InstanceId, Residency>()
   readonly #batches = new Map<string, OpenBatch>()
   /** What the scheduler knew: what it booked changes with what it sees. */
   #state: State | null = null
@@ -169,11 +163,9 @@ class HistoryReader {
   #endRun(): void {
     const atMs = this.#elapsedMs()
     this.#history.wallMs += this.#lastAtMs - this.#startedAtMs
-    for (const [batchId, { batch }] of this.#batches) {
-      batch.endMs = atMs
-      this.#endBatch(batchId)
-    }
-    for (const instanceId of [...this.#instances.keys()]) this.#endInstance(instanceId, atMs)
+    for (const { batch } of this.#batches.values()) batch.endMs = atMs
+    this.#batches.clear()
+    for (const instanceId of [...this.#residencies.keys()]) this.#endInstance(instanceId, atMs)
     for (const device of this.#history.devices) {
       const { measured, models } = device
       for (const [modelIndex, { bookedBytes }] of models.entries())
@@ -188,14 +180,14 @@ class HistoryReader {
         this.#command(event.command, atMs)
         break
       case 'load-finished': {
-        const residency = this.#instances.get(event.instanceId)?.residency
+        const residency = this.#residencies.get(event.instanceId)
         if (residency?.stopMs === null) Object.assign(residency, { loadedMs: atMs, loadMs: event.loadMs })
         break
       }
       case 'load-failed':
       case 'instance-failed': {
         // A failed load and a failed instance look alike here: it is being released, and why.
-        const residency = this.#instances.get(event.instanceId)?.residency
+        const residency = this.#residencies.get(event.instanceId)
         if (residency?.stopMs === null) Object.assign(residency, { stopMs: atMs, failure: event.message })
         break
       }
@@ -206,7 +198,7 @@ class HistoryReader {
         const { runMs, failedCount } = event
         const batch = this.#batches.get(event.batchId)?.batch
         if (batch) Object.assign(batch, { endMs: atMs, runMs, failedCount })
-        this.#endBatch(event.batchId)
+        this.#batches.delete(event.batchId)
         break
       }
       case 'memory-observed':
@@ -228,12 +220,12 @@ class HistoryReader {
         break
       case 'stop-instance': {
         const { reason: stopReason, makeRoomFor } = command
-        const residency = this.#instances.get(command.instanceId)?.residency
+        const residency = this.#residencies.get(command.instanceId)
         if (residency?.stopMs === null) Object.assign(residency, { stopMs: atMs, stopReason, makeRoomFor })
         break
       }
       case 'quarantine': {
-        const residency = this.#instances.get(command.instanceId)?.residency
+        const residency = this.#residencies.get(command.instanceId)
         if (residency) residency.quarantinedMs = atMs
         break
       }
@@ -258,7 +250,7 @@ class HistoryReader {
       failure: null,
     }
     device.models[modelIndex]!.residencies.push(residency)
-    this.#instances.set(instanceId, { device, modelIndex, residency })
+    this.#residencies.set(instanceId, residency)
   }
 
   #startBatch(command: Extract<Command, { type: 'run-batch' }>, atMs: number): void {
@@ -269,12 +261,12 @@ class HistoryReader {
     this.#batches.set(batchId, { device, modelIndex, batch })
   }
 
-  /** From here on only what the claimed items need is booked; a batch without items is over. */
+  /** It begins; one without items is over. */
   #claimBatch(batchId: string, itemCount: number, atMs: number): void {
     const open = this.#batches.get(batchId)
     if (!open || open.batch.itemCount > 0) return
     if (itemCount === 0) {
-      this.#endBatch(batchId)
+      this.#batches.delete(batchId)
       return
     }
     const { device, modelIndex, batch } = open
@@ -285,15 +277,11 @@ class HistoryReader {
     model.batches.push(batch)
   }
 
-  #endBatch(batchId: string): void {
-    this.#batches.delete(batchId)
-  }
-
   #endInstance(instanceId: InstanceId, atMs: number): void {
-    const open = this.#instances.get(instanceId)
-    if (!open) return
-    this.#instances.delete(instanceId)
-    open.residency.endMs = atMs
+    const residency = this.#residencies.get(instanceId)
+    if (!residency) return
+    this.#residencies.delete(instanceId)
+    residency.endMs = atMs
   }
 
   #observe(event: Extract<SchedulerEvent, { type: 'memory-observed' }>, atMs: number): void {
