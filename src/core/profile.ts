@@ -22,7 +22,7 @@ export function profilesOf(state: State): ModelProfile[] {
   return state.models.flatMap(({ model, footprints, batchLimits, pace }) => {
     const load = state.loads.learned(model.id)!
     if (load.sampleCount === 0 && pace.batchCount === 0 && footprints.length === 0) return []
-    return [structuredCopy({ modelId: model.id, footprints, batchLimits, pace, load })]
+    return [structuredClone({ modelId: model.id, footprints, batchLimits, pace, load })]
   })
 }
 
@@ -31,15 +31,11 @@ export function restoreProfiles(state: State, profiles: readonly ModelProfile[])
   for (const { modelId, footprints, batchLimits, pace, load } of profiles) {
     const each = state.modelById.get(modelId)
     if (!each) continue
-    each.footprints.push(...structuredCopy(footprints))
-    each.batchLimits.push(...structuredCopy(batchLimits))
+    each.footprints.push(...structuredClone(footprints))
+    each.batchLimits.push(...structuredClone(batchLimits))
     Object.assign(each.pace, pace)
     each.model = pacedModel(each)
     state.loads.restore(modelId, load)
     each.loadMs = state.loads.estimatedLoadMs(modelId)
   }
-}
-
-function structuredCopy<Value>(value: Value): Value {
-  return JSON.parse(JSON.stringify(value)) as Value
 }

@@ -222,15 +222,9 @@ export class Daemon {
     if (claim.items.length === 0) return
     const live = this.#hands.live.get(instanceId)
     const instance = this.state.instanceById.get(instanceId)
-    const { readings } = this.#hands
-    const measuring =
-      live?.device &&
-      instance &&
-      readings.knowsPeaks(live.device) &&
-      isWorthMeasuring(instance, claim.items.length)
-        ? live.device
-        : null
-    if (measuring) await readings.read(measuring)
+    const isMeasured = instance !== undefined && isWorthMeasuring(instance, claim.items.length)
+    const measuredOn = live && isMeasured ? this.#peakDevice(live) : null
+    if (measuredOn) await this.#hands.readings.read(measuredOn)
     if (live) live.peakBytes = null // what it held before is not this batch's
     if (!live || live.ending) {
       // The instance ended between the decision and the claim: nobody has seen the items.
@@ -249,8 +243,13 @@ export class Daemon {
     const isSuspect = claim.items.length === 1 && instance !== undefined && isSearching(instance)
     const { failure, ...result } = await runBatch(live, claim, isSuspect, this.#batch)
     if (failure) this.#attempt(() => this.#hands.fail(instanceId, failure.message))
-    const held = measuring && !failure && !live.ending ? await this.#held(live, measuring) : null
+    const held = measuredOn && !failure && !live.ending ? await this.#held(live, measuredOn) : null
     this.#tell({ type: 'batch-finished', atMs: clock.nowMs(), batchId, ...result, held })
+  }
+
+  /** Its device, if that knows what a batch held at most. */
+  #peakDevice({ device }: LiveInstance): Device | null {
+    return device !== null && this.#hands.readings.knowsPeaks(device) ? device : null
   }
 
   /** What the batch that has just ended held at most, and what is left; null: the device does not know. */

@@ -66,8 +66,7 @@ export async function startRun({ pipeline, files, inputs = [], onEvent }: RunOpt
   const closeDevices = () => Promise.all(devices.map(({ device }) => device.close()))
   let profiledAtMs = machineClock.wallMs()
   let state: State | null = null
-  const keepProfiles = (atMs: number) => {
-    profiledAtMs = atMs
+  const keepProfiles = () => {
     if (state) writeProfiles(files.profiles, profilesOf(state), pipeline)
   }
   const { daemon, store, addedCount, reapedCount } = await recover({
@@ -97,7 +96,9 @@ export async function startRun({ pipeline, files, inputs = [], onEvent }: RunOpt
         onEvent(event) {
           record?.add(event)
           onEvent?.(event)
-          if (event.atMs - profiledAtMs >= profileMs) keepProfiles(event.atMs)
+          if (event.atMs - profiledAtMs < profileMs) return
+          profiledAtMs = event.atMs
+          keepProfiles()
         },
       })
     },
@@ -119,7 +120,7 @@ export async function startRun({ pipeline, files, inputs = [], onEvent }: RunOpt
     reapedCount,
     leftovers,
     async close() {
-      keepProfiles(profiledAtMs)
+      keepProfiles()
       await closeDevices()
       await store.close()
     },
