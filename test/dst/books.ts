@@ -172,8 +172,8 @@ export class Books {
   observed(event: EventOf<'memory-observed'>): void {
     const { deviceId, capacityBytes, bytesByInstance, peakByInstance = {}, fault = null } = event
     const device = this.devices.get(deviceId)!
-    const askedAtMs = event.askedAtMs ?? event.atMs
-    if (askedAtMs < device.askedAtMs) return
+    if (this.#isOld(event)) return
+    const { askedAtMs = event.atMs } = event
     device.askedAtMs = askedAtMs
     const foreignBytes = this.#foreignBytes(event)
     device.untold = this.#isUntold(event) ? event : null
@@ -192,6 +192,11 @@ export class Books {
       else if (instance.hasRun) this.#seenAtRest(instance, bytes)
       else this.sizes.freshSeen(instance, device.kind, bytes)
     }
+  }
+
+  /** It was asked for before the last one: it changes nothing. */
+  #isOld({ deviceId, atMs, askedAtMs = atMs }: EventOf<'memory-observed'>): boolean {
+    return askedAtMs < this.devices.get(deviceId)!.askedAtMs
   }
 
   /** A device that cannot tell who holds what: what is used beyond the books is not ours. */
@@ -216,7 +221,7 @@ export class Books {
 
   /** After the daemon has applied the event: takes over what it changed, if it may have. */
   takeOver(event: SchedulerEvent, state: State): void {
-    if (event.type === 'memory-observed') this.#takeReading(event.deviceId, state)
+    if (event.type === 'memory-observed' && !this.#isOld(event)) this.#takeReading(event.deviceId, state)
     if (event.type === 'batch-claimed') this.#takeClaim(event.batchId, state)
   }
 

@@ -29,8 +29,10 @@ interface SeenBatches {
   count: number
   lastBytes: number
   mostBytes: number
-  /** Items of the largest one. */
+  /** Items of the largest one that told what so many need; 0: none did. */
   mostCount: number
+  /** Items of the smallest one. */
+  leastCount: number
 }
 
 type BatchFinished = Extract<SchedulerEvent, { type: 'batch-finished' }>
@@ -98,11 +100,9 @@ export class Sizes {
   #mostBatchBytes(modelId: string, kind: string, itemCount: number): number {
     const { batches } = this.#seenOf(modelId, kind)
     const own = batches.get(bucketOf(itemCount))
-    if (own && own.count >= enoughCount)
-      return Math.ceil(own.mostBytes * Math.max(1, itemCount / own.mostCount))
+    if (own && own.count >= enoughCount) return scaled(own, itemCount)
     let most = itemCount * this.#modelOf(modelId).batch.activationBytes
-    for (const { mostBytes, mostCount } of batches.values())
-      most = Math.max(most, Math.ceil(mostBytes * Math.max(1, itemCount / mostCount)))
+    for (const each of batches.values()) most = Math.max(most, scaled(each, itemCount))
     return most
   }
 
@@ -142,11 +142,23 @@ export class Sizes {
     const { mostRunningBytes, mostRestBytes } = instance
     const readBytes = mostRunningBytes === null ? 0 : mostRunningBytes - (mostRestBytes ?? 0)
     if (sureBytes === null && readBytes <= 0) return
+    // One that ran out of memory needed more than it held, and a reading may miss the peak: only more than was known tells
+    // something of so many items.
+    const bytes = sureBytes ?? readBytes
+    const isSure = sureBytes !== null && !event.isOutOfMemory
+    const isTold = isSure || bytes > this.#mostBatchBytes(instance.modelId, kind, itemCount)
     const size = bucketOf(itemCount)
-    const seen = batches.get(size) ?? { count: 0, lastBytes: 0, mostBytes: 0, mostCount: 0 }
+    const seen = batches.get(size) ?? {
+      count: 0,
+      lastBytes: 0,
+      mostBytes: 0,
+      mostCount: 0,
+      leastCount: itemCount,
+    }
     batches.set(size, seen)
-    seen.mostCount = Math.max(seen.mostCount, itemCount)
-    seen.mostBytes = Math.max(seen.mostBytes, sureBytes ?? readBytes)
+    if (isTold) seen.mostCount = Math.max(seen.mostCount, itemCount)
+    seen.leastCount = Math.min(seen.leastCount, itemCount)
+    seen.mostBytes = Math.max(seen.mostBytes, bytes)
     if (sureBytes === null) return
     if (event.isOutOfMemory) seen.lastBytes = Math.max(seen.lastBytes, sureBytes)
     else {
@@ -192,6 +204,11 @@ export class Sizes {
   #check(holds: boolean, sentence: () => string): void {
     this.#context.check(holds, sentence)
   }
+}
+
+/** More items than were seen need more. */
+function scaled({ mostBytes, mostCount, leastCount }: SeenBatches, itemCount: number): number {
+  return Math.ceil(mostBytes * Math.max(1, itemCount / (mostCount || leastCount)))
 }
 
 /** What a batch held beside its instance, where that is sure: measured around it, or as its worker says; null: it is not. */
