@@ -43,6 +43,19 @@ testRunner({
   create: (options) => create({ kind: 'command', argv: ['python3', join(workers, 'echo.py')] }, options),
 })
 
+test('a Python worker tells what torch holds after the load, at most in a batch, and after it', async () => {
+  const argv = ['python3', join(workers, 'allocating.py')]
+  const instance = create({ kind: 'command', argv }).start('echo-1')
+  assert.deepEqual(await instance.load(), { type: 'loaded', residentBytes: 1000, maxBatch: null })
+  const run = async (input: object) => {
+    const { peakBytes, residentBytes } = await instance.run({ items: [{ id: 'a', input }], timeoutMs: null })
+    return [peakBytes, residentBytes]
+  }
+  assert.deepEqual(await run({ peak: 5000, held: 3000 }), [5000, 3000])
+  assert.deepEqual(await run({ peak: 0, held: 3000 }), [3000, 3000], 'each batch has a peak of its own')
+  await instance.stop()
+})
+
 const two = [
   { id: 'a', input: 1 },
   { id: 'b', input: 2 },

@@ -89,8 +89,9 @@ export function batchFinished(state: State, event: EventOf<'batch-finished'>): v
 function learnActive(
   instance: InstanceState,
   itemCount: number,
-  { peakBytes, held = null, isOutOfMemory = false }: EventOf<'batch-finished'>,
+  { peakBytes, residentBytes = null, held = null, isOutOfMemory = false }: EventOf<'batch-finished'>,
 ): void {
+  instance.reportedBytes = residentBytes ?? instance.reportedBytes
   const { beforeBatchBytes, batchPeakBytes, reportedBytes, idlePeakBytes, runningCount } = instance
   instance.batchPeakBytes = null
   if (runningCount > 1) return

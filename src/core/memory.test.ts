@@ -181,6 +181,30 @@ test('learns what batches hold by their size: a peak lowers what is believed, a 
   assert.equal(of(8), 4)
 })
 
+test('where only the worker knows, a batch held its peak less what it still holds, or held after the load', () => {
+  const world = createWorld([model('a', '1GB', { batch: { max: 8 } })], [{ id: 'gpu', gb: 20 }])
+  arrive(world, 'a', 1)
+  const [load] = step(world)
+  assert.ok(load?.type === 'start-load')
+  world.pending.length = 0
+  const { instanceId } = load
+  const loaded = { atMs: 0, instanceId, loadMs: 1, residentBytes: gb, maxBatch: null }
+  report(world, { type: 'load-finished', ...loaded })
+  const run = (peakGb: number, residentBytes?: number) => {
+    arrive(world, 'a', 1)
+    const [command] = step(world)
+    assert.ok(command?.type === 'run-batch')
+    world.pending.length = 0
+    const { batchId } = command
+    const base = { atMs: world.nowMs, batchId, failedCount: 0, runMs: 100, peakBytes: peakGb * gb }
+    report(world, { type: 'batch-finished', ...base, residentBytes: residentBytes ?? null })
+    return activeBytesOn(state(world, 'a'), device(world), 1) / gb
+  }
+  assert.equal(run(3), 2)
+  assert.equal(run(6, 2 * gb), 4)
+  assert.equal(run(7), 5, 'what it said last counts')
+})
+
 test('a batch that runs out of memory is halved, the item to blame is found and fails alone, and the size comes back', () => {
   const world = createWorld([model('a', '1GB', { batch: { max: 8 } })], [{ id: 'gpu', gb: 8 }])
   resident(world, 'a')

@@ -29,6 +29,8 @@ export type SchedulerEvent =
       runMs: number
       /** Most bytes that the worker says it held; null: it does not say. */
       peakBytes: number | null
+      /** What the worker says it still holds; left out, or null: it does not say. */
+      residentBytes?: number | null
       /** What its instance held at most while it ran, and after it, as measured; left out, or null: not measured. */
       held?: { peakBytes: number; afterBytes: number } | null
       /** It, or some of its items, ran out of memory. Default false. */

@@ -31,6 +31,7 @@ export interface BatchResult {
   failedCount: number
   runMs: number
   peakBytes: number | null
+  residentBytes: number | null
   isOutOfMemory: boolean
   /** The instance failed, and nobody had asked it to end. */
   hasCrashed: boolean
@@ -111,8 +112,8 @@ export async function runBatch(
   }
   await writing.then(write)
   if (storeError !== null) throw storeError
-  const { peakBytes, failure } = answer
-  return { failedCount, runMs, peakBytes, isOutOfMemory, hasCrashed, failure }
+  const { peakBytes, residentBytes = null, failure } = answer
+  return { failedCount, runMs, peakBytes, residentBytes, isOutOfMemory, hasCrashed, failure }
 }
 
 /** Writes outcomes, and tells of those that the store took: what a user cancelled meanwhile is not ours to end. */

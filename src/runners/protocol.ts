@@ -27,7 +27,12 @@ const fromWorker = z.discriminatedUnion('type', [
     output: z.unknown().optional(),
     error: workerError.optional(),
   }),
-  z.object({ type: z.literal('done'), id: z.string(), peakBytes: z.number().nonnegative().nullish() }),
+  z.object({
+    type: z.literal('done'),
+    id: z.string(),
+    peakBytes: z.number().nonnegative().nullish(),
+    residentBytes: z.number().nonnegative().nullish(),
+  }),
   z.object({ type: z.literal('unloaded'), id: z.string() }),
   z.object({ type: z.literal('error'), id: z.string(), error: workerError }),
 ])

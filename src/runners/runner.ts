@@ -78,6 +78,8 @@ export interface BatchAnswer {
   failure: ItemError | null
   /** Most bytes the worker says it held during the batch, or null. */
   peakBytes: number | null
+  /** What it says it still holds; left out, or null: it does not say. */
+  residentBytes?: number | null
 }
 
 export interface Exit {

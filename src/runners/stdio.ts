@@ -122,6 +122,7 @@ export class StdioInstance implements Instance {
     const open = new Set(items.map((item) => item.id))
     const answers: ItemAnswer[] = []
     let peakBytes: number | null = null
+    let residentBytes: number | null = null
     const answer = (each: ItemAnswer) => {
       open.delete(each.id)
       answers.push(each)
@@ -142,6 +143,7 @@ export class StdioInstance implements Instance {
           else this.#violation(`an answer for "${message.item}", which is not in the batch`)
         } else if (message.type === 'done') {
           peakBytes = message.peakBytes ?? null
+          residentBytes = message.residentBytes ?? null
           for (const item of open)
             answer(
               errorAnswer(item, { message: 'the worker ended the batch without an answer for this item' }),
@@ -154,7 +156,7 @@ export class StdioInstance implements Instance {
         return true
       },
     )
-    return { answers, failure, peakBytes }
+    return { answers, failure, peakBytes, residentBytes }
   }
 
   stop(): Promise<Exit> {

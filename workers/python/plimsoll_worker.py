@@ -34,7 +34,7 @@ def serve(load, run, unload=None):
         try:
             if message["type"] == "load":
                 model = load(message.get("options") or {})
-                say({"type": "loaded", "id": message["id"]})
+                say(dict({"type": "loaded", "id": message["id"]}, **_resident()))
             elif message["type"] == "run":
                 _run_batch(say, message, run, model)
             elif message["type"] == "unload":
@@ -64,7 +64,7 @@ def _run_batch(say, message, run, model):
             del answer["output"]
             answer["error"] = _describe(error)
             say(answer)
-    say(dict({"type": "done", "id": message["id"]}, **_peak()))
+    say(dict({"type": "done", "id": message["id"]}, **_peak(), **_resident()))
 
 
 def _describe(error):
@@ -75,13 +75,26 @@ def _describe(error):
 
 
 def _peak():
-    """Most device memory of the batch, where torch is in use. It is never imported from here."""
-    torch = sys.modules.get("torch")
-    if torch is None or not torch.cuda.is_available():
+    """Most device memory since the last answer, where torch is in use: what its allocator held, since that is what
+    the device shows, and what it keeps for the next batch is held too."""
+    cuda = _cuda()
+    if cuda is None:
         return {}
-    peak = torch.cuda.max_memory_allocated()
-    torch.cuda.reset_peak_memory_stats()
+    peak = cuda.max_memory_reserved()
+    cuda.reset_peak_memory_stats()
     return {"peakBytes": int(peak)}
+
+
+def _resident():
+    """What it holds now."""
+    cuda = _cuda()
+    return {} if cuda is None else {"residentBytes": int(cuda.memory_reserved())}
+
+
+def _cuda():
+    """torch.cuda where a model uses it. It is never imported from here."""
+    torch = sys.modules.get("torch")
+    return torch.cuda if torch is not None and torch.cuda.is_available() else None
 
 
 def _claim_standard_output():
