@@ -2,15 +2,15 @@
 // the file when it opens: an index of ready items would cost a third of what a release and an end write. A level for each
 // model, priority and tenant holds its items by turn (sqlite-level.ts); those with a deadline are also listed by it. The order
 // of a claim is that of core/levels.ts.
+import { Deadlines } from '../core/deadlines.ts'
 import { type Line, levelOf, takeInOrder } from '../core/levels.ts'
 import type { ModelId } from '../core/model.ts'
-import { SqliteDue } from './sqlite-due.ts'
-import { Level } from './sqlite-level.ts'
+import { type DueSeqs, Level } from './sqlite-level.ts'
 import type { ClaimRequest } from './store.ts'
 
 class ModelQueue implements Line<Level, number> {
   readonly levels: Level[] = []
-  readonly due = new SqliteDue()
+  readonly due: DueSeqs = new Deadlines()
 
   turnOf({ turn }: Level): number {
     return turn
@@ -25,7 +25,9 @@ class ModelQueue implements Line<Level, number> {
   }
 
   takeUrgent(beforeMs: number): number | null {
-    return this.due.shift(beforeMs)
+    const due = this.due.take(beforeMs)
+    due?.level.removeTurn(due.turn)
+    return due?.item ?? null
   }
 }
 
