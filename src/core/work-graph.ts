@@ -9,13 +9,16 @@
 //
 // Submission and release cost O(edges) of the item, whatever the size of the graph. Ends spread through a work list, not
 // by recursion, so a chain may be a million long. Ended items stay until the graph goes.
-import { earlier, isBadEnd, isRetryable } from './edges.ts'
+import { Claims, heldBy, type LiveClaim } from './claims.ts'
+import { isBadEnd, isRetryable } from './edges.ts'
 import type { ItemError, SchedulerError } from './errors.ts'
+import { KnownNodes } from './known-nodes.ts'
 import { type Claim, type ClaimRequest, leaseExpired, type Outcome } from './lease.ts'
+import { Lending } from './lending.ts'
 import type { ModelId } from './model.ts'
 import { ModelQueues, outside } from './model-queues.ts'
-import { askResolver, type Expansion, type Resolver } from './resolver.ts'
-import { checkGraph } from './submission.ts'
+import { askResolver, type Expansion, expandsInVain, type Resolver } from './resolver.ts'
+import { checkGraph, refuseCircle } from './submission.ts'
 import {
   dependencyError,
   type EdgePolicy,
@@ -29,21 +32,13 @@ import {
   append,
   badEdge,
   claimedItem,
-  createNode,
   type Edge,
   type End,
-  held,
   inherited,
-  type LiveClaim,
-  latestEndBefore,
-  lendsTo,
   look,
-  nodesOf,
   type WorkNode,
   withDependents,
 } from './work-node.ts'
-
-export type { ClaimedItem } from './lease.ts'
 
 export interface WorkGraphOptions {
   /** Asked about items with a step. Without one they run as they are. */
@@ -57,44 +52,38 @@ export interface WorkGraphOptions {
 export class WorkGraph {
   readonly #resolver: Resolver | null
   readonly #onChange: WorkGraphOptions['onChange']
-  readonly #leadMs: (modelId: ModelId) => number
-  readonly #nodes = new Map<ItemId, WorkNode>()
   /** Whose heads are read; only the graph writes them. */
   readonly queues = new ModelQueues()
-  readonly #claims = new Map<string, LiveClaim>()
+  readonly #nodes = new KnownNodes(this.queues)
+  readonly #lending: Lending
+  readonly #claims = new Claims(this.#nodes)
   readonly #scheduled = new Set<WorkNode>()
-  #sequence = 0
   #turn = 0
-  #claimNumber = 0
   #endedCount = 0
 
   constructor({ resolver = null, onChange = null, leadMs = () => 0 }: WorkGraphOptions = {}) {
     this.#resolver = resolver
     this.#onChange = onChange
-    this.#leadMs = leadMs
+    this.#lending = new Lending(this.queues, leadMs)
   }
 
   /** Items that have not ended. */
   get totalPending(): number {
-    return this.#nodes.size - this.#endedCount
+    return this.#nodes.count - this.#endedCount
   }
 
   get(id: ItemId): WorkNode | null {
-    return this.#nodes.get(id) ?? null
+    return this.#nodes.find(id)
   }
 
   /** Whether a claim holds an item. */
   holds(token: string, id: ItemId): boolean {
-    const claim = this.#claims.get(token)
-    return (
-      claim !== undefined &&
-      (claim.nodes[claim.cursor]?.item.id === id || this.#nodes.get(id)?.claim === claim)
-    )
+    return this.#claims.held(token, id) !== null
   }
 
   /** In the order of submission. */
   nodes(): IterableIterator<WorkNode> {
-    return this.#nodes.values()
+    return this.#nodes.all()
   }
 
   /** All or nothing; a known id changes nothing. Throws UNKNOWN_DEPENDENCY, CYCLE. */
@@ -104,12 +93,8 @@ export class WorkGraph {
     return { addedCount: added.length, knownCount: items.length - added.length }
   }
 
-  #add(items: readonly NewItem[], maker: WorkNode | null, nowMs: number): WorkNode[] {
-    const added: WorkNode[] = []
-    for (const item of items) {
-      if (!this.#nodes.has(item.id)) added.push(this.#createNode(item, maker, nowMs))
-    }
-    const parents = this.#parentsOf(added)
+  #add(items: readonly NewItem[], maker: WorkNode | null, nowMs: number): readonly WorkNode[] {
+    const { added, parents } = this.#nodes.add(items, maker, nowMs)
     let next = 0
     for (const node of added) {
       const { dependencies } = node.item
@@ -119,37 +104,6 @@ export class WorkGraph {
       this.#enter(node, 'blocked', nowMs)
     }
     return added
-  }
-
-  /** What the new items wait for, one after another. Throws UNKNOWN_DEPENDENCY, CYCLE; then they are gone again. */
-  #parentsOf(added: readonly WorkNode[]): readonly WorkNode[] {
-    const parents: WorkNode[] = []
-    // Where each item comes after those it waits for nothing is unknown and there is no cycle: the common case.
-    let isInOrder = true
-    for (const { item, sequence } of added) {
-      for (const { id } of item.dependencies) {
-        const parent = this.#nodes.get(id)
-        if (!parent || parent.sequence >= sequence) isInOrder = false
-        parents.push(parent!)
-      }
-    }
-    if (!isInOrder) this.#checkGraph(added)
-    return parents
-  }
-
-  #checkGraph(added: readonly WorkNode[]): void {
-    for (const { item } of added) this.#nodes.delete(item.id)
-    checkGraph(
-      added.map(({ item }) => item),
-      (id) => this.#nodes.has(id),
-    )
-    for (const node of added) this.#nodes.set(node.item.id, node)
-  }
-
-  #createNode(item: NewItem, maker: WorkNode | null, nowMs: number): WorkNode {
-    const node = createNode(item, this.queues.of(item.modelId), ++this.#sequence, maker, nowMs)
-    this.#nodes.set(item.id, node)
-    return node
   }
 
   /** The child has to take the edge into its list of parents. */
@@ -163,24 +117,7 @@ export class WorkGraph {
   #waitFor(child: WorkNode, parent: WorkNode): void {
     if (hasEnded(parent.state)) return
     this.#openEdge(child, parent, 1)
-    this.#lend(child, parent)
-  }
-
-  /** (3) */
-  #lend(from: WorkNode, to: WorkNode): void {
-    if (!lendsTo(from, to, this.#leadMs)) return
-    const lending: [WorkNode, WorkNode][] = [[from, to]]
-    for (let next = lending.pop(); next; next = lending.pop()) {
-      const [child, parent] = next
-      if (hasEnded(parent.state) || !lendsTo(child, parent, this.#leadMs)) continue
-      const isReady = parent.state === 'ready'
-      if (isReady) parent.queue.ready.remove(parent)
-      parent.priority = Math.max(parent.priority, child.priority)
-      parent.latestEndAtMs = earlier(parent.latestEndAtMs, latestEndBefore(child, this.#leadMs))
-      if (isReady) parent.queue.ready.push(parent)
-      this.queues.touch(parent.queue)
-      for (const edge of parent.parents) lending.push([parent, edge.parent])
-    }
+    this.#lending.lend(child, parent) // (3)
   }
 
   #openEdge(child: WorkNode, parent: WorkNode, count: 1 | -1): void {
@@ -230,8 +167,8 @@ export class WorkGraph {
       ends.push({ node: made, state: 'cancelled', error: dependencyError(node.item.id, null) })
   }
 
-  /** (2) */
-  #release(node: WorkNode, nowMs: number, ends: End[]): void {
+  /** (2) `mayExpand`: it was not expanded a moment ago, in vain. */
+  #release(node: WorkNode, nowMs: number, ends: End[], mayExpand = true): void {
     const resolution = askResolver(this.#resolver, node.item, () => look(node))
     if (resolution === null || resolution.type === 'run') {
       if (resolution) node.input = resolution.input
@@ -242,26 +179,45 @@ export class WorkGraph {
     else if (resolution.type === 'finish' || resolution.items.length === 0) {
       const output = resolution.type === 'finish' ? resolution.output : []
       ends.push({ node, state: 'done', error: null, output })
-    } else this.#expand(node, resolution, nowMs, ends)
+    } else this.#expand(node, resolution, nowMs, ends, mayExpand)
   }
 
   /** The children are parents of the item that made them: it waits for them, and is asked again. They may be items that
    * are known, and may even have ended. A wrong graph fails this item alone. */
-  #expand(node: WorkNode, { items, policy }: Expansion, nowMs: number, ends: End[]): void {
-    let made: WorkNode[]
+  #expand(
+    node: WorkNode,
+    { items, policy }: Expansion,
+    nowMs: number,
+    ends: End[],
+    mayExpand: boolean,
+  ): void {
     try {
-      made = this.#add(items, node, nowMs)
+      checkGraph(items, (id) => this.#nodes.find(id) !== null)
+      refuseCircle(node, items, this.#nodes)
     } catch (error) {
       const { code, message } = error as SchedulerError
       ends.push({ node, state: 'failed', error: { code, message } })
       return
     }
-    node.parents = [
-      ...node.parents,
-      ...items.map(({ id }) => this.#connect(this.#nodes.get(id)!, node, policy)),
-    ]
-    this.#settle(made, nowMs)
-    if (node.state === 'blocked' && node.openCount === 0) this.#settle([node], nowMs)
+    const made = this.#add(items, node, nowMs)
+    this.#waitForChildren(node, items, policy)
+    const bad = badEdge(node)
+    if (bad) ends.push(inherited(bad))
+    else if (node.openCount > 0) this.#settle(made, nowMs)
+    else if (mayExpand) this.#release(node, nowMs, ends, false)
+    else ends.push({ node, state: 'failed', error: expandsInVain(node.item.id) })
+  }
+
+  #waitForChildren(node: WorkNode, items: readonly NewItem[], policy: EdgePolicy): void {
+    const known = new Set(node.parents.map(({ parent }) => parent))
+    const parents = [...node.parents]
+    for (const { id } of items) {
+      const child = this.#nodes.find(id)!
+      if (known.has(child)) continue
+      known.add(child)
+      parents.push(this.#connect(child, node, policy))
+    }
+    node.parents = parents
   }
 
   #makeReady(node: WorkNode, nowMs: number): void {
@@ -280,11 +236,8 @@ export class WorkGraph {
   #leave(node: WorkNode): void {
     const { state, queue } = node
     if (state === 'ready') queue.ready.remove(node)
-    else if (state === 'leased') {
-      const claim = node.claim!
-      if (--claim.heldCount === 0) this.#claims.delete(claim.token)
-      node.claim = null
-    } else if (state === 'scheduled') {
+    else if (state === 'leased') this.#claims.let(node)
+    else if (state === 'scheduled') {
       this.#scheduled.delete(node)
       queue.blockedCount--
     } else if (state === 'blocked') {
@@ -308,32 +261,19 @@ export class WorkGraph {
   }
 
   claim({ modelId, maxCount, order, leaseMs }: ClaimRequest, nowMs: number): Claim {
-    const claim: LiveClaim = {
-      token: `${++this.#claimNumber}`,
-      nodes: [],
-      heldCount: 0,
-      cursor: 0,
-      isBroken: false,
-      untilMs: nowMs + leaseMs,
-    }
-    const queue = this.queues.of(modelId)
-    const taken = queue.ready.take(maxCount, order)
-    if (taken.length > 0) this.#claims.set(claim.token, claim)
-    const items = taken.map((node) => {
-      claim.nodes.push(node)
-      claim.heldCount++
-      node.claim = claim
+    const nodes = this.queues.of(modelId).ready.take(maxCount, order)
+    const token = this.#claims.hold(nodes, nowMs + leaseMs)
+    for (const node of nodes) {
       node.attempt++
       node.startedAtMs = nowMs
       this.#enter(node, 'leased', nowMs)
-      return claimedItem(node)
-    })
-    return { token: claim.token, items }
+    }
+    return { token, items: nodes.map(claimedItem) }
   }
 
   /** False: at least one item of the claim is no longer held. */
   heartbeat(token: string, leaseMs: number, nowMs: number): boolean {
-    const claim = this.#claims.get(token)
+    const claim = this.#claims.of(token)
     if (claim) claim.untilMs = nowMs + leaseMs
     return claim !== undefined && !claim.isBroken
   }
@@ -352,19 +292,9 @@ export class WorkGraph {
 
   /** False: the claim does not hold the item, and nothing has changed. */
   finishItem(token: string, outcome: Outcome, nowMs: number): boolean {
-    const node = this.#held(token, outcome.id)
+    const node = this.#claims.held(token, outcome.id)
     if (node) this.#record(node, outcome, nowMs)
     return node !== null
-  }
-
-  /** The item, if the claim holds it. */
-  #held(token: string, id: ItemId): WorkNode | null {
-    const claim = this.#claims.get(token)
-    if (!claim) return null
-    const next = claim.nodes[claim.cursor]
-    if (next?.item.id === id) claim.cursor++
-    const node = next?.item.id === id ? next : this.#nodes.get(id)
-    return node?.claim === claim ? node : null
   }
 
   #record(node: WorkNode, outcome: Outcome, nowMs: number): void {
@@ -393,12 +323,12 @@ export class WorkGraph {
 
   /** Says that something is there: an item of ours that has not ended, or a name that later items will wait for. */
   resolve(id: ItemId, output: unknown, nowMs: number): void {
-    const node = this.#nodes.get(id) ?? this.#createNode(newItem({ id, modelId: outside }), null, nowMs)
+    const node = this.#nodes.find(id) ?? this.#nodes.create(newItem({ id, modelId: outside }), null, nowMs)
     if (!hasEnded(node.state)) this.#finishNode(node, 'done', output, null, nowMs)
   }
 
   cancel(ids: readonly ItemId[], nowMs: number, cause: ItemError): number {
-    const nodes = nodesOf(this.#nodes, ids)
+    const nodes = this.#nodes.of(ids)
     let cancelledCount = 0
     const ends: End[] = nodes.map((node) => ({ node, state: 'cancelled', error: cause }))
     for (let index = 0; index < ends.length; index++) {
@@ -412,7 +342,7 @@ export class WorkGraph {
 
   /** Failed or cancelled items are new, and with them what ended because of them. Answers how many. */
   retry(ids: readonly ItemId[], nowMs: number): number {
-    const chosen = withDependents(nodesOf(this.#nodes, ids).filter(({ state }) => isRetryable(state)))
+    const chosen = withDependents(this.#nodes.of(ids).filter(({ state }) => isRetryable(state)))
     const inOrder = [...chosen].sort((a, b) => a.sequence - b.sequence)
     for (const node of inOrder) {
       this.#leave(node)
@@ -440,7 +370,7 @@ export class WorkGraph {
   sweep(nowMs: number): { changedCount: number; nextAtMs: number | null } {
     let changedCount = 0
     let nextAtMs = this.queues.dropLate(nowMs)
-    for (const claim of [...this.#claims.values()]) {
+    for (const claim of this.#claims.all()) {
       if (claim.untilMs > nowMs) nextAtMs = Math.min(nextAtMs, claim.untilMs)
       else changedCount += this.#expire(claim, nowMs)
     }
@@ -452,7 +382,7 @@ export class WorkGraph {
   }
 
   #expire(claim: LiveClaim, nowMs: number): number {
-    const expired = held(claim).sort((a, b) => a.turn - b.turn)
+    const expired = heldBy(claim).sort((a, b) => a.turn - b.turn)
     for (const node of expired) {
       if (node.claim !== claim) continue // it went with another part of its fan-out
       if (node.attempt < node.item.maxAttempts) this.#giveBack(node, node.attempt, nowMs)
@@ -462,7 +392,7 @@ export class WorkGraph {
   }
 
   releaseAll(nowMs: number): number {
-    const nodes = [...this.#claims.values()].flatMap(held)
+    const nodes = this.#claims.all().flatMap(heldBy)
     for (const node of nodes) this.#giveBack(node, node.attempt - 1, nowMs)
     return nodes.length
   }

@@ -1,18 +1,11 @@
 // An item in the graph, the queue of its model, and what can be read from them. Only the graph writes them.
-import { inheritedState, isBadEnd, isRetryable, lends } from './edges.ts'
-import { type ItemError, SchedulerError } from './errors.ts'
+import type { LiveClaim } from './claims.ts'
+import { inheritedState, isBadEnd, isRetryable } from './edges.ts'
+import type { ItemError } from './errors.ts'
 import type { ClaimedItem } from './lease.ts'
-import type { ModelId } from './model.ts'
 import type { ModelQueue } from './model-queues.ts'
 import type { ResolvedParent } from './resolver.ts'
-import {
-  dependencyError,
-  type EdgePolicy,
-  hasEnded,
-  type ItemId,
-  type ItemState,
-  type NewItem,
-} from './work-item.ts'
+import { dependencyError, type EdgePolicy, hasEnded, type ItemState, type NewItem } from './work-item.ts'
 import type { Level } from './work-queue.ts'
 
 export interface WorkNode {
@@ -66,23 +59,6 @@ export function append<T>(list: readonly T[], value: T): readonly T[] {
   if (list.length < 4) return [...list, value]
   ;(list as T[]).push(value)
   return list
-}
-
-export interface LiveClaim {
-  readonly token: string
-  /** As they were taken; those that it still holds say so themselves. */
-  readonly nodes: WorkNode[]
-  heldCount: number
-  /** Where the next answer is looked for first: answers mostly come in order. */
-  cursor: number
-  /** An item was taken from it: cancelled while it ran. */
-  isBroken: boolean
-  untilMs: number
-}
-
-/** The items that a claim still holds. */
-export function held(claim: LiveClaim): WorkNode[] {
-  return claim.nodes.filter((node) => node.claim === claim)
 }
 
 export interface End {
@@ -141,19 +117,6 @@ export function inherited({ child: node, parent, policy }: Edge): End {
   return { node, state, error: dependencyError(parent.item.id, parent.error) }
 }
 
-/** Whether what an item has is more than what the item that it waits for has. */
-export function lendsTo(child: WorkNode, parent: WorkNode, leadMs: (modelId: ModelId) => number): boolean {
-  return lends(child.priority, latestEndBefore(child, leadMs), parent.priority, parent.latestEndAtMs)
-}
-
-/** When what an item waits for must have ended; null: it has no deadline. */
-export function latestEndBefore(
-  { latestEndAtMs, item }: WorkNode,
-  leadMs: (modelId: ModelId) => number,
-): number | null {
-  return latestEndAtMs === null ? null : latestEndAtMs - leadMs(item.modelId)
-}
-
 /** What the resolver sees of an item. */
 export function look({ item, parents }: WorkNode): { item: NewItem; parents: ResolvedParent[] } {
   return { item, parents: parents.map(({ parent }) => toParent(parent)) }
@@ -183,13 +146,4 @@ export function withDependents(nodes: readonly WorkNode[]): Set<WorkNode> {
     for (const part of node.made) if (isRetryable(part.state)) waiting.push(part)
   }
   return chosen
-}
-
-/** Throws UNKNOWN_ITEM. */
-export function nodesOf(nodes: ReadonlyMap<ItemId, WorkNode>, ids: readonly ItemId[]): WorkNode[] {
-  return ids.map((id) => {
-    const node = nodes.get(id)
-    if (node) return node
-    throw new SchedulerError('UNKNOWN_ITEM', `No item is called "${id}".`, { id })
-  })
 }

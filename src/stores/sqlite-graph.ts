@@ -9,8 +9,8 @@
 //   (3) An item lends its priority and its deadline to what it waits for: sqlite-lending.ts.
 import { isBadEnd, isRetryable } from '../core/edges.ts'
 import { type ItemError, SchedulerError } from '../core/errors.ts'
-import { askResolver, type Resolution, type Resolver } from '../core/resolver.ts'
-import { checkGraph } from '../core/submission.ts'
+import { askResolver, expandsInVain, type Resolution, type Resolver } from '../core/resolver.ts'
+import { checkGraph, type KnownItems, refuseCircle } from '../core/submission.ts'
 import type { WorkGraphOptions } from '../core/work-graph.ts'
 import { type Dependency, hasEnded, type ItemState, itemStates, type NewItem } from '../core/work-item.ts'
 import type { Counts } from './counts.ts'
@@ -32,6 +32,12 @@ export class SqliteGraph {
   readonly #items: SqliteItems
   readonly #lending: SqliteLending
   readonly #resolver: Resolver | null
+  readonly #known: KnownItems<ItemRow> = {
+    find: (id) => this.#items.byId(id),
+    idOf: (row) => this.#items.idOf(row),
+    parentsOf: (row) =>
+      row.state === stateNumber.done ? [] : this.#items.parents(row).map((edge) => edge.row),
+  }
   /** Seq, state and attempt of each. */
   #changes: number[] = []
 
@@ -215,38 +221,20 @@ export class SqliteGraph {
     mayExpand: boolean,
   ): End | null {
     const fresh = this.#check(items, row)
-    this.#refuseCircle(row, items)
+    refuseCircle(row, items, this.#known)
     const added = this.#add(fresh, nowMs)
     this.#connect(
       row,
       items.map(({ id }) => ({ id, policy })),
     )
     this.#lending.lend()
-    if (row.open > 0) {
-      this.#settle(added, nowMs)
-      return null
-    }
     const bad = this.#badParent(row)
-    if (bad || mayExpand) return bad ?? this.#release(row, nowMs, false)
-    const message = `"${this.#items.idOf(row)}" expands again and again into items that have ended`
-    return { row, state: 'failed', output: null, error: { code: 'BAD_EXPRESSION', message } }
-  }
-
-  /** Throws CYCLE when a child would wait for the item that waits for it, over any path of open items. */
-  #refuseCircle(row: ItemRow, items: readonly NewItem[]): void {
-    const names = items.flatMap(({ id, dependencies }) => [id, ...dependencies.map((each) => each.id)])
-    const waiting = names.flatMap((id) => this.#items.byId(id) ?? [])
-    const seen = new Set<ItemRow>()
-    for (let next = waiting.pop(); next; next = waiting.pop()) {
-      if (next === row) {
-        const id = this.#items.idOf(row)
-        const message = `A child of "${id}" waits for it, which waits for the child. Take that dependency away.`
-        throw new SchedulerError('CYCLE', message, { id })
-      }
-      if (seen.has(next) || next.state !== stateNumber.blocked) continue
-      seen.add(next)
-      waiting.push(...this.#openParents(next))
-    }
+    if (bad) return bad
+    if (row.open === 0 && mayExpand) return this.#release(row, nowMs, false)
+    if (row.open === 0)
+      return { row, state: 'failed', output: null, error: expandsInVain(this.#items.idOf(row)) }
+    this.#settle(added, nowMs)
+    return null
   }
 
   #openParents(row: ItemRow): ItemRow[] {
