@@ -4,7 +4,15 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -249,6 +257,29 @@ test('refuses a file whose pages were overwritten, and leaves it as it is', asyn
     message: /was left as it is.*Move it away/,
   })
   assert.deepEqual(readFileSync(file), bytes)
+})
+
+test('refuses a damaged file, a text, and the database of another program, with its name', async () => {
+  const damaged = newFile()
+  const store = await openSqliteStore({ file: damaged })
+  await store.submit(
+    Array.from({ length: 200 }, (_, index) => item(`item-${index}`)),
+    1,
+  )
+  await store.close()
+  truncateSync(damaged, 9000)
+  const text = newFile()
+  writeFileSync(text, 'Dear aunt, '.repeat(1000))
+  const foreign = newFile()
+  const other = new DatabaseSync(foreign)
+  other.exec('CREATE TABLE aunt (name TEXT)')
+  other.close()
+  for (const file of [damaged, text, foreign]) {
+    await assert.rejects(
+      openSqliteStore({ file }),
+      (error: Error & { code: string }) => error.code === 'STORE_CORRUPT' && error.message.includes(file),
+    )
+  }
 })
 
 test('says what is wrong with a path, not that somebody else uses it', async () => {

@@ -144,6 +144,17 @@ export function testStore({ test, name, open }: StoreUnderTest): void {
     assert.match(error!.message, /"fails".*"bad".*broken/)
   })
 
+  check(
+    'an item that waits for one which has failed is not released by another end of its call',
+    async (store) => {
+      await store.submit([item('failed')], 1)
+      await end(store, 'fail')
+      const skipped = item('skipped', [{ id: 'failed', policy: 'skip' }])
+      await store.submit([skipped, item('last', ['skipped', 'failed'])], 2)
+      assert.deepEqual(await states(store), { failed: 'failed', skipped: 'skipped', last: 'failed' })
+    },
+  )
+
   check('gives an item to one claimer only, and believes only the current token', async (store) => {
     await store.submit([item('a'), item('b')], 1)
     const [first, second] = await Promise.all([claim(store, 2), claim(store, 2)])

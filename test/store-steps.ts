@@ -1,15 +1,17 @@
 // What every store must do with items that have a step: it asks its resolver when they are released, and they run, are
 // skipped, fail, or fan out into children that they wait for. Part of the suite that `testStore` runs.
 import assert from 'node:assert/strict'
-import type { NewItem, NewItemOptions } from '../src/core/work-item.ts'
+import type { EdgePolicy, NewItem, NewItemOptions } from '../src/core/work-item.ts'
 import type { Resolver } from '../src/stores/store.ts'
 import { checker, claim, end, item, type StoreUnderTest, states } from './store-conformance.ts'
+
+const policies: Record<string, EdgePolicy> = { 'split-on': 'continue', 'split-or-skip': 'skip' }
 
 /** By the name of an item's step. */
 const resolver: Resolver = ({ step, source, input }, parents) => {
   const children = parents.filter((parent) => parent.step === null && parent.id.startsWith('part'))
   if (step === 'again' || (step?.startsWith('split') && children.length === 0))
-    return { type: 'expand', items: source as NewItem[], policy: step === 'split-on' ? 'continue' : 'fail' }
+    return { type: 'expand', items: source as NewItem[], policy: policies[step] ?? 'fail' }
   if (step?.startsWith('split')) return { type: 'finish', output: children.map(({ output }) => output) }
   if (step === 'never') return { type: 'skip', reason: 'not today' }
   if (step === 'echo') return { type: 'run', input: { from: input } }
@@ -216,6 +218,36 @@ export function testStoreSteps(under: StoreUnderTest): void {
       assert.deepEqual(await store.queueHeads(), [])
     },
   )
+
+  check(
+    'a child that waits for what its fan-out waited for, and for more, waits for the rest',
+    async (store) => {
+      const fanOut = split('list', [item('part-x', ['gate', 'other'])], ['gate'])
+      const others = Array.from({ length: 8 }, (_, index) => item(`after-${index}`, ['gate']))
+      await store.submit([item('gate'), item('other', [], { priority: -1 }), fanOut, ...others], 1)
+      assert.equal(await end(store, 'done'), 'gate')
+      assert.equal((await store.get('part-x'))!.state, 'blocked')
+      await store.cancel(
+        others.map(({ id }) => id),
+        20,
+      )
+      assert.equal(await end(store, 'done'), 'other')
+      assert.equal((await store.get('part-x'))!.state, 'ready')
+    },
+  )
+
+  check('leaves no child behind when a fan-out is skipped because of what it names', async (store) => {
+    await store.submit([item('part-bad')], 1)
+    await end(store, 'fail')
+    const source = [item('part-bad'), item('part-x', ['part-bad']), item('part-y')]
+    await store.submit([item('list', [], { step: 'split-or-skip', source })], 20)
+    assert.deepEqual(await states(store), {
+      'part-bad': 'failed',
+      list: 'skipped',
+      'part-x': 'failed',
+      'part-y': 'ready',
+    })
+  })
 
   check('a step that fans out again and again into what has ended fails', async (store) => {
     await store.submit([item('part-a')], 1)

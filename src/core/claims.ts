@@ -40,13 +40,21 @@ export class Claims {
     return this.#byToken.get(token)
   }
 
-  /** All that hold an item, in the order in which they began. */
-  all(): LiveClaim[] {
-    return [...this.#byToken.values()]
+  all(): IterableIterator<LiveClaim> {
+    return this.#byToken.values()
+  }
+
+  /** The items that are held, in the order of their queues; of some claims only. */
+  held(isMeant: (claim: LiveClaim) => boolean = () => true): WorkNode[] {
+    const nodes: WorkNode[] = []
+    for (const claim of this.#byToken.values()) {
+      if (isMeant(claim)) nodes.push(...claim.nodes.filter((node) => node.claim === claim))
+    }
+    return nodes.sort((a, b) => a.turn - b.turn)
   }
 
   /** The item, if the claim holds it; else null. */
-  held(token: string, id: ItemId): WorkNode | null {
+  find(token: string, id: ItemId): WorkNode | null {
     const claim = this.#byToken.get(token)
     if (!claim) return null
     const next = claim.nodes[claim.cursor]
@@ -62,9 +70,4 @@ export class Claims {
     if (--claim.heldCount === 0) this.#byToken.delete(claim.token)
     else while (nodes[claim.cursor]!.claim !== claim) claim.cursor++
   }
-}
-
-/** The items that a claim still holds. */
-export function heldBy(claim: LiveClaim): WorkNode[] {
-  return claim.nodes.filter((node) => node.claim === claim)
 }

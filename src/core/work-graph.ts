@@ -9,7 +9,7 @@
 //
 // Submission and release cost O(edges) of the item, whatever the size of the graph. Ends spread through a work list, not
 // by recursion, so a chain may be a million long. Ended items stay until the graph goes.
-import { Claims, heldBy, type LiveClaim } from './claims.ts'
+import { Claims } from './claims.ts'
 import { isBadEnd, isRetryable } from './edges.ts'
 import type { ItemError, SchedulerError } from './errors.ts'
 import { KnownNodes } from './known-nodes.ts'
@@ -29,6 +29,7 @@ import {
   newItem,
 } from './work-item.ts'
 import {
+  addChild,
   append,
   badEdge,
   claimedItem,
@@ -36,6 +37,7 @@ import {
   type End,
   inherited,
   look,
+  renew,
   type WorkNode,
   withDependents,
 } from './work-node.ts'
@@ -60,6 +62,8 @@ export class WorkGraph {
   readonly #scheduled = new Set<WorkNode>()
   #turn = 0
   #endedCount = 0
+  /** How often items were cancelled. */
+  #cancelCount = 0
 
   constructor({ resolver = null, onChange = null, leadMs = () => 0 }: WorkGraphOptions = {}) {
     this.#resolver = resolver
@@ -78,7 +82,7 @@ export class WorkGraph {
 
   /** Whether a claim holds an item. */
   holds(token: string, id: ItemId): boolean {
-    return this.#claims.held(token, id) !== null
+    return this.#claims.find(token, id) !== null
   }
 
   /** In the order of submission. */
@@ -109,7 +113,7 @@ export class WorkGraph {
   /** The child has to take the edge into its list of parents. */
   #connect(parent: WorkNode, child: WorkNode, policy: EdgePolicy): Edge {
     const edge = { parent, child, policy }
-    parent.children = append(parent.children, edge)
+    addChild(parent, edge)
     this.#waitFor(child, parent)
     return edge
   }
@@ -153,7 +157,11 @@ export class WorkGraph {
     node.error = error
     node.endedAtMs = nowMs
     this.#enter(node, state, nowMs)
-    for (const edge of node.children) {
+    const { children } = node
+    // What is released may fan out into children that wait for this item too: their edges are closed already.
+    const count = children.length
+    for (let index = 0; index < count; index++) {
+      const edge = children[index]!
       const { child, policy } = edge
       if (child.state !== 'blocked') continue
       this.#openEdge(child, node, -1)
@@ -201,9 +209,11 @@ export class WorkGraph {
     }
     const made = this.#add(items, node, nowMs)
     this.#waitForChildren(node, items, policy)
+    this.#settle(made, nowMs)
+    if (node.state !== 'blocked') return
     const bad = badEdge(node)
     if (bad) ends.push(inherited(bad))
-    else if (node.openCount > 0) this.#settle(made, nowMs)
+    else if (node.openCount > 0) return
     else if (mayExpand) this.#release(node, nowMs, ends, false)
     else ends.push({ node, state: 'failed', error: expandsInVain(node.item.id) })
   }
@@ -256,6 +266,7 @@ export class WorkGraph {
     if (state === 'ready') node.queue.ready.push(node)
     else if (state === 'blocked' || state === 'scheduled') node.queue.blockedCount++
     else if (state !== 'leased') this.#endedCount++
+    if (state === 'cancelled') this.#cancelCount++
     this.queues.touch(node.queue)
     this.#onChange?.(node, nowMs)
   }
@@ -292,7 +303,7 @@ export class WorkGraph {
 
   /** False: the claim does not hold the item, and nothing has changed. */
   finishItem(token: string, outcome: Outcome, nowMs: number): boolean {
-    const node = this.#claims.held(token, outcome.id)
+    const node = this.#claims.find(token, outcome.id)
     if (node) this.#record(node, outcome, nowMs)
     return node !== null
   }
@@ -328,16 +339,10 @@ export class WorkGraph {
   }
 
   cancel(ids: readonly ItemId[], nowMs: number, cause: ItemError): number {
-    const nodes = this.#nodes.of(ids)
-    let cancelledCount = 0
-    const ends: End[] = nodes.map((node) => ({ node, state: 'cancelled', error: cause }))
-    for (let index = 0; index < ends.length; index++) {
-      const end = ends[index]!
-      if (hasEnded(end.node.state)) continue
-      if (end.state === 'cancelled') cancelledCount++
-      this.#end(end, nowMs, ends)
-    }
-    return cancelledCount
+    const before = this.#cancelCount
+    const ends = this.#nodes.of(ids).map((node): End => ({ node, state: 'cancelled', error: cause }))
+    this.#spread(ends, nowMs)
+    return this.#cancelCount - before
   }
 
   /** Failed or cancelled items are new, and with them what ended because of them. Answers how many. */
@@ -346,14 +351,7 @@ export class WorkGraph {
     const inOrder = [...chosen].sort((a, b) => a.sequence - b.sequence)
     for (const node of inOrder) {
       this.#leave(node)
-      Object.assign(node, {
-        attempt: 0,
-        output: null,
-        error: null,
-        startedAtMs: null,
-        endedAtMs: null,
-        openCount: 0,
-      })
+      renew(node)
       this.#enter(node, 'blocked', nowMs)
     }
     for (const node of inOrder) {
@@ -368,31 +366,32 @@ export class WorkGraph {
   }
 
   sweep(nowMs: number): { changedCount: number; nextAtMs: number | null } {
-    let changedCount = 0
-    let nextAtMs = this.queues.dropLate(nowMs)
-    for (const claim of this.#claims.all()) {
-      if (claim.untilMs > nowMs) nextAtMs = Math.min(nextAtMs, claim.untilMs)
-      else changedCount += this.#expire(claim, nowMs)
-    }
+    let changedCount = this.#expire(nowMs)
     const due = [...this.#scheduled].filter((node) => node.dueAtMs <= nowMs)
-    for (const node of due.sort((a, b) => a.dueAtMs - b.dueAtMs || a.sequence - b.sequence))
+    for (const node of due.sort((a, b) => a.dueAtMs - b.dueAtMs || a.sequence - b.sequence)) {
+      changedCount++
       this.#makeReady(node, nowMs)
+    }
+    let nextAtMs = this.queues.dropLate(nowMs)
+    for (const { untilMs } of this.#claims.all()) nextAtMs = Math.min(nextAtMs, untilMs)
     for (const { dueAtMs } of this.#scheduled) nextAtMs = Math.min(nextAtMs, dueAtMs)
-    return { changedCount: changedCount + due.length, nextAtMs: Number.isFinite(nextAtMs) ? nextAtMs : null }
+    return { changedCount, nextAtMs: Number.isFinite(nextAtMs) ? nextAtMs : null }
   }
 
-  #expire(claim: LiveClaim, nowMs: number): number {
-    const expired = heldBy(claim).sort((a, b) => a.turn - b.turn)
-    for (const node of expired) {
-      if (node.claim !== claim) continue // it went with another part of its fan-out
+  /** Items whose lease has ended, in the order of their queues. */
+  #expire(nowMs: number): number {
+    let expiredCount = 0
+    for (const node of this.#claims.held(({ untilMs }) => untilMs <= nowMs)) {
+      if (!node.claim) continue // it went with another part of its fan-out
+      expiredCount++
       if (node.attempt < node.item.maxAttempts) this.#giveBack(node, node.attempt, nowMs)
       else this.#finishNode(node, 'failed', null, leaseExpired, nowMs)
     }
-    return expired.length
+    return expiredCount
   }
 
   releaseAll(nowMs: number): number {
-    const nodes = this.#claims.all().flatMap(heldBy)
+    const nodes = this.#claims.held()
     for (const node of nodes) this.#giveBack(node, node.attempt - 1, nowMs)
     return nodes.length
   }

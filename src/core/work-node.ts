@@ -61,6 +61,15 @@ export function append<T>(list: readonly T[], value: T): readonly T[] {
   return list
 }
 
+/** Dependents stand in the order of their submission, in which they are released. A fan-out may come to wait for an item after
+ * others that were submitted later. */
+export function addChild(parent: WorkNode, edge: Edge): void {
+  const last = parent.children.at(-1)
+  parent.children = append(parent.children, edge)
+  if (last && last.child.sequence > edge.child.sequence)
+    parent.children = parent.children.toSorted((a, b) => a.child.sequence - b.child.sequence)
+}
+
 export interface End {
   node: WorkNode
   state: ItemState
@@ -104,6 +113,19 @@ export function createNode(
     previous: null,
     next: null,
   }
+}
+
+/** As if it had never been tried. What it was lent stays. */
+export function renew(node: WorkNode): void {
+  Object.assign(node, {
+    attempt: 0,
+    output: null,
+    error: null,
+    turn: 0,
+    startedAtMs: null,
+    endedAtMs: null,
+    openCount: 0,
+  })
 }
 
 /** The edge over which a bad end comes, or undefined. */

@@ -25,6 +25,11 @@ import { eventWidth, policies, stateNumber } from './sqlite-schema.ts'
 
 export type GraphOptions = Pick<WorkGraphOptions, 'resolver' | 'leadMs'>
 
+interface Doomed {
+  add(row: ItemRow): unknown
+  has(row: ItemRow): boolean
+}
+
 export class SqliteGraph {
   readonly #query: Queries
   readonly #counts: Counts
@@ -38,6 +43,8 @@ export class SqliteGraph {
     parentsOf: (row) =>
       row.state === stateNumber.done ? [] : this.#items.parents(row).map((edge) => edge.row),
   }
+  /** While items are settled: their parents may have ended badly long ago. */
+  readonly #badlyParented: Doomed = { add: () => {}, has: (row) => this.#badParent(row) !== null }
   /** Seq, state and attempt of each. */
   #changes: number[] = []
 
@@ -109,7 +116,7 @@ export class SqliteGraph {
     for (const row of rows) {
       if (row.state !== stateNumber.blocked) continue
       const end = this.#badParent(row) ?? (row.open === 0 ? this.#release(row, nowMs, true) : null)
-      if (end) this.#spread([end], nowMs)
+      if (end) this.#spread([end], nowMs, this.#badlyParented)
     }
   }
 
@@ -133,17 +140,16 @@ export class SqliteGraph {
     this.#spread([{ row, state, output, error }], nowMs)
   }
 
-  /** In the order in which they came. */
-  #spread(ends: End[], nowMs: number): void {
-    const doomed = new Set<ItemRow>()
+  /** In the order in which they came. `doomed`: those that another parent is about to end. */
+  #spread(ends: End[], nowMs: number, doomed: Doomed = new Set()): void {
     for (let index = 0; index < ends.length; index++) {
       if (!hasEnded(itemStates[ends[index]!.row.state]!)) this.#endTree(ends[index]!, ends, doomed, nowMs)
     }
   }
 
-  /** (1) What ends because of it, badly or at its release, ends in its turn. One that another parent is about to end
-   * (`doomed`) is not released, nor expanded, for that moment. */
-  #endTree({ row, state, output, error }: End, ends: End[], doomed: Set<ItemRow>, nowMs: number): void {
+  /** (1) What ends because of it, badly or at its release, ends in its turn. One that is doomed is not released, nor expanded,
+   * for that moment. */
+  #endTree({ row, state, output, error }: End, ends: End[], doomed: Doomed, nowMs: number): void {
     this.#leave(row, state !== 'cancelled')
     row.untilMs = null
     this.#items.setResult(row, { endedAtMs: nowMs, output, error })
@@ -228,13 +234,12 @@ export class SqliteGraph {
       items.map(({ id }) => ({ id, policy })),
     )
     this.#lending.lend()
-    const bad = this.#badParent(row)
-    if (bad) return bad
-    if (row.open === 0 && mayExpand) return this.#release(row, nowMs, false)
-    if (row.open === 0)
-      return { row, state: 'failed', output: null, error: expandsInVain(this.#items.idOf(row)) }
     this.#settle(added, nowMs)
-    return null
+    if (row.state !== stateNumber.blocked) return null
+    const bad = this.#badParent(row)
+    if (bad || row.open > 0) return bad
+    if (mayExpand) return this.#release(row, nowMs, false)
+    return { row, state: 'failed', output: null, error: expandsInVain(this.#items.idOf(row)) }
   }
 
   #openParents(row: ItemRow): ItemRow[] {
