@@ -50,19 +50,30 @@ export function actions(passingMs: fc.Arbitrary<number>, { steps }: { steps: boo
 export type Action = ReturnType<typeof actions> extends fc.Arbitrary<(infer T)[]> ? T : never
 type Of<Type> = Extract<Action, { type: Type }>
 
+/** Some hundreds of calls, with their moments. */
+export function* callsOf(seed: number): Iterable<[Action, number]> {
+  let nowMs = dayAtMs
+  for (const each of fc.sample(actions(fc.nat(40), { steps: true }), { seed, numRuns: 30 }).flat()) {
+    nowMs += each.afterMs
+    yield [each, nowMs]
+  }
+}
+
 /** A store with what a caller knows of it. */
 export interface World {
   store: Store
   ids: string[]
   held: { id: string; token: string }[]
+  /** Of the last sweep. */
+  sweptAtMs: number
 }
 
 export function worldOf(store: Store): World {
-  return { store, ids: [], held: [] }
+  return { store, ids: [], held: [], sweptAtMs: Number.NEGATIVE_INFINITY }
 }
 
 /** All that can be seen of a store. */
-export async function view(store: Store): Promise<unknown> {
+export async function view(store: Store) {
   const { groups } = await store.stats()
   return {
     heads: await store.queueHeads(),
@@ -101,9 +112,17 @@ async function answerOf(world: World, action: Action, nowMs: number): Promise<un
       return named === undefined ? null : store[action.type]([named], nowMs)
     case 'unknown':
       return store.cancel(['nobody'], nowMs)
-    default:
-      return store[action.type](nowMs)
+    case 'sweep':
+      return sweep(world, nowMs)
+    case 'releaseAll':
+      return store.releaseAll(nowMs)
   }
+}
+
+export async function sweep(world: World, nowMs: number): Promise<unknown> {
+  const answer = await world.store.sweep(nowMs)
+  world.sweptAtMs = nowMs
+  return answer
 }
 
 async function submit({ store, ids }: World, action: Of<'submit'>, nowMs: number): Promise<unknown> {

@@ -112,7 +112,9 @@ function borrowed(
   const has = new Map<string, Borrowed>()
   for (const { id, priority, deadlineAtMs } of items)
     has.set(id, { priority, endAtMs: deadlineAtMs ?? Number.POSITIVE_INFINITY })
-  for (let isChanged = true; isChanged; ) {
+  // No way is longer. There may be circles through items that are done: nobody waits along them.
+  let isChanged = true
+  for (let round = 0; isChanged && round < items.length; round++) {
     isChanged = false
     for (const child of items.filter(lends)) {
       const { priority, endAtMs } = has.get(child.id)!

@@ -6,7 +6,7 @@ import fc from 'fast-check'
 import type { QueueHead } from '../src/core/queue-head.ts'
 import { hasEnded } from '../src/core/work-item.ts'
 import { allItems, type Store, type StoredItem } from '../src/stores/store.ts'
-import { actions, dayAtMs, perform, resolver, type World } from './store-actions.ts'
+import { actions, dayAtMs, perform, resolver, worldOf } from './store-actions.ts'
 import type { StoreUnderTest } from './store-conformance.ts'
 import { checkLending, recount } from './store-heads.ts'
 
@@ -15,7 +15,7 @@ export function testStoreProperties({ test, name, open }: StoreUnderTest): void 
     test(`${name}: ${title}`, () =>
       fc.assert(
         fc.asyncProperty(actions(passingMs, { steps: true }), async (steps) => {
-          const world: World = { store: await open(resolver), ids: [], held: [] }
+          const world = worldOf(await open(resolver))
           try {
             let nowMs = dayAtMs
             let latestMs = dayAtMs

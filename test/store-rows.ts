@@ -2,20 +2,15 @@
 // agree, and whether what the owner keeps in memory beside them says the same.
 import assert from 'node:assert/strict'
 import { DatabaseSync } from 'node:sqlite'
-import type { QueueHead } from '../src/core/queue-head.ts'
 import { hasEnded, type ItemState } from '../src/core/work-item.ts'
-import { leadMs } from './store-actions.ts'
+import { leadMs, type World } from './store-actions.ts'
 import { type CountedItem, checkLending, recount } from './store-heads.ts'
 
-/** The heads are those that a slow count of the file's rows finds, and what they say of lending is right. Which deadlines have
- *  passed a store knows since its last sweep: null, they are not compared. */
-export function checkFile(heads: readonly QueueHead[], file: string, sweptAtMs: number | null): void {
+/** The heads are those that a slow count of the file's rows finds, and what the rows say of lending is right. */
+export async function checkFile({ store, sweptAtMs }: World, file: string): Promise<void> {
   const rows = rowsInFile(file)
   checkLending(rows, leadMs)
-  const counted = recount(rows, sweptAtMs ?? Number.NEGATIVE_INFINITY)
-  const compared = (all: readonly QueueHead[]) =>
-    sweptAtMs === null ? all.map(({ latestEndAtMs, ...head }) => head) : all
-  assert.deepEqual(compared(heads), compared(counted))
+  assert.deepEqual(await store.queueHeads(), recount(rows, sweptAtMs))
 }
 
 // As the file has them, by number.

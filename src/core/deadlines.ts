@@ -18,6 +18,12 @@ export class Deadlines<Item, Level> {
   #heap = new Heap<Due<Item, Level>>(isBefore)
   readonly #byItem = new Map<Item, Due<Item, Level>>()
   #goneCount = 0
+  #lateMs: number
+
+  /** `lateMs`: deadlines up to then have passed. */
+  constructor(lateMs: number) {
+    this.#lateMs = lateMs
+  }
 
   get isEmpty(): boolean {
     return this.#byItem.size === 0
@@ -37,7 +43,9 @@ export class Deadlines<Item, Level> {
     return null
   }
 
+  /** Nothing comes of a deadline that has passed: the item is ordinary. */
   add(item: Item, level: Level, turn: number, atMs: number): void {
+    if (atMs <= this.#lateMs) return
     const due = { item, level, turn, atMs, isGone: false }
     this.#heap.add(due)
     this.#byItem.set(item, due)
@@ -67,8 +75,10 @@ export class Deadlines<Item, Level> {
     return due
   }
 
-  /** Items that must have ended by now are late: they are ordinary from here on. Answers whether there were any. */
+  /** Items that must have ended by now are late: they are ordinary from here on, also when they come back. Answers whether
+   * there were any. */
   dropLate(nowMs: number): boolean {
+    this.#lateMs = nowMs
     const before = this.#byItem.size
     for (let due = this.#first(); due !== null && due.atMs <= nowMs; due = this.#first())
       this.remove(due.item)

@@ -4,8 +4,7 @@
 //       edge; a bad one fails, cancels or skips the dependent by the edge's policy.
 //   (2) A dependent whose last edge closed is released: an item with a step is shown to the resolver, which says run,
 //       skip, fail, finish, or expand into children that it then waits for.
-//   (3) An item lends its priority and its deadline to what it waits for, over any number of edges, as long as that has
-//       not ended. What was lent is not taken back.
+//   (3) An item lends its priority and its deadline to what it waits for, as long as that has not ended: lending.ts.
 //
 // Submission and release cost O(edges) of the item, whatever the size of the graph. Ends spread through a work list, not
 // by recursion, so a chain may be a million long. Ended items stay until the graph goes.
@@ -14,26 +13,16 @@ import { isBadEnd, isRetryable } from './edges.ts'
 import type { ItemError, SchedulerError } from './errors.ts'
 import { KnownNodes } from './known-nodes.ts'
 import { type Claim, type ClaimRequest, leaseExpired, type Outcome } from './lease.ts'
-import { Lending } from './lending.ts'
 import type { ModelId } from './model.ts'
 import { ModelQueues, outside } from './model-queues.ts'
+import { OpenEdges } from './open-edges.ts'
 import { askResolver, type Expansion, expandsInVain, type Resolver } from './resolver.ts'
 import { checkGraph, refuseCircle } from './submission.ts'
+import { dependencyError, hasEnded, type ItemId, type ItemState, type NewItem, newItem } from './work-item.ts'
 import {
-  dependencyError,
-  type EdgePolicy,
-  hasEnded,
-  type ItemId,
-  type ItemState,
-  type NewItem,
-  newItem,
-} from './work-item.ts'
-import {
-  addChild,
   append,
   badEdge,
   claimedItem,
-  type Edge,
   type End,
   inherited,
   look,
@@ -57,7 +46,7 @@ export class WorkGraph {
   /** Whose heads are read; only the graph writes them. */
   readonly queues = new ModelQueues()
   readonly #nodes = new KnownNodes(this.queues)
-  readonly #lending: Lending
+  readonly #edges: OpenEdges
   readonly #claims = new Claims(this.#nodes)
   readonly #scheduled = new Set<WorkNode>()
   #turn = 0
@@ -68,7 +57,7 @@ export class WorkGraph {
   constructor({ resolver = null, onChange = null, leadMs = () => 0 }: WorkGraphOptions = {}) {
     this.#resolver = resolver
     this.#onChange = onChange
-    this.#lending = new Lending(this.queues, leadMs)
+    this.#edges = new OpenEdges(this.queues, leadMs)
   }
 
   /** Items that have not ended. */
@@ -93,7 +82,7 @@ export class WorkGraph {
   /** All or nothing; a known id changes nothing. Throws UNKNOWN_DEPENDENCY, CYCLE. */
   submit(items: readonly NewItem[], nowMs: number): { addedCount: number; knownCount: number } {
     const added = this.#add(items, null, nowMs)
-    this.#settle(added, nowMs)
+    this.#settleAll(added, nowMs)
     return { addedCount: added.length, knownCount: items.length - added.length }
   }
 
@@ -103,54 +92,55 @@ export class WorkGraph {
     for (const node of added) {
       const { dependencies } = node.item
       if (dependencies.length > 0)
-        node.parents = dependencies.map(({ policy }) => this.#connect(parents[next++]!, node, policy))
+        node.parents = dependencies.map(({ policy }) => this.#edges.connect(parents[next++]!, node, policy))
       if (maker) maker.made = append(maker.made, node)
       this.#enter(node, 'blocked', nowMs)
     }
     return added
   }
 
-  /** The child has to take the edge into its list of parents. */
-  #connect(parent: WorkNode, child: WorkNode, policy: EdgePolicy): Edge {
-    const edge = { parent, child, policy }
-    addChild(parent, edge)
-    this.#waitFor(child, parent)
-    return edge
+  #settleAll(nodes: readonly WorkNode[], nowMs: number): void {
+    const work: End[] = []
+    this.#settle(nodes, work, (node) => this.#release(node, nowMs, work))
+    this.#spread(work, nowMs)
   }
 
-  #waitFor(child: WorkNode, parent: WorkNode): void {
-    if (hasEnded(parent.state)) return
-    this.#openEdge(child, parent, 1)
-    this.#lending.lend(child, parent) // (3)
-  }
-
-  #openEdge(child: WorkNode, parent: WorkNode, count: 1 | -1): void {
-    child.openCount += count
-    this.queues.countEdge(child.queue, parent.queue, count)
-  }
-
-  /** Blocked items that are new: those whose parents ended badly end too, those that wait for nothing are released. */
-  #settle(nodes: readonly WorkNode[], nowMs: number): void {
-    const ends: End[] = []
+  /** Blocked items that are new: those whose parents ended badly end too, those that wait for nothing are to be released. */
+  #settle(nodes: readonly WorkNode[], work: End[], release: (node: WorkNode) => void): void {
     for (const node of nodes) {
       if (node.state !== 'blocked') continue
       const bad = node.openCount < node.parents.length ? badEdge(node) : undefined
-      if (bad) ends.push(inherited(bad))
-      else if (node.openCount === 0) this.#release(node, nowMs, ends)
-      this.#spread(ends, nowMs)
+      if (bad) work.push(inherited(bad))
+      else if (node.openCount === 0) release(node)
     }
   }
 
-  #spread(ends: End[], nowMs: number): void {
-    for (let index = 0; index < ends.length; index++) {
-      const end = ends[index]!
-      if (!hasEnded(end.node.state)) this.#end(end, nowMs, ends)
+  /** In the order in which it came. */
+  #spread(work: End[], nowMs: number): void {
+    for (let index = 0; index < work.length; index++) {
+      const each = work[index]!
+      if (hasEnded(each.node.state)) continue
+      if (each.state === 'ready') this.#release(each.node, nowMs, work)
+      else this.#endWithMade(each, nowMs, work)
     }
-    ends.length = 0
+  }
+
+  /** What a fan-out made goes with it at once: nothing releases it in between. */
+  #endWithMade(end: End, nowMs: number, work: End[]): void {
+    this.#end(end, nowMs, work)
+    if (!isRetryable(end.state)) return
+    const makers = [end.node]
+    for (const maker of makers) {
+      for (const node of maker.made) {
+        if (hasEnded(node.state)) continue
+        this.#end({ node, state: 'cancelled', error: dependencyError(maker.item.id, null) }, nowMs, work)
+        makers.push(node)
+      }
+    }
   }
 
   /** (1) */
-  #end({ node, state, error, output = null }: End, nowMs: number, ends: End[]): void {
+  #end({ node, state, error, output = null }: End, nowMs: number, work: End[]): void {
     if (node.claim && state === 'cancelled') node.claim.isBroken = true
     this.#leave(node)
     node.output = output
@@ -164,30 +154,27 @@ export class WorkGraph {
       const edge = children[index]!
       const { child, policy } = edge
       if (child.state !== 'blocked') continue
-      this.#openEdge(child, node, -1)
-      if (isBadEnd(state, policy)) ends.push(inherited(edge))
+      this.#edges.close(child, node)
+      if (isBadEnd(state, policy)) work.push(inherited(edge))
       // One that another parent is about to end is not released, nor expanded, for that moment.
-      else if (child.openCount === 0 && (ends.length === 0 || !badEdge(child)))
-        this.#release(child, nowMs, ends)
+      else if (child.openCount === 0 && (work.length === 0 || !badEdge(child)))
+        this.#release(child, nowMs, work)
     }
-    if (state !== 'cancelled' && state !== 'failed') return
-    for (const made of node.made)
-      ends.push({ node: made, state: 'cancelled', error: dependencyError(node.item.id, null) })
   }
 
   /** (2) `mayExpand`: it was not expanded a moment ago, in vain. */
-  #release(node: WorkNode, nowMs: number, ends: End[], mayExpand = true): void {
+  #release(node: WorkNode, nowMs: number, work: End[], mayExpand = true): void {
     const resolution = askResolver(this.#resolver, node.item, () => look(node))
     if (resolution === null || resolution.type === 'run') {
       if (resolution) node.input = resolution.input
       this.#makeReady(node, nowMs)
     } else if (resolution.type === 'skip') {
-      ends.push({ node, state: 'skipped', error: { code: 'SKIPPED', message: resolution.reason } })
-    } else if (resolution.type === 'fail') ends.push({ node, state: 'failed', error: resolution.error })
+      work.push({ node, state: 'skipped', error: { code: 'SKIPPED', message: resolution.reason } })
+    } else if (resolution.type === 'fail') work.push({ node, state: 'failed', error: resolution.error })
     else if (resolution.type === 'finish' || resolution.items.length === 0) {
       const output = resolution.type === 'finish' ? resolution.output : []
-      ends.push({ node, state: 'done', error: null, output })
-    } else this.#expand(node, resolution, nowMs, ends, mayExpand)
+      work.push({ node, state: 'done', error: null, output })
+    } else this.#expand(node, resolution, nowMs, work, mayExpand)
   }
 
   /** The children are parents of the item that made them: it waits for them, and is asked again. They may be items that
@@ -196,7 +183,7 @@ export class WorkGraph {
     node: WorkNode,
     { items, policy }: Expansion,
     nowMs: number,
-    ends: End[],
+    work: End[],
     mayExpand: boolean,
   ): void {
     try {
@@ -204,30 +191,17 @@ export class WorkGraph {
       refuseCircle(node, items, this.#nodes)
     } catch (error) {
       const { code, message } = error as SchedulerError
-      ends.push({ node, state: 'failed', error: { code, message } })
+      work.push({ node, state: 'failed', error: { code, message } })
       return
     }
     const made = this.#add(items, node, nowMs)
-    this.#waitForChildren(node, items, policy)
-    this.#settle(made, nowMs)
-    if (node.state !== 'blocked') return
+    this.#edges.connectMore(node, this.#nodes.of(items.map(({ id }) => id)), policy)
     const bad = badEdge(node)
-    if (bad) ends.push(inherited(bad))
-    else if (node.openCount > 0) return
-    else if (mayExpand) this.#release(node, nowMs, ends, false)
-    else ends.push({ node, state: 'failed', error: expandsInVain(node.item.id) })
-  }
-
-  #waitForChildren(node: WorkNode, items: readonly NewItem[], policy: EdgePolicy): void {
-    const known = new Set(node.parents.map(({ parent }) => parent))
-    const parents = [...node.parents]
-    for (const { id } of items) {
-      const child = this.#nodes.find(id)!
-      if (known.has(child)) continue
-      known.add(child)
-      parents.push(this.#connect(child, node, policy))
-    }
-    node.parents = parents
+    if (bad) work.push(inherited(bad))
+    this.#settle(made, work, (child) => work.push({ node: child, state: 'ready', error: null }))
+    if (bad || node.openCount > 0) return
+    if (mayExpand) this.#release(node, nowMs, work, false)
+    else work.push({ node, state: 'failed', error: expandsInVain(node.item.id) })
   }
 
   #makeReady(node: WorkNode, nowMs: number): void {
@@ -252,11 +226,7 @@ export class WorkGraph {
       queue.blockedCount--
     } else if (state === 'blocked') {
       queue.blockedCount--
-      // It ends although edges are open: they count no more.
-      if (node.openCount > 0) {
-        for (const { parent } of node.parents)
-          if (!hasEnded(parent.state)) this.queues.countEdge(queue, parent.queue, -1)
-      }
+      this.#edges.drop(node)
     } else this.#endedCount--
     this.queues.touch(queue)
   }
@@ -327,9 +297,9 @@ export class WorkGraph {
     error: ItemError | null,
     nowMs: number,
   ): void {
-    const ends: End[] = []
-    this.#end({ node, state, error, output }, nowMs, ends)
-    this.#spread(ends, nowMs)
+    const work: End[] = []
+    this.#endWithMade({ node, state, error, output }, nowMs, work)
+    this.#spread(work, nowMs)
   }
 
   /** Says that something is there: an item of ours that has not ended, or a name that later items will wait for. */
@@ -355,13 +325,13 @@ export class WorkGraph {
       this.#enter(node, 'blocked', nowMs)
     }
     for (const node of inOrder) {
-      for (const { parent } of node.parents) this.#waitFor(node, parent)
+      for (const { parent } of node.parents) this.#edges.open(node, parent)
       for (const { child } of node.children) {
         // One that had gone on without it, and still waits for others, waits for it again.
-        if (child.state === 'blocked' && !chosen.has(child)) this.#waitFor(child, node)
+        if (child.state === 'blocked' && !chosen.has(child)) this.#edges.open(child, node)
       }
     }
-    this.#settle(inOrder, nowMs)
+    this.#settleAll(inOrder, nowMs)
     return inOrder.length
   }
 

@@ -70,6 +70,7 @@ export function addChild(parent: WorkNode, edge: Edge): void {
     parent.children = parent.children.toSorted((a, b) => a.child.sequence - b.child.sequence)
 }
 
+/** What is still to become of an item in a change: an end; or `ready`, when a fan-out made it and it waits for nothing. */
 export interface End {
   node: WorkNode
   state: ItemState

@@ -34,7 +34,7 @@ export interface Level<Item> {
 export class WorkQueue<Item extends Queued<Item>> {
   /** Highest priority first, then by tenant; levels stay when they are empty. */
   readonly #levels: Level<Item>[] = []
-  readonly #due = new Deadlines<Item, Level<Item>>()
+  readonly #due: Deadlines<Item, Level<Item>>
   readonly #line: Line<Level<Item>, Item> = {
     levels: this.#levels,
     turnOf,
@@ -43,6 +43,11 @@ export class WorkQueue<Item extends Queued<Item>> {
     takeUrgent: (beforeMs) => this.#takeUrgent(beforeMs),
   }
   #count = 0
+
+  /** `lateMs`: deadlines up to then have passed. */
+  constructor(lateMs = Number.NEGATIVE_INFINITY) {
+    this.#due = new Deadlines(lateMs)
+  }
 
   get count(): number {
     return this.#count

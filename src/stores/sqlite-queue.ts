@@ -10,7 +10,11 @@ import type { ClaimRequest } from './store.ts'
 
 class ModelQueue implements Line<Level, number> {
   readonly levels: Level[] = []
-  readonly due: DueSeqs = new Deadlines()
+  readonly due: DueSeqs
+
+  constructor(lateMs: number) {
+    this.due = new Deadlines(lateMs)
+  }
 
   turnOf({ turn }: Level): number {
     return turn
@@ -33,6 +37,7 @@ class ModelQueue implements Line<Level, number> {
 
 export class SqliteQueue {
   readonly #queues = new Map<ModelId, ModelQueue>()
+  #lateMs = Number.NEGATIVE_INFINITY
 
   clear(): void {
     this.#queues.clear()
@@ -41,7 +46,7 @@ export class SqliteQueue {
   levelOf(modelId: ModelId, priority: number, tenant: string | null): Level {
     let queue = this.#queues.get(modelId)
     if (!queue) {
-      queue = new ModelQueue()
+      queue = new ModelQueue(this.#lateMs)
       this.#queues.set(modelId, queue)
     }
     const { levels, due } = queue
@@ -56,6 +61,7 @@ export class SqliteQueue {
 
   /** Deadlines that have passed count no more. Answers with the next one, ms; Infinity: there is none. Cost: O(models). */
   dropLate(nowMs: number): number {
+    this.#lateMs = nowMs
     let nextAtMs = Number.POSITIVE_INFINITY
     for (const { due } of this.#queues.values()) {
       due.dropLate(nowMs)

@@ -26,7 +26,7 @@ const mutants: Record<string, readonly Change[]> = {
   'takes an answer of an item that was given back': [
     ['daemon/batch.ts', "      answered.add(id)\n      waiting.push({ type: 'release'", "      waiting.push({ type: 'release'"],
   ],
-  'releases what another parent is about to end': [['core/work-graph.ts', ' && (ends.length === 0 || !badEdge(child))', '']],
+  'releases what another parent is about to end': [['core/work-graph.ts', ' && (work.length === 0 || !badEdge(child))', '']],
   'a booking of nothing needs headroom': [
     ['core/ledger.ts', "bytes === 0 || bytes <= headroomBytes(device),\n    `a batch", "bytes <= headroomBytes(device),\n    `a batch"],
   ],
