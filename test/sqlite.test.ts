@@ -4,7 +4,15 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -251,6 +259,29 @@ test('refuses a file whose pages were overwritten, and leaves it as it is', asyn
   assert.deepEqual(readFileSync(file), bytes)
 })
 
+test('refuses a damaged file, a text, and the database of another program, with its name', async () => {
+  const damaged = newFile()
+  const store = await openSqliteStore({ file: damaged })
+  await store.submit(
+    Array.from({ length: 200 }, (_, index) => item(`item-${index}`)),
+    1,
+  )
+  await store.close()
+  truncateSync(damaged, 9000)
+  const text = newFile()
+  writeFileSync(text, 'Dear aunt, '.repeat(1000))
+  const foreign = newFile()
+  const other = new DatabaseSync(foreign)
+  other.exec('CREATE TABLE aunt (name TEXT)')
+  other.close()
+  for (const file of [damaged, text, foreign]) {
+    await assert.rejects(
+      openSqliteStore({ file }),
+      (error: Error & { code: string }) => error.code === 'STORE_CORRUPT' && error.message.includes(file),
+    )
+  }
+})
+
 test('says what is wrong with a path, not that somebody else uses it', async () => {
   const missing = join(folder, 'no-such-folder', 'a.db')
   await assert.rejects(openSqliteStore({ file: missing }), { code: 'STORE_FAILED', message: /folder exists/ })
@@ -346,34 +377,18 @@ test('events are found by cursor inside a row of many', () =>
 
 // ── what a resolver says wrong ──
 
-/** Expands into the items of its source; skips what is called so. */
-const resolver: Resolver = ({ step, source }, parents) => {
-  const made = parents.filter(({ id }) => id.startsWith('part'))
-  if (step === 'skip') return { type: 'skip', reason: 'not needed' }
+const resolver: Resolver = ({ step, source }) => {
   if (step === 'again') return { type: 'expand', items: source as NewItem[], policy: 'fail' }
-  if (step !== 'split') return { type: 'run', input: step === 'bad' ? 1n : null }
-  if (made.length > 0) return { type: 'finish', output: made.map(({ output }) => output) }
-  return { type: 'expand', items: source as NewItem[], policy: 'fail' }
+  return { type: 'run', input: step === 'bad' ? 1n : null }
 }
-const split = (id: string, parts: NewItem[], dependencies: string[] = []) =>
-  item(id, dependencies, { step: 'split', source: parts })
 
-test('a wrong expansion fails that item alone, not the result that released it', () =>
+test('an input that is not JSON fails its item alone, not the result that released it', () =>
   withStore(async (store) => {
-    const wrong = [
-      split('ghost', [item('part-g', ['nobody'])], ['a']),
-      split('circle', [item('part-1', ['part-2']), item('part-2', ['part-1'])], ['a']),
-      split('waits', [item('part-w', ['waits'])], ['a']),
-      split('waits-far', [item('part-f', ['after'])], ['a']),
-      item('bad', ['a'], { step: 'bad' }),
-    ]
-    await store.submit([item('a'), ...wrong, item('after', ['waits-far'])], 1)
+    await store.submit([item('a'), item('bad', ['a'], { step: 'bad' })], 1)
     const { token } = await claim(store, 1)
     assert.deepEqual((await store.finish(token, [{ type: 'done', id: 'a', output: 1 }], 20)).accepted, ['a'])
-    const codes = await Promise.all(wrong.map(async ({ id }) => (await store.get(id))!.error!.code))
-    assert.deepEqual(codes, ['UNKNOWN_DEPENDENCY', 'CYCLE', 'CYCLE', 'CYCLE', 'BAD_VALUE'])
-    assert.deepEqual(Object.values(await states(store)), ['done', ...Array(6).fill('failed')])
-    assert.deepEqual(await store.queueHeads(), [])
+    assert.equal((await store.get('bad'))!.error!.code, 'BAD_VALUE')
+    assert.deepEqual(await states(store), { a: 'done', bad: 'failed' })
   }, resolver))
 
 test('a call that breaks in the middle is undone, and the others of its transaction are carried out', () =>
@@ -395,68 +410,3 @@ test('a call that breaks in the middle is undone, and the others of its transact
       ['x'],
     )
   }, resolver))
-
-test('an expansion into known items waits for those that are open and counts those that have ended', () =>
-  withStore(async (store) => {
-    await store.submit([item('part-a'), item('part-b')], 1)
-    const { token } = await claim(store, 1)
-    await store.finish(token, [{ type: 'done', id: 'part-a', output: 'A' }], 20)
-    await store.submit(
-      [split('ended', [item('part-a')]), split('open', [item('part-b'), item('part-a')])],
-      21,
-    )
-    await store.submit([item('forever', [], { step: 'again', source: [item('part-a')] })], 22)
-    assert.deepEqual((await store.get('ended'))!.output, ['A'])
-    assert.equal((await store.get('open'))!.state, 'blocked')
-    assert.match((await store.get('forever'))!.error!.message, /again and again/)
-    const second = await claim(store, 1)
-    await store.finish(second.token, [{ type: 'done', id: 'part-b', output: 'B' }], 30)
-    assert.deepEqual((await store.get('open'))!.output, ['B', 'A'])
-  }, resolver))
-
-test('leases of one fan-out that end together end each part once', () =>
-  withStore(async (store) => {
-    const parts = [item('part-x', [], { maxAttempts: 1 }), item('part-y', [], { maxAttempts: 3 })]
-    await store.submit([split('list', parts)], 1)
-    await claim(store, 2)
-    await store.sweep(1000)
-    assert.deepEqual(await states(store), { list: 'failed', 'part-x': 'failed', 'part-y': 'cancelled' })
-    assert.equal(
-      (await store.stats()).groups.reduce((sum, { count }) => sum + count, 0),
-      3,
-    )
-    assert.deepEqual(await store.queueHeads(), [])
-  }, resolver))
-
-test('a chain of thousands ends in one call: skipped by its steps, failed by its head, renewed by a retry', () =>
-  withStore(async (store) => {
-    const chain = (name: string, step: string | null) =>
-      largeArchive.map((_, index) =>
-        item(`${name}${index}`, index > 0 ? [`${name}${index - 1}`] : [], { step }),
-      )
-    await store.submit(chain('s', 'skip'), 1)
-    assert.deepEqual(
-      (await store.stats()).groups.map(({ state, count }) => [state, count]),
-      [['skipped', 6000]],
-    )
-    await store.submit(chain('c', null), 2)
-    assert.deepEqual(await store.cancel(['c0'], 3), { cancelledCount: 6000 })
-    const { message } = (await store.get('c5999'))!.error!
-    assert.match(message, /^"c5998".*"c5997".*"c0".*it was cancelled$/)
-    assert.ok(message.length < 5000, `${message.length} characters`)
-    assert.deepEqual(await store.retry(['c0'], 4), { retriedCount: 6000 })
-    assert.deepEqual(
-      (await store.queueHeads()).map(({ readyCount, blockedCount }) => [readyCount, blockedCount]),
-      [[1, 5999]],
-    )
-  }, resolver))
-
-test('a claim that lost an item hears so at its next sign of life', () =>
-  withStore(async (store) => {
-    await store.submit([item('a'), item('b')], 1)
-    const { token } = await claim(store, 2)
-    assert.equal(await store.heartbeat(token, 100, 20), true)
-    await store.cancel(['a'], 21)
-    assert.equal(await store.heartbeat(token, 100, 22), false)
-    assert.deepEqual((await store.finish(token, [{ type: 'done', id: 'b', output: 1 }], 23)).accepted, ['b'])
-  }))

@@ -6,7 +6,9 @@ import { plainOrder } from '../src/core/queue-head.ts'
 import { type NewItemOptions, newItem } from '../src/core/work-item.ts'
 import type { Resolver, Store } from '../src/stores/store.ts'
 import { allItems } from '../src/stores/store.ts'
+import { testStoreOrder } from './store-order.ts'
 import { testStoreProperties } from './store-properties.ts'
+import { testStoreSteps } from './store-steps.ts'
 
 export interface StoreUnderTest {
   test: (title: string, body: () => Promise<void>) => unknown
@@ -30,18 +32,18 @@ export async function claim(store: Store, maxCount = 10, nowMs = 10, modelId = '
 }
 
 /** Ids of what a claim got, in order. */
-function idsOf({ items }: { items: { id: string }[] }): string[] {
+export function idsOf({ items }: { items: { id: string }[] }): string[] {
   return items.map(({ id }) => id)
 }
 
-async function states(store: Store): Promise<Record<string, string>> {
+export async function states(store: Pick<Store, 'list'>): Promise<Record<string, string>> {
   return Object.fromEntries((await allItems(store)).map(({ id, state }) => [id, state]))
 }
 
-const broken = { code: 'RUN_FAILED', message: 'broken' }
+export const broken = { code: 'RUN_FAILED', message: 'broken' }
 
 /** Claims one item and ends it. */
-async function end(store: Store, how: 'done' | 'fail', nowMs = 10): Promise<string> {
+export async function end(store: Store, how: 'done' | 'fail', nowMs = 10): Promise<string> {
   const { token, items } = await claim(store, 1, nowMs)
   const { id } = items[0]!
   const outcome =
@@ -52,8 +54,9 @@ async function end(store: Store, how: 'done' | 'fail', nowMs = 10): Promise<stri
   return id
 }
 
-export function testStore({ test, name, open }: StoreUnderTest): void {
-  const check = (title: string, body: (store: Store) => Promise<void>, resolver?: Resolver) =>
+/** Runs a test on a new store. */
+export function checker({ test, name, open }: StoreUnderTest, resolver?: Resolver) {
+  return (title: string, body: (store: Store) => Promise<void>) =>
     test(`${name}: ${title}`, async () => {
       const store = await open(resolver)
       try {
@@ -62,104 +65,10 @@ export function testStore({ test, name, open }: StoreUnderTest): void {
         await store.close()
       }
     })
+}
 
-  check('gives items by priority, first in first out, also those released together', async (store) => {
-    await store.submit(
-      [
-        item('low', [], { priority: -1 }),
-        item('a'),
-        item('gate'),
-        item('b'),
-        item('high', [], { priority: 3 }),
-      ],
-      1,
-    )
-    await store.submit([item('c1', ['gate']), item('c2', ['gate']), item('c3', ['gate'])], 2)
-    assert.deepEqual(idsOf(await claim(store, 3)), ['high', 'a', 'gate'])
-    const { token, items } = await claim(store, 1)
-    assert.deepEqual(idsOf({ items }), ['b'])
-    await store.finish(token, [{ type: 'release', id: 'b' }], 11)
-    assert.deepEqual(idsOf(await claim(store, 1)), ['b'], 'what is given back keeps its turn')
-  })
-
-  check('never mixes interactive items with others, and puts overdue ones before the rest', async (store) => {
-    await store.submit([item('old', [], { priority: -5 })], 1)
-    await store.submit(
-      [item('new', [], { priority: 5 }), item('now', [], { priority: 8 }), item('now2', [], { priority: 9 })],
-      100,
-    )
-    assert.deepEqual(idsOf(await claim(store, 10, 200)), ['now2', 'now'])
-    const { items } = await store.claim(
-      { modelId: 'm', maxCount: 10, order: { ...order, overdueBeforeMs: 50 }, leaseMs: 100 },
-      200,
-    )
-    assert.deepEqual(idsOf({ items }), ['old', 'new'])
-  })
-
-  check('gives items of tenants by their shares, at a tie first come first served', async (store) => {
-    const of = (tenant: string | null) => (id: string) => item(id, [], { tenant })
-    await store.submit(
-      [...['a1', 'a2', 'a3'].map(of('ann')), ...['b1', 'b2'].map(of('bob')), of(null)('n')],
-      1,
-    )
-    const shares = [
-      { tenant: 'ann', servedMs: 100, itemMs: 10 },
-      { tenant: 'bob', servedMs: 85, itemMs: 10 },
-      { tenant: '', servedMs: 105, itemMs: 10 },
-    ]
-    const { items } = await store.claim(
-      { modelId: 'm', maxCount: 5, order: { ...order, shares }, leaseMs: 100 },
-      10,
-    )
-    assert.deepEqual(idsOf({ items }), ['b1', 'b2', 'a1', 'n', 'a2'])
-    assert.deepEqual(
-      items.map(({ tenant }) => tenant),
-      ['bob', 'bob', 'ann', null, 'ann'],
-    )
-  })
-
-  check('gives what must have ended soon next, and forgets deadlines that have passed', async (store) => {
-    const due = (id: string, deadlineAtMs: number) => item(id, [], { deadlineAtMs, priority: -1 })
-    await store.submit([item('plain'), due('late', 50), due('soon', 200), due('far', 9000)], 1)
-    assert.equal((await store.queueHeads())[0]!.latestEndAtMs, 50)
-    assert.equal((await store.sweep(60)).nextAtMs, 200)
-    assert.equal((await store.queueHeads())[0]!.latestEndAtMs, 200)
-    const urgent = { ...order, urgentBeforeMs: 1000 }
-    const { items } = await store.claim({ modelId: 'm', maxCount: 2, order: urgent, leaseMs: 100 }, 70)
-    assert.deepEqual(idsOf({ items }), ['soon', 'plain'])
-    assert.deepEqual(idsOf(await claim(store, 9)), ['late', 'far'])
-  })
-
-  check('lends priority and deadline to what is waited for, over any number of edges', async (store) => {
-    await store.submit([item('a'), item('b', ['a']), item('other', [], { priority: 2 })], 1)
-    await store.submit([item('c', ['b'], { priority: 5, deadlineAtMs: 500 })], 2)
-    const lent = async (id: string) => {
-      const { priority, effectivePriority, latestEndAtMs } = (await store.get(id))!
-      return [priority, effectivePriority, latestEndAtMs]
-    }
-    assert.deepEqual(await lent('a'), [0, 5, 500])
-    assert.deepEqual(await lent('b'), [0, 5, 500])
-    assert.equal(await end(store, 'done'), 'a')
-    assert.equal(await end(store, 'done'), 'b')
-    assert.equal(await end(store, 'done'), 'c')
-    assert.equal(await end(store, 'done'), 'other')
-  })
-
-  check(
-    'does not pass over an item whose clock was ahead, to reach an overdue one behind it',
-    async (store) => {
-      await store.submit([item('old')], 1)
-      await store.submit([item('ahead')], 100)
-      await store.submit([item('back')], 2)
-      await store.submit([item('high', [], { priority: 5 })], 100)
-      const { items } = await store.claim(
-        { modelId: 'm', maxCount: 3, order: { ...order, overdueBeforeMs: 50 }, leaseMs: 100 },
-        200,
-      )
-      assert.deepEqual(idsOf({ items }), ['old', 'high', 'ahead'])
-      assert.deepEqual(idsOf(await claim(store, 3)), ['back'])
-    },
-  )
+export function testStore({ test, name, open }: StoreUnderTest): void {
+  const check = checker({ test, name, open })
 
   check(
     'releases a diamond when its last parent is done, with many parents and late submission',
@@ -234,6 +143,17 @@ export function testStore({ test, name, open }: StoreUnderTest): void {
     assert.equal(error!.code, 'DEPENDENCY_FAILED')
     assert.match(error!.message, /"fails".*"bad".*broken/)
   })
+
+  check(
+    'an item that waits for one which has failed is not released by another end of its call',
+    async (store) => {
+      await store.submit([item('failed')], 1)
+      await end(store, 'fail')
+      const skipped = item('skipped', [{ id: 'failed', policy: 'skip' }])
+      await store.submit([skipped, item('last', ['skipped', 'failed'])], 2)
+      assert.deepEqual(await states(store), { failed: 'failed', skipped: 'skipped', last: 'failed' })
+    },
+  )
 
   check('gives an item to one claimer only, and believes only the current token', async (store) => {
     await store.submit([item('a'), item('b')], 1)
@@ -332,112 +252,13 @@ export function testStore({ test, name, open }: StoreUnderTest): void {
     )
   })
 
-  const resolver: Resolver = ({ step, source, input }, parents) => {
-    const children = parents.filter((parent) => parent.step === null && parent.id.startsWith('part'))
-    if (step === 'split' && children.length > 0)
-      return { type: 'finish', output: children.map(({ output }) => output) }
-    if (step === 'split')
-      return {
-        type: 'expand',
-        items: (source as string[]).map((each) => item(`part-${each}`)),
-        policy: 'fail',
-      }
-    if (step === 'never') return { type: 'skip', reason: 'not today' }
-    if (step === 'echo') return { type: 'run', input: { from: input } }
-    if (step === 'wrong') throw new Error('cannot say')
-    return { type: 'run', input: parents.map(({ output }) => output) }
-  }
-  const step = (name: string, id: string, dependencies: string[] = [], source: unknown = null) =>
-    item(id, dependencies, { step: name, source })
-
-  check('asks the resolver when an item is released: input, skip, failure', async (store) => {
-    await store.submit([step('sum', 's', ['a', 'n']), item('a'), step('never', 'n'), step('wrong', 'w'), step('sum', 'after', ['w'])], 1)
-    assert.deepEqual(await states(store), { s: 'blocked', a: 'ready', n: 'skipped', w: 'failed', after: 'failed' })
-    assert.equal(await end(store, 'done'), 'a')
-    assert.deepEqual((await claim(store, 1)).items[0]!.input, ['a', null])
-    assert.match((await store.get('w'))!.error!.message, /cannot say/)
-  }, resolver) // biome-ignore format: the resolver belongs to the title
-
-  check('shows the resolver the input that was submitted, also at a retry', async (store) => {
-    await store.submit([item('e', [], { step: 'echo', input: 'said' })], 1)
-    assert.deepEqual((await store.get('e'))!.input, { from: 'said' })
-    await end(store, 'fail')
-    await store.retry(['e'], 20)
-    assert.deepEqual((await claim(store, 1)).items[0]!.input, { from: 'said' })
-  }, resolver) // biome-ignore format: the resolver belongs to the title
-
-  check('fans out over a list and gathers its outputs in order', async (store) => {
-    await store.submit([step('split', 'list', [], ['x', 'y', 'z']), step('sum', 'after', ['list']), step('split', 'empty', [], [])], 1)
-    assert.equal((await store.get('empty'))!.state, 'done')
-    assert.deepEqual((await store.queueHeads())[0]!.waitsOn, [{ modelId: 'm', count: 4 }])
-    const { token, items } = await claim(store, 3)
-    for (const { id } of items.toReversed()) await store.finish(token, [{ type: 'done', id, output: id }], 20)
-    assert.deepEqual((await store.get('list'))!.output, ['part-x', 'part-y', 'part-z'])
-    assert.deepEqual((await claim(store, 1)).items[0]!.input, [['part-x', 'part-y', 'part-z']])
-    assert.equal((await store.list({ parentId: 'list' })).items.length, 3)
-  }, resolver) // biome-ignore format: the resolver belongs to the title
-
-  check('fails a fan-out with its part, cancels the other parts, and retries both', async (store) => {
-    await store.submit([step('split', 'list', [], ['x', 'y']), step('sum', 'after', ['list'])], 1)
-    await end(store, 'fail')
-    assert.deepEqual(await states(store), { list: 'failed', after: 'failed', 'part-x': 'failed', 'part-y': 'cancelled' })
-    await store.retry(['part-x', 'part-y'], 20)
-    await end(store, 'done', 30)
-    await end(store, 'done', 30)
-    assert.equal((await store.get('list'))!.state, 'done')
-    assert.equal((await store.get('after'))!.state, 'ready')
-  }, resolver) // biome-ignore format: the resolver belongs to the title
-
-  check('retries a fan-out with the parts of it that did not end well, whoever ended them', async (store) => {
-    const renewed = { list: 'blocked', after: 'blocked', 'part-x': 'done', 'part-y': 'ready', 'part-z': 'ready' }
-    await store.submit([step('split', 'list', [], ['x', 'y', 'z']), step('sum', 'after', ['list'])], 1)
-    await end(store, 'done')
-    assert.deepEqual(await store.cancel(['list'], 20), { cancelledCount: 4 })
-    assert.deepEqual(await store.retry(['list'], 30), { retriedCount: 4 })
-    assert.deepEqual(await states(store), renewed)
-    await end(store, 'fail', 40)
-    assert.deepEqual(await store.retry(['list'], 50), { retriedCount: 4 })
-    assert.deepEqual(await states(store), renewed)
-    await end(store, 'done', 60)
-    await end(store, 'done', 60)
-    assert.deepEqual((await store.get('list'))!.output, ['part-x', 'part-y', 'part-z'])
-    assert.equal((await store.get('after'))!.state, 'ready')
-  }, resolver) // biome-ignore format: the resolver belongs to the title
-
-  check('does not release or expand what another parent of it is about to end', async (store) => {
-    const later = [{ id: 'a', policy: 'continue' as const }, 'b', 'c']
-    await store.submit([item('a'), item('b', ['a']), item('c', [{ id: 'a', policy: 'skip' }]), item('d', later), item('list', later, { step: 'split', source: ['x'] })], 1)
-    await end(store, 'fail')
-    assert.deepEqual(await states(store), { a: 'failed', b: 'failed', c: 'skipped', d: 'failed', list: 'failed' })
-    const events = (await store.events(0, 100)).filter(({ itemId }) => itemId === 'd')
-    assert.deepEqual(events.map(({ state }) => state), ['blocked', 'failed'])
-  }, resolver) // biome-ignore format: the resolver belongs to the title
-
-  check('does not revive a part that ended with another part of its fan-out', async (store) => {
-    await store.submit([step('split', 'list', [], ['x', 'y'])], 1)
-    await claim(store, 2, 10)
-    for (const nowMs of [200, 400, 600]) {
-      await store.sweep(nowMs)
-      await claim(store, 2, nowMs + 1)
-    }
-    await store.sweep(1000)
-    const ended = Object.values(await states(store))
-    assert.ok(ended.every((state) => state === 'failed' || state === 'cancelled'), ended.join(', '))
-  }, resolver) // biome-ignore format: the resolver belongs to the title
-
-  check('a chain of thousands of skipped items ends in one call', async (store) => {
-    const chain = Array.from({ length: 5000 }, (_, index) => step('never', `c${index}`, index === 0 ? ['gate'] : [`c${index - 1}`]))
-    await store.submit([item('gate'), ...chain], 1)
-    await end(store, 'done')
-    assert.equal((await store.get('c4999'))!.state, 'skipped')
-  }, resolver) // biome-ignore format: the resolver belongs to the title
-
   check('tells the holder of a claim that an item of it was cancelled', async (store) => {
     await store.submit([item('a'), item('b')], 1)
     const { token } = await claim(store, 2)
     assert.equal(await store.heartbeat(token, 100, 20), true)
     await store.cancel(['a'], 30)
     assert.equal(await store.heartbeat(token, 100, 40), false)
+    assert.deepEqual((await store.finish(token, [{ type: 'done', id: 'b', output: 1 }], 41)).accepted, ['b'])
   })
 
   check('tells every change once, in order, by cursor', async (store) => {
@@ -476,5 +297,7 @@ export function testStore({ test, name, open }: StoreUnderTest): void {
     ])
   })
 
+  testStoreOrder({ test, name, open })
+  testStoreSteps({ test, name, open })
   testStoreProperties({ test, name, open })
 }

@@ -20,11 +20,13 @@ export class ModelQueues {
   readonly #queueById = new Map<string, ModelQueue>()
   /** By model id. */
   readonly #queues: ModelQueue[] = []
+  #lateMs = Number.NEGATIVE_INFINITY
 
   of(modelId: string): ModelQueue {
     let queue = this.#queueById.get(modelId)
     if (!queue) {
-      queue = { modelId, ready: new WorkQueue(), blockedCount: 0, waitsOn: [], isChanged: false }
+      const ready = new WorkQueue<WorkNode>(this.#lateMs)
+      queue = { modelId, ready, blockedCount: 0, waitsOn: [], isChanged: false }
       this.#queueById.set(modelId, queue)
       insertByModel(this.#queues, queue, (each) => each)
     }
@@ -48,9 +50,9 @@ export class ModelQueues {
 
   /** Deadlines that have passed count no more. Answers with the next one, ms; Infinity: there is none. Cost: O(models). */
   dropLate(nowMs: number): number {
+    this.#lateMs = nowMs
     let nextAtMs = Number.POSITIVE_INFINITY
     for (const queue of this.#queues) {
-      if (queue.ready.latestEndAtMs === null) continue
       if (queue.ready.dropLate(nowMs)) queue.isChanged = true
       nextAtMs = Math.min(nextAtMs, queue.ready.latestEndAtMs ?? nextAtMs)
     }

@@ -49,3 +49,8 @@ export function askResolver(
     return { type: 'fail', error: { code, message } }
   }
 }
+
+/** Why an item fails that was expanded twice in a row into items which have all ended. */
+export function expandsInVain(id: ItemId): ItemError {
+  return { code: 'BAD_EXPRESSION', message: `"${id}" expands again and again into items that have ended` }
+}

@@ -7,13 +7,13 @@ import { admit, type InfeasibleDeadline, infeasibleDeadlines, type OpenItem } fr
 import { apply } from './apply.ts'
 import { decide } from './decide.ts'
 import { SchedulerError } from './errors.ts'
-import { countByTenant } from './lease.ts'
+import { type ClaimedItem, countByTenant } from './lease.ts'
 import { leadTimes, type Model, type ModelId } from './model.ts'
 import { defaultPolicy, type Policy } from './policy.ts'
 import type { BatchId, Command, Reason, SchedulerEvent } from './protocol.ts'
 import { createState, modelOf, type State } from './state.ts'
 import type { VramConfig } from './vram.ts'
-import { type ClaimedItem, WorkGraph } from './work-graph.ts'
+import { WorkGraph } from './work-graph.ts'
 import { hasEnded, type ItemId, type NewItem, type NewItemOptions, newItem } from './work-item.ts'
 
 export interface GpuSchedulerOptions {

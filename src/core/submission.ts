@@ -1,5 +1,5 @@
-// What is checked before a graph of items is added: every dependency is known or comes with it, and none waits for itself
-// over any path.
+// What is checked before a graph of items is added, by a caller or by a fan-out: every dependency is known or comes with it,
+// and none waits for itself over any path. The same for the graph in memory and for that of a store.
 import { SchedulerError } from './errors.ts'
 import type { ItemId, NewItem } from './work-item.ts'
 
@@ -31,13 +31,13 @@ export function checkGraph(items: readonly NewItem[], isKnown: (id: ItemId) => b
     )
   }
   const path = isInOrder ? null : findCycle(fresh)
-  if (path)
-    throw new SchedulerError(
-      'CYCLE',
-      `These items wait for each other: ${path.join(' → ')}. Take one of the dependencies away.`,
-      { path },
-    )
+  if (path) throw cycle(path)
   return [...fresh.values()]
+}
+
+function cycle(path: ItemId[]): SchedulerError {
+  const message = `These items wait for each other: ${path.join(' → ')}. Take one of the dependencies away.`
+  return new SchedulerError('CYCLE', message, { path })
 }
 
 /** Depth first, without recursion: a graph may be a chain of a million. */
@@ -64,4 +64,40 @@ function findCycle(fresh: ReadonlyMap<ItemId, NewItem>): ItemId[] | null {
     }
   }
   return null
+}
+
+/** The items of a graph that are there already. */
+export interface KnownItems<Node> {
+  find(id: ItemId): Node | null
+  idOf(node: Node): ItemId
+  /** What it waits for, or would wait for if it were made new: nothing for one that is done. */
+  parentsOf(node: Node): readonly Node[]
+}
+
+/** Throws CYCLE, with the path, when one of a fan-out's children would wait for the fan-out, which waits for its children.
+ * The children have passed `checkGraph`. */
+export function refuseCircle<Node>(maker: Node, children: readonly NewItem[], known: KnownItems<Node>): void {
+  const foundFrom = new Map<Node, Node | ItemId | null>()
+  const waiting: Node[] = []
+  const note = (node: Node | null, from: Node | ItemId | null) => {
+    if (node === null || foundFrom.has(node)) return
+    foundFrom.set(node, from)
+    waiting.push(node)
+  }
+  for (const { id, dependencies } of children) {
+    const child = known.find(id)
+    if (child !== null) note(child, null)
+    else for (const each of dependencies) note(known.find(each.id), id)
+  }
+  for (let node = waiting.pop(); node !== undefined && !foundFrom.has(maker); node = waiting.pop()) {
+    for (const parent of known.parentsOf(node)) note(parent, node)
+  }
+  if (!foundFrom.has(maker)) return
+  const path = [known.idOf(maker)]
+  for (let from = foundFrom.get(maker) ?? null; from !== null; ) {
+    const isChild = typeof from === 'string'
+    path.unshift(isChild ? (from as ItemId) : known.idOf(from as Node))
+    from = isChild ? null : (foundFrom.get(from as Node) ?? null)
+  }
+  throw cycle([known.idOf(maker), ...path])
 }

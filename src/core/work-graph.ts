@@ -4,46 +4,32 @@
 //       edge; a bad one fails, cancels or skips the dependent by the edge's policy.
 //   (2) A dependent whose last edge closed is released: an item with a step is shown to the resolver, which says run,
 //       skip, fail, finish, or expand into children that it then waits for.
-//   (3) An item lends its priority and its deadline to what it waits for, over any number of edges, as long as that has
-//       not ended. What was lent is not taken back.
+//   (3) An item lends its priority and its deadline to what it waits for, as long as that has not ended: lending.ts.
 //
 // Submission and release cost O(edges) of the item, whatever the size of the graph. Ends spread through a work list, not
 // by recursion, so a chain may be a million long. Ended items stay until the graph goes.
-import { earlier, isBadEnd, isRetryable } from './edges.ts'
+import { Claims } from './claims.ts'
+import { isBadEnd, isRetryable } from './edges.ts'
 import type { ItemError, SchedulerError } from './errors.ts'
+import { KnownNodes } from './known-nodes.ts'
 import { type Claim, type ClaimRequest, leaseExpired, type Outcome } from './lease.ts'
 import type { ModelId } from './model.ts'
 import { ModelQueues, outside } from './model-queues.ts'
-import { askResolver, type Expansion, type Resolver } from './resolver.ts'
-import { checkGraph } from './submission.ts'
-import {
-  dependencyError,
-  type EdgePolicy,
-  hasEnded,
-  type ItemId,
-  type ItemState,
-  type NewItem,
-  newItem,
-} from './work-item.ts'
+import { OpenEdges } from './open-edges.ts'
+import { askResolver, type Expansion, expandsInVain, type Resolver } from './resolver.ts'
+import { checkGraph, refuseCircle } from './submission.ts'
+import { dependencyError, hasEnded, type ItemId, type ItemState, type NewItem, newItem } from './work-item.ts'
 import {
   append,
   badEdge,
   claimedItem,
-  createNode,
-  type Edge,
   type End,
-  held,
   inherited,
-  type LiveClaim,
-  latestEndBefore,
-  lendsTo,
   look,
-  nodesOf,
+  renew,
   type WorkNode,
   withDependents,
 } from './work-node.ts'
-
-export type { ClaimedItem } from './lease.ts'
 
 export interface WorkGraphOptions {
   /** Asked about items with a step. Without one they run as they are. */
@@ -57,211 +43,165 @@ export interface WorkGraphOptions {
 export class WorkGraph {
   readonly #resolver: Resolver | null
   readonly #onChange: WorkGraphOptions['onChange']
-  readonly #leadMs: (modelId: ModelId) => number
-  readonly #nodes = new Map<ItemId, WorkNode>()
   /** Whose heads are read; only the graph writes them. */
   readonly queues = new ModelQueues()
-  readonly #claims = new Map<string, LiveClaim>()
+  readonly #nodes = new KnownNodes(this.queues)
+  readonly #edges: OpenEdges
+  readonly #claims = new Claims(this.#nodes)
   readonly #scheduled = new Set<WorkNode>()
-  #sequence = 0
   #turn = 0
-  #claimNumber = 0
   #endedCount = 0
+  /** How often items were cancelled. */
+  #cancelCount = 0
 
   constructor({ resolver = null, onChange = null, leadMs = () => 0 }: WorkGraphOptions = {}) {
     this.#resolver = resolver
     this.#onChange = onChange
-    this.#leadMs = leadMs
+    this.#edges = new OpenEdges(this.queues, leadMs)
   }
 
   /** Items that have not ended. */
   get totalPending(): number {
-    return this.#nodes.size - this.#endedCount
+    return this.#nodes.count - this.#endedCount
   }
 
   get(id: ItemId): WorkNode | null {
-    return this.#nodes.get(id) ?? null
+    return this.#nodes.find(id)
   }
 
   /** Whether a claim holds an item. */
   holds(token: string, id: ItemId): boolean {
-    const claim = this.#claims.get(token)
-    return (
-      claim !== undefined &&
-      (claim.nodes[claim.cursor]?.item.id === id || this.#nodes.get(id)?.claim === claim)
-    )
+    return this.#claims.find(token, id) !== null
   }
 
   /** In the order of submission. */
   nodes(): IterableIterator<WorkNode> {
-    return this.#nodes.values()
+    return this.#nodes.all()
   }
 
   /** All or nothing; a known id changes nothing. Throws UNKNOWN_DEPENDENCY, CYCLE. */
   submit(items: readonly NewItem[], nowMs: number): { addedCount: number; knownCount: number } {
     const added = this.#add(items, null, nowMs)
-    this.#settle(added, nowMs)
+    this.#settleAll(added, nowMs)
     return { addedCount: added.length, knownCount: items.length - added.length }
   }
 
-  #add(items: readonly NewItem[], maker: WorkNode | null, nowMs: number): WorkNode[] {
-    const added: WorkNode[] = []
-    for (const item of items) {
-      if (!this.#nodes.has(item.id)) added.push(this.#createNode(item, maker, nowMs))
-    }
-    const parents = this.#parentsOf(added)
+  #add(items: readonly NewItem[], maker: WorkNode | null, nowMs: number): readonly WorkNode[] {
+    const { added, parents } = this.#nodes.add(items, maker, nowMs)
     let next = 0
     for (const node of added) {
       const { dependencies } = node.item
       if (dependencies.length > 0)
-        node.parents = dependencies.map(({ policy }) => this.#connect(parents[next++]!, node, policy))
+        node.parents = dependencies.map(({ policy }) => this.#edges.connect(parents[next++]!, node, policy))
       if (maker) maker.made = append(maker.made, node)
       this.#enter(node, 'blocked', nowMs)
     }
     return added
   }
 
-  /** What the new items wait for, one after another. Throws UNKNOWN_DEPENDENCY, CYCLE; then they are gone again. */
-  #parentsOf(added: readonly WorkNode[]): readonly WorkNode[] {
-    const parents: WorkNode[] = []
-    // Where each item comes after those it waits for nothing is unknown and there is no cycle: the common case.
-    let isInOrder = true
-    for (const { item, sequence } of added) {
-      for (const { id } of item.dependencies) {
-        const parent = this.#nodes.get(id)
-        if (!parent || parent.sequence >= sequence) isInOrder = false
-        parents.push(parent!)
-      }
-    }
-    if (!isInOrder) this.#checkGraph(added)
-    return parents
+  #settleAll(nodes: readonly WorkNode[], nowMs: number): void {
+    const work: End[] = []
+    this.#settle(nodes, work, (node) => this.#release(node, nowMs, work))
+    this.#spread(work, nowMs)
   }
 
-  #checkGraph(added: readonly WorkNode[]): void {
-    for (const { item } of added) this.#nodes.delete(item.id)
-    checkGraph(
-      added.map(({ item }) => item),
-      (id) => this.#nodes.has(id),
-    )
-    for (const node of added) this.#nodes.set(node.item.id, node)
-  }
-
-  #createNode(item: NewItem, maker: WorkNode | null, nowMs: number): WorkNode {
-    const node = createNode(item, this.queues.of(item.modelId), ++this.#sequence, maker, nowMs)
-    this.#nodes.set(item.id, node)
-    return node
-  }
-
-  /** The child has to take the edge into its list of parents. */
-  #connect(parent: WorkNode, child: WorkNode, policy: EdgePolicy): Edge {
-    const edge = { parent, child, policy }
-    parent.children = append(parent.children, edge)
-    this.#waitFor(child, parent)
-    return edge
-  }
-
-  #waitFor(child: WorkNode, parent: WorkNode): void {
-    if (hasEnded(parent.state)) return
-    this.#openEdge(child, parent, 1)
-    this.#lend(child, parent)
-  }
-
-  /** (3) */
-  #lend(from: WorkNode, to: WorkNode): void {
-    if (!lendsTo(from, to, this.#leadMs)) return
-    const lending: [WorkNode, WorkNode][] = [[from, to]]
-    for (let next = lending.pop(); next; next = lending.pop()) {
-      const [child, parent] = next
-      if (hasEnded(parent.state) || !lendsTo(child, parent, this.#leadMs)) continue
-      const isReady = parent.state === 'ready'
-      if (isReady) parent.queue.ready.remove(parent)
-      parent.priority = Math.max(parent.priority, child.priority)
-      parent.latestEndAtMs = earlier(parent.latestEndAtMs, latestEndBefore(child, this.#leadMs))
-      if (isReady) parent.queue.ready.push(parent)
-      this.queues.touch(parent.queue)
-      for (const edge of parent.parents) lending.push([parent, edge.parent])
-    }
-  }
-
-  #openEdge(child: WorkNode, parent: WorkNode, count: 1 | -1): void {
-    child.openCount += count
-    this.queues.countEdge(child.queue, parent.queue, count)
-  }
-
-  /** Blocked items that are new: those whose parents ended badly end too, those that wait for nothing are released. */
-  #settle(nodes: readonly WorkNode[], nowMs: number): void {
-    const ends: End[] = []
+  /** Blocked items that are new: those whose parents ended badly end too, those that wait for nothing are to be released. */
+  #settle(nodes: readonly WorkNode[], work: End[], release: (node: WorkNode) => void): void {
     for (const node of nodes) {
       if (node.state !== 'blocked') continue
       const bad = node.openCount < node.parents.length ? badEdge(node) : undefined
-      if (bad) ends.push(inherited(bad))
-      else if (node.openCount === 0) this.#release(node, nowMs, ends)
-      this.#spread(ends, nowMs)
+      if (bad) work.push(inherited(bad))
+      else if (node.openCount === 0) release(node)
     }
   }
 
-  #spread(ends: End[], nowMs: number): void {
-    for (let index = 0; index < ends.length; index++) {
-      const end = ends[index]!
-      if (!hasEnded(end.node.state)) this.#end(end, nowMs, ends)
+  /** In the order in which it came. */
+  #spread(work: End[], nowMs: number): void {
+    for (let index = 0; index < work.length; index++) {
+      const each = work[index]!
+      if (hasEnded(each.node.state)) continue
+      if (each.state === 'ready') this.#release(each.node, nowMs, work)
+      else this.#endWithMade(each, nowMs, work)
     }
-    ends.length = 0
+  }
+
+  /** What a fan-out made goes with it at once: nothing releases it in between. */
+  #endWithMade(end: End, nowMs: number, work: End[]): void {
+    this.#end(end, nowMs, work)
+    if (!isRetryable(end.state)) return
+    const makers = [end.node]
+    for (const maker of makers) {
+      for (const node of maker.made) {
+        if (hasEnded(node.state)) continue
+        this.#end({ node, state: 'cancelled', error: dependencyError(maker.item.id, null) }, nowMs, work)
+        makers.push(node)
+      }
+    }
   }
 
   /** (1) */
-  #end({ node, state, error, output = null }: End, nowMs: number, ends: End[]): void {
+  #end({ node, state, error, output = null }: End, nowMs: number, work: End[]): void {
     if (node.claim && state === 'cancelled') node.claim.isBroken = true
     this.#leave(node)
     node.output = output
     node.error = error
     node.endedAtMs = nowMs
     this.#enter(node, state, nowMs)
-    for (const edge of node.children) {
+    const { children } = node
+    // What is released may fan out into children that wait for this item too: their edges are closed already.
+    const count = children.length
+    for (let index = 0; index < count; index++) {
+      const edge = children[index]!
       const { child, policy } = edge
       if (child.state !== 'blocked') continue
-      this.#openEdge(child, node, -1)
-      if (isBadEnd(state, policy)) ends.push(inherited(edge))
+      this.#edges.close(child, node)
+      if (isBadEnd(state, policy)) work.push(inherited(edge))
       // One that another parent is about to end is not released, nor expanded, for that moment.
-      else if (child.openCount === 0 && (ends.length === 0 || !badEdge(child)))
-        this.#release(child, nowMs, ends)
+      else if (child.openCount === 0 && (work.length === 0 || !badEdge(child)))
+        this.#release(child, nowMs, work)
     }
-    if (state !== 'cancelled' && state !== 'failed') return
-    for (const made of node.made)
-      ends.push({ node: made, state: 'cancelled', error: dependencyError(node.item.id, null) })
   }
 
-  /** (2) */
-  #release(node: WorkNode, nowMs: number, ends: End[]): void {
+  /** (2) `mayExpand`: it was not expanded a moment ago, in vain. */
+  #release(node: WorkNode, nowMs: number, work: End[], mayExpand = true): void {
     const resolution = askResolver(this.#resolver, node.item, () => look(node))
     if (resolution === null || resolution.type === 'run') {
       if (resolution) node.input = resolution.input
       this.#makeReady(node, nowMs)
     } else if (resolution.type === 'skip') {
-      ends.push({ node, state: 'skipped', error: { code: 'SKIPPED', message: resolution.reason } })
-    } else if (resolution.type === 'fail') ends.push({ node, state: 'failed', error: resolution.error })
+      work.push({ node, state: 'skipped', error: { code: 'SKIPPED', message: resolution.reason } })
+    } else if (resolution.type === 'fail') work.push({ node, state: 'failed', error: resolution.error })
     else if (resolution.type === 'finish' || resolution.items.length === 0) {
       const output = resolution.type === 'finish' ? resolution.output : []
-      ends.push({ node, state: 'done', error: null, output })
-    } else this.#expand(node, resolution, nowMs, ends)
+      work.push({ node, state: 'done', error: null, output })
+    } else this.#expand(node, resolution, nowMs, work, mayExpand)
   }
 
   /** The children are parents of the item that made them: it waits for them, and is asked again. They may be items that
    * are known, and may even have ended. A wrong graph fails this item alone. */
-  #expand(node: WorkNode, { items, policy }: Expansion, nowMs: number, ends: End[]): void {
-    let made: WorkNode[]
+  #expand(
+    node: WorkNode,
+    { items, policy }: Expansion,
+    nowMs: number,
+    work: End[],
+    mayExpand: boolean,
+  ): void {
     try {
-      made = this.#add(items, node, nowMs)
+      checkGraph(items, (id) => this.#nodes.find(id) !== null)
+      refuseCircle(node, items, this.#nodes)
     } catch (error) {
       const { code, message } = error as SchedulerError
-      ends.push({ node, state: 'failed', error: { code, message } })
+      work.push({ node, state: 'failed', error: { code, message } })
       return
     }
-    node.parents = [
-      ...node.parents,
-      ...items.map(({ id }) => this.#connect(this.#nodes.get(id)!, node, policy)),
-    ]
-    this.#settle(made, nowMs)
-    if (node.state === 'blocked' && node.openCount === 0) this.#settle([node], nowMs)
+    const made = this.#add(items, node, nowMs)
+    this.#edges.connectMore(node, this.#nodes.of(items.map(({ id }) => id)), policy)
+    const bad = badEdge(node)
+    if (bad) work.push(inherited(bad))
+    this.#settle(made, work, (child) => work.push({ node: child, state: 'ready', error: null }))
+    if (bad || node.openCount > 0) return
+    if (mayExpand) this.#release(node, nowMs, work, false)
+    else work.push({ node, state: 'failed', error: expandsInVain(node.item.id) })
   }
 
   #makeReady(node: WorkNode, nowMs: number): void {
@@ -280,20 +220,13 @@ export class WorkGraph {
   #leave(node: WorkNode): void {
     const { state, queue } = node
     if (state === 'ready') queue.ready.remove(node)
-    else if (state === 'leased') {
-      const claim = node.claim!
-      if (--claim.heldCount === 0) this.#claims.delete(claim.token)
-      node.claim = null
-    } else if (state === 'scheduled') {
+    else if (state === 'leased') this.#claims.let(node)
+    else if (state === 'scheduled') {
       this.#scheduled.delete(node)
       queue.blockedCount--
     } else if (state === 'blocked') {
       queue.blockedCount--
-      // It ends although edges are open: they count no more.
-      if (node.openCount > 0) {
-        for (const { parent } of node.parents)
-          if (!hasEnded(parent.state)) this.queues.countEdge(queue, parent.queue, -1)
-      }
+      this.#edges.drop(node)
     } else this.#endedCount--
     this.queues.touch(queue)
   }
@@ -303,37 +236,25 @@ export class WorkGraph {
     if (state === 'ready') node.queue.ready.push(node)
     else if (state === 'blocked' || state === 'scheduled') node.queue.blockedCount++
     else if (state !== 'leased') this.#endedCount++
+    if (state === 'cancelled') this.#cancelCount++
     this.queues.touch(node.queue)
     this.#onChange?.(node, nowMs)
   }
 
   claim({ modelId, maxCount, order, leaseMs }: ClaimRequest, nowMs: number): Claim {
-    const claim: LiveClaim = {
-      token: `${++this.#claimNumber}`,
-      nodes: [],
-      heldCount: 0,
-      cursor: 0,
-      isBroken: false,
-      untilMs: nowMs + leaseMs,
-    }
-    const queue = this.queues.of(modelId)
-    const taken = queue.ready.take(maxCount, order)
-    if (taken.length > 0) this.#claims.set(claim.token, claim)
-    const items = taken.map((node) => {
-      claim.nodes.push(node)
-      claim.heldCount++
-      node.claim = claim
+    const nodes = this.queues.of(modelId).ready.take(maxCount, order)
+    const token = this.#claims.hold(nodes, nowMs + leaseMs)
+    for (const node of nodes) {
       node.attempt++
       node.startedAtMs = nowMs
       this.#enter(node, 'leased', nowMs)
-      return claimedItem(node)
-    })
-    return { token: claim.token, items }
+    }
+    return { token, items: nodes.map(claimedItem) }
   }
 
   /** False: at least one item of the claim is no longer held. */
   heartbeat(token: string, leaseMs: number, nowMs: number): boolean {
-    const claim = this.#claims.get(token)
+    const claim = this.#claims.of(token)
     if (claim) claim.untilMs = nowMs + leaseMs
     return claim !== undefined && !claim.isBroken
   }
@@ -352,19 +273,9 @@ export class WorkGraph {
 
   /** False: the claim does not hold the item, and nothing has changed. */
   finishItem(token: string, outcome: Outcome, nowMs: number): boolean {
-    const node = this.#held(token, outcome.id)
+    const node = this.#claims.find(token, outcome.id)
     if (node) this.#record(node, outcome, nowMs)
     return node !== null
-  }
-
-  /** The item, if the claim holds it. */
-  #held(token: string, id: ItemId): WorkNode | null {
-    const claim = this.#claims.get(token)
-    if (!claim) return null
-    const next = claim.nodes[claim.cursor]
-    if (next?.item.id === id) claim.cursor++
-    const node = next?.item.id === id ? next : this.#nodes.get(id)
-    return node?.claim === claim ? node : null
   }
 
   #record(node: WorkNode, outcome: Outcome, nowMs: number): void {
@@ -386,83 +297,71 @@ export class WorkGraph {
     error: ItemError | null,
     nowMs: number,
   ): void {
-    const ends: End[] = []
-    this.#end({ node, state, error, output }, nowMs, ends)
-    this.#spread(ends, nowMs)
+    const work: End[] = []
+    this.#endWithMade({ node, state, error, output }, nowMs, work)
+    this.#spread(work, nowMs)
   }
 
   /** Says that something is there: an item of ours that has not ended, or a name that later items will wait for. */
   resolve(id: ItemId, output: unknown, nowMs: number): void {
-    const node = this.#nodes.get(id) ?? this.#createNode(newItem({ id, modelId: outside }), null, nowMs)
+    const node = this.#nodes.find(id) ?? this.#nodes.create(newItem({ id, modelId: outside }), null, nowMs)
     if (!hasEnded(node.state)) this.#finishNode(node, 'done', output, null, nowMs)
   }
 
   cancel(ids: readonly ItemId[], nowMs: number, cause: ItemError): number {
-    const nodes = nodesOf(this.#nodes, ids)
-    let cancelledCount = 0
-    const ends: End[] = nodes.map((node) => ({ node, state: 'cancelled', error: cause }))
-    for (let index = 0; index < ends.length; index++) {
-      const end = ends[index]!
-      if (hasEnded(end.node.state)) continue
-      if (end.state === 'cancelled') cancelledCount++
-      this.#end(end, nowMs, ends)
-    }
-    return cancelledCount
+    const before = this.#cancelCount
+    const ends = this.#nodes.of(ids).map((node): End => ({ node, state: 'cancelled', error: cause }))
+    this.#spread(ends, nowMs)
+    return this.#cancelCount - before
   }
 
   /** Failed or cancelled items are new, and with them what ended because of them. Answers how many. */
   retry(ids: readonly ItemId[], nowMs: number): number {
-    const chosen = withDependents(nodesOf(this.#nodes, ids).filter(({ state }) => isRetryable(state)))
+    const chosen = withDependents(this.#nodes.of(ids).filter(({ state }) => isRetryable(state)))
     const inOrder = [...chosen].sort((a, b) => a.sequence - b.sequence)
     for (const node of inOrder) {
       this.#leave(node)
-      Object.assign(node, {
-        attempt: 0,
-        output: null,
-        error: null,
-        startedAtMs: null,
-        endedAtMs: null,
-        openCount: 0,
-      })
+      renew(node)
       this.#enter(node, 'blocked', nowMs)
     }
     for (const node of inOrder) {
-      for (const { parent } of node.parents) this.#waitFor(node, parent)
+      for (const { parent } of node.parents) this.#edges.open(node, parent)
       for (const { child } of node.children) {
         // One that had gone on without it, and still waits for others, waits for it again.
-        if (child.state === 'blocked' && !chosen.has(child)) this.#waitFor(child, node)
+        if (child.state === 'blocked' && !chosen.has(child)) this.#edges.open(child, node)
       }
     }
-    this.#settle(inOrder, nowMs)
+    this.#settleAll(inOrder, nowMs)
     return inOrder.length
   }
 
   sweep(nowMs: number): { changedCount: number; nextAtMs: number | null } {
-    let changedCount = 0
-    let nextAtMs = this.queues.dropLate(nowMs)
-    for (const claim of [...this.#claims.values()]) {
-      if (claim.untilMs > nowMs) nextAtMs = Math.min(nextAtMs, claim.untilMs)
-      else changedCount += this.#expire(claim, nowMs)
-    }
+    let changedCount = this.#expire(nowMs)
     const due = [...this.#scheduled].filter((node) => node.dueAtMs <= nowMs)
-    for (const node of due.sort((a, b) => a.dueAtMs - b.dueAtMs || a.sequence - b.sequence))
+    for (const node of due.sort((a, b) => a.dueAtMs - b.dueAtMs || a.sequence - b.sequence)) {
+      changedCount++
       this.#makeReady(node, nowMs)
+    }
+    let nextAtMs = this.queues.dropLate(nowMs)
+    for (const { untilMs } of this.#claims.all()) nextAtMs = Math.min(nextAtMs, untilMs)
     for (const { dueAtMs } of this.#scheduled) nextAtMs = Math.min(nextAtMs, dueAtMs)
-    return { changedCount: changedCount + due.length, nextAtMs: Number.isFinite(nextAtMs) ? nextAtMs : null }
+    return { changedCount, nextAtMs: Number.isFinite(nextAtMs) ? nextAtMs : null }
   }
 
-  #expire(claim: LiveClaim, nowMs: number): number {
-    const expired = held(claim).sort((a, b) => a.turn - b.turn)
-    for (const node of expired) {
-      if (node.claim !== claim) continue // it went with another part of its fan-out
+  /** Items whose lease has ended, in the order of their queues. */
+  #expire(nowMs: number): number {
+    let expiredCount = 0
+    for (const node of this.#claims.held(({ untilMs }) => untilMs <= nowMs)) {
+      if (!node.claim) continue // it went with another part of its fan-out
+      expiredCount++
       if (node.attempt < node.item.maxAttempts) this.#giveBack(node, node.attempt, nowMs)
       else this.#finishNode(node, 'failed', null, leaseExpired, nowMs)
     }
-    return expired.length
+    return expiredCount
   }
 
   releaseAll(nowMs: number): number {
-    const nodes = [...this.#claims.values()].flatMap(held)
+    const nodes = this.#claims.held()
     for (const node of nodes) this.#giveBack(node, node.attempt - 1, nowMs)
     return nodes.length
   }

@@ -1,18 +1,11 @@
 // An item in the graph, the queue of its model, and what can be read from them. Only the graph writes them.
-import { inheritedState, isBadEnd, isRetryable, lends } from './edges.ts'
-import { type ItemError, SchedulerError } from './errors.ts'
+import type { LiveClaim } from './claims.ts'
+import { inheritedState, isBadEnd, isRetryable } from './edges.ts'
+import type { ItemError } from './errors.ts'
 import type { ClaimedItem } from './lease.ts'
-import type { ModelId } from './model.ts'
 import type { ModelQueue } from './model-queues.ts'
 import type { ResolvedParent } from './resolver.ts'
-import {
-  dependencyError,
-  type EdgePolicy,
-  hasEnded,
-  type ItemId,
-  type ItemState,
-  type NewItem,
-} from './work-item.ts'
+import { dependencyError, type EdgePolicy, hasEnded, type ItemState, type NewItem } from './work-item.ts'
 import type { Level } from './work-queue.ts'
 
 export interface WorkNode {
@@ -68,23 +61,16 @@ export function append<T>(list: readonly T[], value: T): readonly T[] {
   return list
 }
 
-export interface LiveClaim {
-  readonly token: string
-  /** As they were taken; those that it still holds say so themselves. */
-  readonly nodes: WorkNode[]
-  heldCount: number
-  /** Where the next answer is looked for first: answers mostly come in order. */
-  cursor: number
-  /** An item was taken from it: cancelled while it ran. */
-  isBroken: boolean
-  untilMs: number
+/** Dependents stand in the order of their submission, in which they are released. A fan-out may come to wait for an item after
+ * others that were submitted later. */
+export function addChild(parent: WorkNode, edge: Edge): void {
+  const last = parent.children.at(-1)
+  parent.children = append(parent.children, edge)
+  if (last && last.child.sequence > edge.child.sequence)
+    parent.children = parent.children.toSorted((a, b) => a.child.sequence - b.child.sequence)
 }
 
-/** The items that a claim still holds. */
-export function held(claim: LiveClaim): WorkNode[] {
-  return claim.nodes.filter((node) => node.claim === claim)
-}
-
+/** What is still to become of an item in a change: an end; or `ready`, when a fan-out made it and it waits for nothing. */
 export interface End {
   node: WorkNode
   state: ItemState
@@ -130,6 +116,19 @@ export function createNode(
   }
 }
 
+/** As if it had never been tried. What it was lent stays. */
+export function renew(node: WorkNode): void {
+  Object.assign(node, {
+    attempt: 0,
+    output: null,
+    error: null,
+    turn: 0,
+    startedAtMs: null,
+    endedAtMs: null,
+    openCount: 0,
+  })
+}
+
 /** The edge over which a bad end comes, or undefined. */
 export function badEdge({ parents }: WorkNode): Edge | undefined {
   return parents.find(({ parent, policy }) => isBadEnd(parent.state, policy))
@@ -139,19 +138,6 @@ export function badEdge({ parents }: WorkNode): Edge | undefined {
 export function inherited({ child: node, parent, policy }: Edge): End {
   const state = inheritedState(parent.state, policy)
   return { node, state, error: dependencyError(parent.item.id, parent.error) }
-}
-
-/** Whether what an item has is more than what the item that it waits for has. */
-export function lendsTo(child: WorkNode, parent: WorkNode, leadMs: (modelId: ModelId) => number): boolean {
-  return lends(child.priority, latestEndBefore(child, leadMs), parent.priority, parent.latestEndAtMs)
-}
-
-/** When what an item waits for must have ended; null: it has no deadline. */
-export function latestEndBefore(
-  { latestEndAtMs, item }: WorkNode,
-  leadMs: (modelId: ModelId) => number,
-): number | null {
-  return latestEndAtMs === null ? null : latestEndAtMs - leadMs(item.modelId)
 }
 
 /** What the resolver sees of an item. */
@@ -183,13 +169,4 @@ export function withDependents(nodes: readonly WorkNode[]): Set<WorkNode> {
     for (const part of node.made) if (isRetryable(part.state)) waiting.push(part)
   }
   return chosen
-}
-
-/** Throws UNKNOWN_ITEM. */
-export function nodesOf(nodes: ReadonlyMap<ItemId, WorkNode>, ids: readonly ItemId[]): WorkNode[] {
-  return ids.map((id) => {
-    const node = nodes.get(id)
-    if (node) return node
-    throw new SchedulerError('UNKNOWN_ITEM', `No item is called "${id}".`, { id })
-  })
 }

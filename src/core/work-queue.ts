@@ -2,7 +2,7 @@
 // each priority and tenant in use holds a linked list through the items themselves, so that adding, taking and removing
 // cost the same at ten and ten million items (O(levels) where overdue ones are looked for, O(log items) where there are
 // deadlines). Sums for the queue's head are kept with every change.
-import { Heap } from './heap.ts'
+import { Deadlines } from './deadlines.ts'
 import { type Line, levelOf, takeInOrder } from './levels.ts'
 import type { ClaimOrder, LevelHead } from './queue-head.ts'
 
@@ -31,16 +31,10 @@ export interface Level<Item> {
   submittedSumMs: number
 }
 
-interface Due<Item> {
-  atMs: number
-  item: Item
-}
-
 export class WorkQueue<Item extends Queued<Item>> {
   /** Highest priority first, then by tenant; levels stay when they are empty. */
   readonly #levels: Level<Item>[] = []
-  /** Items with a deadline ahead, and some that have gone: those are left out when they come up. null: none ever had one. */
-  #due: Heap<Due<Item>> | null = null
+  readonly #due: Deadlines<Item, Level<Item>>
   readonly #line: Line<Level<Item>, Item> = {
     levels: this.#levels,
     turnOf,
@@ -49,6 +43,11 @@ export class WorkQueue<Item extends Queued<Item>> {
     takeUrgent: (beforeMs) => this.#takeUrgent(beforeMs),
   }
   #count = 0
+
+  /** `lateMs`: deadlines up to then have passed. */
+  constructor(lateMs = Number.NEGATIVE_INFINITY) {
+    this.#due = new Deadlines(lateMs)
+  }
 
   get count(): number {
     return this.#count
@@ -74,10 +73,7 @@ export class WorkQueue<Item extends Queued<Item>> {
     if (level.count++ === 0) level.baseMs = item.submittedAtMs
     level.submittedSumMs += item.submittedAtMs - level.baseMs
     this.#count++
-    if (item.latestEndAtMs !== null) {
-      this.#due ??= new Heap(isBefore)
-      this.#due.add({ atMs: item.latestEndAtMs, item })
-    }
+    if (item.latestEndAtMs !== null) this.#due.add(item, level, item.turn, item.latestEndAtMs)
   }
 
   remove(item: Item): void {
@@ -90,6 +86,7 @@ export class WorkQueue<Item extends Queued<Item>> {
     level.count--
     level.submittedSumMs -= item.submittedAtMs - level.baseMs
     this.#count--
+    if (item.latestEndAtMs !== null) this.#due.remove(item)
   }
 
   pop(): Item | null {
@@ -113,33 +110,20 @@ export class WorkQueue<Item extends Queued<Item>> {
   }
 
   #takeUrgent(beforeMs: number): Item | null {
-    const due = this.#nextDue()
-    if (due === null || due.atMs > beforeMs) return null
+    const due = this.#due.take(beforeMs)
+    if (due === null) return null
     this.remove(due.item)
     return due.item
   }
 
-  #nextDue(): Due<Item> | null {
-    if (!this.#due) return null
-    for (let due = this.#due.first; due !== null; due = this.#due.first) {
-      if (due.item.level !== null && due.item.latestEndAtMs === due.atMs) return due
-      this.#due.take()
-    }
-    return null
-  }
-
+  /** The earliest deadline ahead, ms; null: there is none. */
   get latestEndAtMs(): number | null {
-    return this.#nextDue()?.atMs ?? null
+    return this.#due.latestEndAtMs
   }
 
-  /** Items that must have ended by now are late: they are ordinary from here on. Answers whether there were any. */
+  /** Deadlines that have passed count no more. Answers whether there were any. */
   dropLate(nowMs: number): boolean {
-    let hasLate = false
-    for (let due = this.#nextDue(); due !== null && due.atMs <= nowMs; due = this.#nextDue()) {
-      this.#due!.take()
-      hasLate = true
-    }
-    return hasLate
+    return this.#due.dropLate(nowMs)
   }
 
   /** Highest priority first, then by tenant. */
@@ -164,8 +148,4 @@ function turnOf<Item extends Queued<Item>>({ first }: Level<Item>): number {
 
 function readyAtOf<Item extends Queued<Item>>({ first }: Level<Item>): number {
   return first === null ? Number.POSITIVE_INFINITY : first.readyAtMs
-}
-
-function isBefore<Item extends Queued<Item>>(a: Due<Item>, b: Due<Item>): boolean {
-  return a.atMs < b.atMs || (a.atMs === b.atMs && a.item.turn < b.item.turn)
 }

@@ -78,12 +78,14 @@ function toStored(node: WorkNode): StoredItem {
     attempt,
     submittedAtMs,
     turn,
+    parents,
     readyAtMs,
     startedAtMs,
     endedAtMs,
   } = node
   return {
     ...item,
+    dependencies: parents.map(({ parent, policy }) => ({ id: parent.item.id, policy })),
     input,
     sequence,
     state,

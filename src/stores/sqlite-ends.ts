@@ -5,7 +5,7 @@ import { dependencyError, type ItemId, type ItemState } from '../core/work-item.
 import type { ItemRow } from './sqlite-rows.ts'
 import { policies } from './sqlite-schema.ts'
 
-/** An item that is to end. */
+/** What is still to become of an item in a change: an end; or `ready`, when a fan-out made it and it waits for nothing. */
 export interface End {
   row: ItemRow
   state: ItemState

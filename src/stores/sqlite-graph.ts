@@ -9,8 +9,14 @@
 //   (3) An item lends its priority and its deadline to what it waits for: sqlite-lending.ts.
 import { isBadEnd, isRetryable } from '../core/edges.ts'
 import { type ItemError, SchedulerError } from '../core/errors.ts'
-import { askResolver, type Resolution, type Resolver } from '../core/resolver.ts'
-import { checkGraph } from '../core/submission.ts'
+import {
+  askResolver,
+  type Expansion,
+  expandsInVain,
+  type Resolution,
+  type Resolver,
+} from '../core/resolver.ts'
+import { checkGraph, type KnownItems, refuseCircle } from '../core/submission.ts'
 import type { WorkGraphOptions } from '../core/work-graph.ts'
 import { type Dependency, hasEnded, type ItemState, itemStates, type NewItem } from '../core/work-item.ts'
 import type { Counts } from './counts.ts'
@@ -25,6 +31,15 @@ import { eventWidth, policies, stateNumber } from './sqlite-schema.ts'
 
 export type GraphOptions = Pick<WorkGraphOptions, 'resolver' | 'leadMs'>
 
+/** A change, and what still follows from it. */
+interface Spread {
+  readonly nowMs: number
+  /** In the order in which it came. */
+  readonly work: End[]
+  /** Those that a parent is about to end are not released, nor expanded, for that moment. */
+  readonly doomed: Set<ItemRow>
+}
+
 export class SqliteGraph {
   readonly #query: Queries
   readonly #counts: Counts
@@ -32,6 +47,12 @@ export class SqliteGraph {
   readonly #items: SqliteItems
   readonly #lending: SqliteLending
   readonly #resolver: Resolver | null
+  readonly #known: KnownItems<ItemRow> = {
+    find: (id) => this.#items.byId(id),
+    idOf: (row) => this.#items.idOf(row),
+    parentsOf: (row) =>
+      row.state === stateNumber.done ? [] : this.#items.parents(row).map((edge) => edge.row),
+  }
   /** Seq, state and attempt of each. */
   #changes: number[] = []
 
@@ -54,7 +75,7 @@ export class SqliteGraph {
   /** Throws UNKNOWN_DEPENDENCY, CYCLE and BAD_VALUE before anything changes. */
   submit(items: readonly NewItem[], nowMs: number): { addedCount: number; knownCount: number } {
     const fresh = this.#check(items, null)
-    this.#settle(this.#add(fresh, nowMs), nowMs)
+    this.#settleAll(this.#add(fresh, nowMs), nowMs)
     return { addedCount: fresh.length, knownCount: items.length - fresh.length }
   }
 
@@ -98,13 +119,25 @@ export class SqliteGraph {
     this.#lending.note(child, parent)
   }
 
-  /** Blocked items that are new: those whose parents ended badly end too, those that wait for nothing are released. */
-  #settle(rows: readonly ItemRow[], nowMs: number): void {
+  #settleAll(rows: readonly ItemRow[], nowMs: number): void {
+    const spread: Spread = { nowMs, work: [], doomed: new Set() }
+    this.#settle(rows, spread, (row) => this.#release(row, spread, true))
+    this.#spread(spread)
+  }
+
+  /** Blocked items that are new: those whose parents ended badly end too, those that wait for nothing are to be released. */
+  #settle(rows: readonly ItemRow[], spread: Spread, release: (row: ItemRow) => void): void {
     for (const row of rows) {
       if (row.state !== stateNumber.blocked) continue
-      const end = this.#badParent(row) ?? (row.open === 0 ? this.#release(row, nowMs, true) : null)
-      if (end) this.#spread([end], nowMs)
+      const bad = this.#badParent(row)
+      if (bad) this.#doom(bad, spread)
+      else if (row.open === 0) release(row)
     }
+  }
+
+  #doom(end: End, { work, doomed }: Spread): void {
+    work.push(end)
+    doomed.add(end.row)
   }
 
   /** The end that a parent which ended badly brings over its edge, or null. */
@@ -124,45 +157,48 @@ export class SqliteGraph {
 
   /** Ends an item and spreads what follows. */
   end(row: ItemRow, state: ItemState, output: string | null, error: ItemError | null, nowMs: number): void {
-    this.#spread([{ row, state, output, error }], nowMs)
+    this.#spread({ nowMs, work: [{ row, state, output, error }], doomed: new Set() })
   }
 
-  /** In the order in which they came. */
-  #spread(ends: End[], nowMs: number): void {
-    const doomed = new Set<ItemRow>()
-    for (let index = 0; index < ends.length; index++) {
-      if (!hasEnded(itemStates[ends[index]!.row.state]!)) this.#endTree(ends[index]!, ends, doomed, nowMs)
+  #spread(spread: Spread): void {
+    const { work } = spread
+    for (let index = 0; index < work.length; index++) {
+      const each = work[index]!
+      if (hasEnded(itemStates[each.row.state]!)) continue
+      if (each.state === 'ready') this.#release(each.row, spread, true)
+      else this.#endWithMade(each, spread)
     }
   }
 
-  /** (1) What ends because of it, badly or at its release, ends in its turn. One that another parent is about to end
-   * (`doomed`) is not released, nor expanded, for that moment. */
-  #endTree({ row, state, output, error }: End, ends: End[], doomed: Set<ItemRow>, nowMs: number): void {
+  /** What a fan-out made goes with it at once: nothing releases it in between. */
+  #endWithMade(end: End, spread: Spread): void {
+    this.#end(end, spread)
+    if (!isRetryable(end.state)) return
+    const makers = [end.row]
+    for (const maker of makers) {
+      for (const row of this.#made(maker)) {
+        if (hasEnded(itemStates[row.state]!)) continue
+        const parent = { id: this.#items.idOf(maker), state: 'cancelled' as const, error: null }
+        this.#end(inherited(row, parent, 0), spread)
+        makers.push(row)
+      }
+    }
+  }
+
+  /** (1) What ends because of it, badly or at its release, ends in its turn. */
+  #end({ row, state, output, error }: End, spread: Spread): void {
     this.#leave(row, state !== 'cancelled')
     row.untilMs = null
-    this.#items.setResult(row, { endedAtMs: nowMs, output, error })
+    this.#items.setResult(row, { endedAtMs: spread.nowMs, output, error })
     this.#enter(row, state)
     for (const { row: child, policy } of this.#items.children(row)) {
       if (child.state !== stateNumber.blocked) continue
       child.open--
       this.#items.change(child)
       this.#counts.addEdges(child.kind.group, row.kind.group, -1)
-      if (isBadEnd(state, policies[policy]!)) {
-        ends.push(inherited(child, this.#ended(row, error), policy))
-        doomed.add(child)
-      } else if (child.open === 0 && !doomed.has(child)) {
-        const next = this.#release(child, nowMs, true)
-        if (next) ends.push(next)
-      }
-    }
-    if (state === 'failed' || state === 'cancelled') this.#endMade(row, ends)
-  }
-
-  /** What a fan-out item made goes with it. */
-  #endMade(row: ItemRow, ends: End[]): void {
-    for (const made of this.#made(row)) {
-      const cancelled = { id: this.#items.idOf(row), state: 'cancelled' as const, error: null }
-      if (!hasEnded(itemStates[made.state]!)) ends.push(inherited(made, cancelled, 0))
+      if (isBadEnd(state, policies[policy]!))
+        this.#doom(inherited(child, this.#ended(row, error), policy), spread)
+      else if (child.open === 0 && !spread.doomed.has(child)) this.#release(child, spread, true)
     }
   }
 
@@ -170,82 +206,59 @@ export class SqliteGraph {
     return row.kind.step === null ? [] : this.#items.made(row) // only items with a step can make others
   }
 
-  /** (2) Answers the end of an item that does not run. `mayExpand`: it was not expanded a moment ago, in vain. */
-  #release(row: ItemRow, nowMs: number, mayExpand: boolean): End | null {
+  /** (2) `mayExpand`: it was not expanded a moment ago, in vain. */
+  #release(row: ItemRow, spread: Spread, mayExpand: boolean): void {
     const resolution = askResolver(this.#resolver, row.kind, () => this.#items.resolved(row))
     try {
-      return this.#follow(row, resolution, nowMs, mayExpand)
+      if (resolution?.type === 'expand' && resolution.items.length > 0)
+        this.#expand(row, resolution, spread, mayExpand)
+      else this.#follow(row, resolution, spread)
     } catch (error) {
       if (!(error instanceof SchedulerError)) throw error
       const { code, message } = error
-      return { row, state: 'failed', output: null, error: { code, message } }
+      spread.work.push({ row, state: 'failed', output: null, error: { code, message } })
     }
   }
 
-  #follow(row: ItemRow, resolution: Resolution | null, nowMs: number, mayExpand: boolean): End | null {
-    const isEmpty = resolution?.type === 'expand' && resolution.items.length === 0
-    if (resolution?.type === 'expand' && !isEmpty) return this.#expand(row, resolution, nowMs, mayExpand)
-    if (resolution === null || resolution.type === 'run') {
-      if (resolution)
-        this.#items.setInput(row, json(resolution.input, `The input of item "${this.#items.idOf(row)}"`))
+  #follow(row: ItemRow, resolution: Resolution | null, { work, nowMs }: Spread): void {
+    if (resolution === null) this.makeReady(row, nowMs)
+    else if (resolution.type === 'run') {
+      this.#items.setInput(row, json(resolution.input, `The input of item "${this.#items.idOf(row)}"`))
       this.makeReady(row, nowMs)
-      return null
-    }
-    if (resolution.type === 'skip')
-      return { row, state: 'skipped', output: null, error: { code: 'SKIPPED', message: resolution.reason } }
-    if (resolution.type === 'fail') {
+    } else if (resolution.type === 'skip') {
+      const error = { code: 'SKIPPED', message: resolution.reason }
+      work.push({ row, state: 'skipped', output: null, error })
+    } else if (resolution.type === 'fail') {
       json(resolution.error, 'The error of the resolver')
-      return { row, state: 'failed', output: null, error: resolution.error }
-    }
-    const output = resolution.type === 'finish' ? resolution.output : []
-    return {
-      row,
-      state: 'done',
-      output: json(output, `The output of item "${this.#items.idOf(row)}"`),
-      error: null,
+      work.push({ row, state: 'failed', output: null, error: resolution.error })
+    } else {
+      const list = resolution.type === 'finish' ? resolution.output : []
+      const output = json(list, `The output of item "${this.#items.idOf(row)}"`)
+      work.push({ row, state: 'done', output, error: null })
     }
   }
 
   /** The children are parents of the item that made them: it waits for them, and is asked again. Children that are known
    * already, perhaps ended, count as well. */
-  #expand(
-    row: ItemRow,
-    { items, policy }: Extract<Resolution, { type: 'expand' }>,
-    nowMs: number,
-    mayExpand: boolean,
-  ): End | null {
+  #expand(row: ItemRow, { items, policy }: Expansion, spread: Spread, mayExpand: boolean): void {
     const fresh = this.#check(items, row)
-    this.#refuseCircle(row, items)
-    const added = this.#add(fresh, nowMs)
+    refuseCircle(row, items, this.#known)
+    const made = this.#add(fresh, spread.nowMs)
     this.#connect(
       row,
       items.map(({ id }) => ({ id, policy })),
     )
     this.#lending.lend()
-    if (row.open > 0) {
-      this.#settle(added, nowMs)
-      return null
-    }
     const bad = this.#badParent(row)
-    if (bad || mayExpand) return bad ?? this.#release(row, nowMs, false)
-    const message = `"${this.#items.idOf(row)}" expands again and again into items that have ended`
-    return { row, state: 'failed', output: null, error: { code: 'BAD_EXPRESSION', message } }
-  }
-
-  /** Throws CYCLE when a child would wait for the item that waits for it, over any path of open items. */
-  #refuseCircle(row: ItemRow, items: readonly NewItem[]): void {
-    const names = items.flatMap(({ id, dependencies }) => [id, ...dependencies.map((each) => each.id)])
-    const waiting = names.flatMap((id) => this.#items.byId(id) ?? [])
-    const seen = new Set<ItemRow>()
-    for (let next = waiting.pop(); next; next = waiting.pop()) {
-      if (next === row) {
-        const id = this.#items.idOf(row)
-        const message = `A child of "${id}" waits for it, which waits for the child. Take that dependency away.`
-        throw new SchedulerError('CYCLE', message, { id })
-      }
-      if (seen.has(next) || next.state !== stateNumber.blocked) continue
-      seen.add(next)
-      waiting.push(...this.#openParents(next))
+    if (bad) this.#doom(bad, spread)
+    this.#settle(made, spread, (child) =>
+      spread.work.push({ row: child, state: 'ready', output: null, error: null }),
+    )
+    if (bad || row.open > 0) return
+    if (mayExpand) this.#release(row, spread, false)
+    else {
+      const error = expandsInVain(this.#items.idOf(row))
+      spread.work.push({ row, state: 'failed', output: null, error })
     }
   }
 
@@ -321,7 +334,7 @@ export class SqliteGraph {
       }
     }
     this.#lending.lend()
-    this.#settle(inOrder, nowMs)
+    this.#settleAll(inOrder, nowMs)
     return inOrder.length
   }
 

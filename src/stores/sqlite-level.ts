@@ -1,8 +1,11 @@
 // The ready items of one model, priority and tenant, by turn; the owner keeps them in memory, 24 bytes for each. One that
 // becomes ready goes to the end. One that comes from elsewhere (given back, or lent a priority) has an earlier turn: it
 // waits in a heap beside, and the first of both is the first.
+import type { Deadlines } from '../core/deadlines.ts'
 import { Heap } from '../core/heap.ts'
-import type { SqliteDue } from './sqlite-due.ts'
+
+/** Of one model, by their seqs. */
+export type DueSeqs = Deadlines<number, Level>
 
 /** What a queue needs to know of an item that is ready. */
 export interface Waiting {
@@ -28,7 +31,7 @@ export class Level {
   readonly priority: number
   readonly tenant: string | null
   /** Of the model. */
-  readonly due: SqliteDue
+  readonly due: DueSeqs
   /** From `#start` in the first to `#end` in the last. */
   readonly #chunks = [new Float64Array(chunkLength)]
   #start = 0
@@ -38,7 +41,7 @@ export class Level {
   readonly #moved = new Heap<Moved>(isBefore)
   readonly #movedByTurn = new Map<number, Moved>()
 
-  constructor(priority: number, tenant: string | null, due: SqliteDue) {
+  constructor(priority: number, tenant: string | null, due: DueSeqs) {
     this.priority = priority
     this.tenant = tenant
     this.due = due
@@ -82,7 +85,7 @@ export class Level {
       this.#moved.add(moved)
       this.#movedByTurn.set(turn!, moved)
     }
-    if (latestEndAtMs !== null) this.due.add(this, seq, turn!, latestEndAtMs)
+    if (latestEndAtMs !== null) this.due.add(seq, this, turn!, latestEndAtMs)
   }
 
   #push(seq: number, turn: number, readyAtMs: number): void {

@@ -2,15 +2,19 @@
 // the file when it opens: an index of ready items would cost a third of what a release and an end write. A level for each
 // model, priority and tenant holds its items by turn (sqlite-level.ts); those with a deadline are also listed by it. The order
 // of a claim is that of core/levels.ts.
+import { Deadlines } from '../core/deadlines.ts'
 import { type Line, levelOf, takeInOrder } from '../core/levels.ts'
 import type { ModelId } from '../core/model.ts'
-import { SqliteDue } from './sqlite-due.ts'
-import { Level } from './sqlite-level.ts'
+import { type DueSeqs, Level } from './sqlite-level.ts'
 import type { ClaimRequest } from './store.ts'
 
 class ModelQueue implements Line<Level, number> {
   readonly levels: Level[] = []
-  readonly due = new SqliteDue()
+  readonly due: DueSeqs
+
+  constructor(lateMs: number) {
+    this.due = new Deadlines(lateMs)
+  }
 
   turnOf({ turn }: Level): number {
     return turn
@@ -25,12 +29,15 @@ class ModelQueue implements Line<Level, number> {
   }
 
   takeUrgent(beforeMs: number): number | null {
-    return this.due.shift(beforeMs)
+    const due = this.due.take(beforeMs)
+    due?.level.removeTurn(due.turn)
+    return due?.item ?? null
   }
 }
 
 export class SqliteQueue {
   readonly #queues = new Map<ModelId, ModelQueue>()
+  #lateMs = Number.NEGATIVE_INFINITY
 
   clear(): void {
     this.#queues.clear()
@@ -39,7 +46,7 @@ export class SqliteQueue {
   levelOf(modelId: ModelId, priority: number, tenant: string | null): Level {
     let queue = this.#queues.get(modelId)
     if (!queue) {
-      queue = new ModelQueue()
+      queue = new ModelQueue(this.#lateMs)
       this.#queues.set(modelId, queue)
     }
     const { levels, due } = queue
@@ -54,6 +61,7 @@ export class SqliteQueue {
 
   /** Deadlines that have passed count no more. Answers with the next one, ms; Infinity: there is none. Cost: O(models). */
   dropLate(nowMs: number): number {
+    this.#lateMs = nowMs
     let nextAtMs = Number.POSITIVE_INFINITY
     for (const { due } of this.#queues.values()) {
       due.dropLate(nowMs)

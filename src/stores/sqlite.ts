@@ -195,7 +195,6 @@ class SqliteStore extends SqliteReader implements Store {
 
   sweep(nowMs: number) {
     return this.#write(nowMs, () => {
-      const lateAtMs = this.#queue.dropLate(nowMs)
       let changedCount = 0
       for (const row of this.#claims.leased()) {
         // An end before it may have taken this one along.
@@ -209,6 +208,7 @@ class SqliteStore extends SqliteReader implements Store {
         this.#graph.makeReady(row, nowMs)
       }
       this.#items.flush()
+      const lateAtMs = this.#queue.dropLate(nowMs)
       const { until } = first<{ until: number | null }>(this.query.nextDue)!
       const ends = this.#claims.leased().map(({ claim }) => claim!.untilMs)
       const nextAtMs = ends.reduce(

@@ -26,7 +26,7 @@ const mutants: Record<string, readonly Change[]> = {
   'takes an answer of an item that was given back': [
     ['daemon/batch.ts', "      answered.add(id)\n      waiting.push({ type: 'release'", "      waiting.push({ type: 'release'"],
   ],
-  'releases what another parent is about to end': [['core/work-graph.ts', ' && (ends.length === 0 || !badEdge(child))', '']],
+  'releases what another parent is about to end': [['core/work-graph.ts', ' && (work.length === 0 || !badEdge(child))', '']],
   'a booking of nothing needs headroom': [
     ['core/ledger.ts', "bytes === 0 || bytes <= headroomBytes(device),\n    `a batch", "bytes <= headroomBytes(device),\n    `a batch"],
   ],
@@ -87,10 +87,10 @@ const mutants: Record<string, readonly Change[]> = {
   'a model that cannot be loaded fails nobody': [['core/decide.ts', 'overdueRelease(state, nowMs) ?? hopelessQueue(state) ??', 'overdueRelease(state, nowMs) ??']],
   'overdue memory is not put in quarantine': [['core/decide.ts', 'overdueRelease(state, nowMs) ?? hopelessQueue(state)', 'hopelessQueue(state)']],
   'ordinary work never displaces a resident model': [['core/eviction.ts', 'return isIdle || mayGo(view, instance, claimant)', 'return claimant.urgency > 0 && (isIdle || mayGo(view, instance, claimant))']],
-  'a stale token is accepted': [['core/work-graph.ts', 'if (!claim) return null\n', 'if (!claim) return this.#nodes.get(id) ?? null\n']],
+  'a stale token is accepted': [['core/claims.ts', 'if (!claim) return null\n', 'if (!claim) return this.#nodes.find(id)\n']],
   'an attempt too many': [['core/work-graph.ts', 'node.attempt < node.item.maxAttempts) {', 'node.attempt <= node.item.maxAttempts) {']],
   'a dependent is released with one parent open': [['core/work-graph.ts', 'else if (child.openCount === 0 &&', 'else if (child.openCount <= 1 &&']],
-  'a done item is given out again': [['core/work-graph.ts', 'for (const node of nodes) this.#giveBack(node, node.attempt - 1, nowMs)\n    return nodes.length', "for (const node of this.#nodes.values()) if (node.state === 'done') this.#makeReady(node, nowMs)\n    return nodes.length"]],
+  'a done item is given out again': [['core/work-graph.ts', 'for (const node of nodes) this.#giveBack(node, node.attempt - 1, nowMs)\n    return nodes.length', "for (const node of this.#nodes.all()) if (node.state === 'done') this.#makeReady(node, nowMs)\n    return nodes.length"]],
 } // biome-ignore format: a table
 
 const root = resolve(import.meta.dirname, '../..')
