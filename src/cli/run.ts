@@ -19,6 +19,7 @@ import { TerminalPainter } from './progress.ts'
 import { RunProgress } from './run-progress.ts'
 import { type RunSummary, summarizeRun } from './run-summary.ts'
 import { drawTimeline } from './timeline.ts'
+import { formatUnproven, type Unproven, unprovenOf } from './unproven.ts'
 
 interface Options {
   gpu?: string[]
@@ -71,15 +72,20 @@ async function run(file: string, inputs: string[], options: Options): Promise<vo
     failure = error
   }
   stopListening()
-  await current.daemon.close()
+  const unproven = await closeDaemon(current)
   await screen?.stop()
+  for (const each of unproven) process.stderr.write(`${formatUnproven(each)}\n`)
   current.record.flush()
   try {
     if (failure !== null) throw failure
-    await report(pipeline, current, late, files, results, options)
+    await report(pipeline, current, { infeasibleDeadlines: late, unproven }, files, results, options)
   } finally {
     await current.close()
   }
+}
+
+async function closeDaemon({ daemon }: Run): Promise<Unproven[]> {
+  return unprovenOf(daemon.state, await daemon.close())
 }
 
 /** Deadlines that cannot be met from here on. Items are read only where a step has one. */
@@ -164,7 +170,7 @@ function show(progress: RunProgress): Screen {
     return Math.max(process.stderr.isTTY ? paintMs : plainMs, 20 * (Date.now() - startedAtMs))
   }
   let wake = () => {}
-  const loop = (async () => {
+  const loop = async () => {
     while (!isOver) {
       const pauseMs = await paint()
       if (isOver) break
@@ -176,12 +182,14 @@ function show(progress: RunProgress): Screen {
         }
       })
     }
-  })()
+    await paint()
+  }
+  // A store that fails ends the run by itself; what only shows it must not.
+  const shown = loop().catch((error: Error) => painter.note(`Progress is no longer shown: ${error.message}`))
   const stop = async () => {
     isOver = true
     wake()
-    await loop
-    await paint()
+    await shown
     painter.end()
   }
   return { note: (text) => painter.note(text), stop }
@@ -192,7 +200,7 @@ function listen(current: Run, note: (text: string) => void): () => void {
   let count = 0
   const onSignal = () => {
     count++
-    if (count > 1) return void current.daemon.close().then(() => process.exit(1))
+    if (count > 1) return void stopNow(current, note)
     note('Finishing what runs; the same command continues later. Again to stop at once.')
     current.daemon.drain()
   }
@@ -204,10 +212,15 @@ function listen(current: Run, note: (text: string) => void): () => void {
   }
 }
 
+async function stopNow(current: Run, note: (text: string) => void): Promise<never> {
+  for (const each of await closeDaemon(current)) note(formatUnproven(each))
+  process.exit(1)
+}
+
 async function report(
   pipeline: Pipeline,
   current: Run,
-  infeasibleDeadlines: LateStep[],
+  warnings: { infeasibleDeadlines: LateStep[]; unproven: Unproven[] },
   files: RunFiles,
   results: string,
   { json }: Options,
@@ -226,7 +239,9 @@ async function report(
       ...summary,
       failedCount: failed.length,
       openCount,
-      infeasibleDeadlines,
+      reapedCount: current.reapedCount,
+      leftovers: current.leftovers,
+      ...warnings,
       results,
       timeline: files.timeline,
       database: files.database,

@@ -74,7 +74,8 @@ function assertFits({ workload, devices }: SimulationOptions): void {
     safetyFactor: safetyRatio,
     usableBytes: Math.floor(capacityBytes * safetyRatio),
   }))
-  const largest = usable.sort((a, b) => b.usableBytes - a.usableBytes)[0]!
+  const none = { totalBytes: 0, safetyFactor: 1, usableBytes: 0 }
+  const largest = usable.sort((a, b) => b.usableBytes - a.usableBytes)[0] ?? none
   for (const model of workload.models) {
     const neededBytes = leastBytes(model)
     if (used.has(model.id) && neededBytes > largest.usableBytes)
