@@ -2,8 +2,9 @@
 // when they were submitted, its models with the times that were measured, its devices and its policy.
 import { existsSync } from 'node:fs'
 import { SchedulerError } from '../core/errors.ts'
+import { defaultPolicy } from '../core/policy.ts'
 import type { DeviceOptions } from '../core/state.ts'
-import { type RunLine, readRecord } from '../daemon/record.ts'
+import { assertVersion, type RunLine, readRecord } from '../daemon/record.ts'
 import { findDatabase } from '../daemon/run-files.ts'
 import type { Workload } from '../sim/workload.ts'
 import { openSqliteReader } from '../stores/sqlite.ts'
@@ -25,17 +26,22 @@ export interface RecordedRun {
 /** Throws BAD_VALUE where there is no such run, or none of its items has run. */
 export async function readRecordedRun(database: string): Promise<RecordedRun> {
   const files = findDatabase(database)
+  const store = await openSqliteReader(files.database)
+  const items = await allItems(store).finally(() => store.close())
   if (!existsSync(files.record)) {
     throw new SchedulerError(
       'BAD_VALUE',
-      `${files.record} is missing: the run of ${database} was not recorded.`,
+      `${files.record} is missing: the run of ${database} was not recorded, so it cannot be run again. \`plimsoll run PIPELINE\` records it.`,
     )
   }
   const runs = [...readRecord(files.record)].filter((line) => line.type === 'run')
   const [first, last] = [runs[0], runs.at(-1)]
-  if (!first || !last) throw new SchedulerError('BAD_VALUE', `${files.record} holds no run.`)
-  const store = await openSqliteReader(files.database)
-  const items = await allItems(store).finally(() => store.close())
+  if (!first || !last)
+    throw new SchedulerError(
+      'BAD_VALUE',
+      `${files.record} holds no run. \`plimsoll run PIPELINE\` writes it anew once it is moved away.`,
+    )
+  for (const run of runs) assertVersion(run)
   const measured = measureModels(readRecord(files.record))
   const models = last.models.map((model) => measuredModel(model, measured.get(model.id)))
   const known = new Set(models.map(({ id }) => id))
@@ -55,5 +61,11 @@ export async function readRecordedRun(database: string): Promise<RecordedRun> {
       safetyRatio: budgetBytes / capacityBytes,
     }))
   const summary = summarizeRun(readRecord(files.record))
-  return { name: last.pipeline, workload: { models, items: ran }, devices, policy: last.policy, summary }
+  return {
+    name: last.pipeline,
+    workload: { models, items: ran },
+    devices,
+    policy: { ...defaultPolicy, ...last.policy },
+    summary,
+  }
 }

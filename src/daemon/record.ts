@@ -103,7 +103,7 @@ export function assertVersion({ version }: RunLine): void {
 /** Read at once from a record, which may be larger than a text can be. */
 const chunkBytes = 1 << 20
 
-/** The lines of a record, read as they are asked for; one that a kill tore is left out. */
+/** The lines of a record, read as they are asked for; what is no line of one, such as one that a kill tore, is left out. */
 export function* readRecord(file: string): Generator<RecordLine> {
   const descriptor = openSync(file, 'r')
   try {
@@ -121,6 +121,14 @@ export function* readRecord(file: string): Generator<RecordLine> {
   }
 }
 
+/** What a reader looks into without asking. */
+const partsOf: Partial<Record<RecordLine['type'], string[]>> = {
+  run: ['devices', 'models', 'policy'],
+  'queue-changed': ['heads'],
+  'command-issued': ['command'],
+  'memory-observed': ['bytesByInstance'],
+}
+
 function* parseLine(line: string): Generator<RecordLine> {
   if (!line.endsWith('}')) return
   let value: Partial<RecordLine>
@@ -129,5 +137,7 @@ function* parseLine(line: string): Generator<RecordLine> {
   } catch {
     return // a torn line in the middle: a run that was killed, and another that went on behind it
   }
-  if (typeof value.type === 'string' && Number.isFinite(value.atMs)) yield value as RecordLine
+  const parts = partsOf[value.type!] ?? []
+  const isWhole = parts.every((part) => typeof (value[part as keyof typeof value] ?? 0) === 'object')
+  if (typeof value.type === 'string' && Number.isFinite(value.atMs) && isWhole) yield value as RecordLine
 }
