@@ -93,6 +93,17 @@ test('goes by the memory that was learned: what is loaded may be more than was d
   assert.equal(await forecastRest(store, state, noShapes, 0), 3000)
 })
 
+test('gives a model of which no size is known a whole device, as its first load does', async () => {
+  const { store, state } = await world(
+    ['a', 'b'].map((id) => defineModel({ id, loadMs: 5000, unloadMs: 0, batch })),
+    [
+      { id: 'a1', modelId: 'a' },
+      { id: 'b1', modelId: 'b' },
+    ],
+  )
+  assert.equal(await forecastRest(store, state, noShapes, 0), 2 * (5000 + 1000), 'one after the other')
+})
+
 test('leaves out what is loaded and has no room any longer', async () => {
   const { store, state } = await world([model('a')], three)
   load(state, 'a')

@@ -1,21 +1,15 @@
 // How long the rest of a run takes: what is left, simulated from what is loaded now, with the times that the run has learned,
 // by the code that decides in it. Where too much is left for that, its compute and its first loads one after another.
 import { SchedulerError } from '../core/errors.ts'
-import { activeBytesOn, loadingBytesOn, needsDevice } from '../core/footprint.ts'
 import { offeredBytes } from '../core/ledger.ts'
 import { type Model, runMs } from '../core/model.ts'
-import {
-  cpuDeviceId,
-  type DeviceOptions,
-  type DeviceState,
-  type ModelState,
-  type State,
-} from '../core/state.ts'
+import type { DeviceOptions, DeviceState, State } from '../core/state.ts'
 import type { ItemId, ItemState, StoredItem } from '../core/work-item.ts'
 import type { SimulationResult } from '../sim/report.ts'
 import { type SimulationOptions, simulate } from '../sim/simulate.ts'
 import type { WorkloadItem } from '../sim/workload.ts'
 import { allItems } from '../stores/store.ts'
+import { bookedModels, memoryDevices } from './booked-models.ts'
 import type { Reader } from './output.ts'
 import type { StepShape } from './plan-workload.ts'
 import { leftToDo } from './stored-workload.ts'
@@ -85,10 +79,10 @@ function simulateRest(
   isRunning: boolean,
   watch: Pick<SimulationOptions, 'onEvent' | 'onClaim'> = {},
 ): SimulationResult | null {
-  const models = state.models.map((each) => asMeasured(state, each))
+  const models = bookedModels(state)
   const left = items.filter(({ model }) => state.modelById.has(model))
   if (left.length === 0) return null
-  const devices = devicesOf(state).map((device): DeviceOptions => {
+  const devices = memoryDevices(state).map((device): DeviceOptions => {
     const { id, kind, slots } = device
     return { id, kind, slots, capacityBytes: isRunning ? roomOf(device) : lineBytes(device), safetyRatio: 1 }
   })
@@ -110,21 +104,6 @@ function lineBytes({ capacityBytes, safetyRatio }: DeviceState): number {
   return Math.floor(capacityBytes * safetyRatio)
 }
 
-/** With what was learned of it, on the device where it needs least. */
-function asMeasured(state: State, each: ModelState): Model {
-  const { model, loadMs } = each
-  if (!needsDevice(each)) return { ...model, loadMs }
-  const { max } = model.batch
-  let best: { vramBytes: number; activationBytes: number } | null = null
-  for (const device of devicesOf(state)) {
-    const vramBytes = loadingBytesOn(each, device)
-    if (best && best.vramBytes <= vramBytes) continue
-    best = { vramBytes, activationBytes: Math.ceil(activeBytesOn(each, device, max) / max) }
-  }
-  const { vramBytes, activationBytes } = best ?? { ...model, ...model.batch }
-  return { ...model, loadMs, vramBytes, batch: { ...model.batch, activationBytes } }
-}
-
 /** What is loaded, as far as there is room for it: less may be offered than is held. */
 function residentsOf(devices: readonly DeviceOptions[], models: readonly Model[], { instanceById }: State) {
   const modelById = new Map(models.map((model) => [model.id, model]))
@@ -136,10 +115,6 @@ function residentsOf(devices: readonly DeviceOptions[], models: readonly Model[]
     freeBytes.set(device.id, leftBytes)
     return [{ modelId, deviceId: device.id }]
   })
-}
-
-function devicesOf({ devices }: State): DeviceState[] {
-  return devices.filter(({ id }) => id !== cpuDeviceId)
 }
 
 function reckon({ models, devices }: State): number {

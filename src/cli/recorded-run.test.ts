@@ -36,7 +36,8 @@ test('runs what ran, on the card and by the policy of the run, beside its own fi
   const { wallMs } = JSON.parse(plimsoll(folder, 'run', 'pipeline.yaml', '--json').stdout)
   assert.ok(result.recorded.makespanMs > 0 && result.recorded.makespanMs <= wallMs)
   assert.deepEqual([result.recorded.loads, result.recorded.evictions], [2, 0])
-  assert.equal(result.peakBytes, 500e6, 'both are there at once')
+  const { peakBytes } = result
+  assert.ok(peakBytes >= 500e6 && peakBytes < 510e6, `${peakBytes}: both are there at once`)
 })
 
 test('goes by the times that were measured, and not by those that are declared', () => {
@@ -89,8 +90,12 @@ const wrong: [string, string[], RegExp][] = [
     ['--from', db, '--gpu', '16 apples'],
     /"16 apples" is not a size such as 4\.5GB/,
   ],
-  ['a card of nothing', ['--from', db, '--gpu', '0GB'], /--gpu 0GB holds nothing/],
-  ['no cards at all', ['--from', db, '--gpu', '0x16GB'], /No GPU to simulate/],
+  [
+    'a card of nothing',
+    ['--from', db, '--gpu', '0GB'],
+    /--gpu 0GB is a card of 0 B; give its memory with a unit/,
+  ],
+  ['no cards at all', ['--from', db, '--gpu', '0x16GB'], /--gpu 0x16GB: give from 1 to 1000 cards/],
   [
     'a card that is too small',
     ['--from', db, '--gpu', '200MB'],

@@ -1,14 +1,16 @@
 // A recorded run as a workload, to be run again under another policy or on another card: its items with what they waited for and
-// when they were submitted, its models with the times that were measured, its devices and its policy.
+// when they were submitted, its models with the sizes and times that were measured, its devices and its policy.
 import { existsSync } from 'node:fs'
 import { SchedulerError } from '../core/errors.ts'
 import { defaultPolicy } from '../core/policy.ts'
 import type { DeviceOptions } from '../core/state.ts'
-import { assertVersion, type RunLine, readRecord } from '../daemon/record.ts'
+import { type RunLine, readRecord } from '../daemon/record.ts'
+import { replay } from '../daemon/replay.ts'
 import { findDatabase } from '../daemon/run-files.ts'
 import type { Workload } from '../sim/workload.ts'
 import { openSqliteReader } from '../stores/sqlite.ts'
 import { allItems } from '../stores/store.ts'
+import { bookedModels } from './booked-models.ts'
 import { measureModels } from './measured.ts'
 import { measuredModel } from './plan-workload.ts'
 import { type RunSummary, summarizeRun } from './run-summary.ts'
@@ -41,9 +43,9 @@ export async function readRecordedRun(database: string): Promise<RecordedRun> {
       'BAD_VALUE',
       `${files.record} holds no run. \`plimsoll run PIPELINE\` writes it anew once it is moved away.`,
     )
-  for (const run of runs) assertVersion(run)
+  const { state } = replay(readRecord(files.record))!
   const measured = measureModels(readRecord(files.record))
-  const models = last.models.map((model) => measuredModel(model, measured.get(model.id)))
+  const models = bookedModels(state).map((model) => measuredModel(model, measured.get(model.id)))
   const known = new Set(models.map(({ id }) => id))
   const ran = ranBefore(items, first.atMs).filter(({ model }) => known.has(model))
   if (ran.length === 0) {

@@ -6,7 +6,7 @@ import { Command } from 'commander'
 import { SchedulerError } from '../core/errors.ts'
 import { type Policy, parsePolicy } from '../core/policy.ts'
 import type { DeviceOptions } from '../core/state.ts'
-import { formatMs, parseBytes } from '../core/units.ts'
+import { formatBytes, formatMs, parseBytes } from '../core/units.ts'
 import type { RecordLine } from '../daemon/record.ts'
 import { baselines } from '../sim/baselines/index.ts'
 import { linesOf } from '../sim/report.ts'
@@ -16,6 +16,10 @@ import { print, printJson, printTable } from './output.ts'
 import { readRecordedRun } from './recorded-run.ts'
 import { drawTimeline } from './timeline.ts'
 import { readWorkload } from './workload-folder.ts'
+
+/** A card is not smaller: a unit was forgotten. And more of them are a slip of the pen. */
+const leastCardBytes = 1e6
+const mostCards = 1000
 
 const policies = [plimsollPolicy, ...baselines]
 
@@ -134,13 +138,26 @@ function devicesOf({ gpu, safety, slots }: Flags): DeviceOptions[] {
   return parseGpus(gpu, numberBetween('--safety', safety, 0.01, 1), wholeNumber('--slots', slots, 1))
 }
 
-/** `16GB` or `2x8GB`, one after another. Throws BAD_VALUE. */
-export function parseGpus(gpu: readonly string[], safetyRatio: number, slotCount: number): DeviceOptions[] {
+/** `16GB` or `2x8GB`, one after another. `flag`: where they are written. Throws BAD_VALUE. */
+export function parseGpus(
+  gpu: readonly string[],
+  safetyRatio: number,
+  slotCount: number,
+  flag = '--gpu',
+): DeviceOptions[] {
   const sizes = gpu.flatMap((text) => {
-    const [, count = '1', size = text] = /^(\d+)x(.+)$/.exec(text) ?? []
+    const [, count = '1', size = text] = /^\s*(\d+)x(.+)$/.exec(text) ?? []
     const bytes = parseBytes(size)
-    if (bytes <= 0)
-      throw new SchedulerError('BAD_VALUE', `--gpu ${text} holds nothing; give its memory, such as 16GB.`)
+    if (bytes < leastCardBytes)
+      throw new SchedulerError(
+        'BAD_VALUE',
+        `${flag} ${text} is a card of ${formatBytes(bytes)}; give its memory with a unit, such as 16GB.`,
+      )
+    if (Number(count) < 1 || Number(count) > mostCards)
+      throw new SchedulerError(
+        'BAD_VALUE',
+        `${flag} ${text}: give from 1 to ${mostCards} cards, such as 2x16GB.`,
+      )
     return Array<number>(Number(count)).fill(bytes)
   })
   if (sizes.length === 0) {
