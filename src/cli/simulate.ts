@@ -9,7 +9,7 @@ import type { DeviceOptions } from '../core/state.ts'
 import { formatBytes, formatMs, parseBytes } from '../core/units.ts'
 import type { RecordLine } from '../daemon/record.ts'
 import { baselines } from '../sim/baselines/index.ts'
-import { linesOf } from '../sim/report.ts'
+import { linesOf, tenantColumns, tenantRows } from '../sim/report.ts'
 import { plimsollPolicy, type SimulatedPolicy, simulate } from '../sim/simulate.ts'
 import type { Workload } from '../sim/workload.ts'
 import { print, printJson, printTable } from './output.ts'
@@ -95,6 +95,8 @@ async function runSimulation(folder: string | undefined, flags: Flags): Promise<
   if (flags.json) printJson(recorded ? { ...result, recorded } : result)
   else {
     printTable({ title: name, columns: ['figure', 'value'], rows: linesOf(result) })
+    const tenants = tenantRows(result)
+    if (tenants.length > 0) printTable({ title: 'By tenant', columns: tenantColumns, rows: tenants })
     if (recorded) {
       const { makespanMs, loads, evictions } = recorded
       print(`the run itself: ${formatMs(makespanMs)}, ${loads} loads, ${evictions} evictions`)
