@@ -32,7 +32,7 @@ test('shows what has ended, what is held, and how long the rest takes by a simul
   })
   try {
     await isRunning
-    const nowMs = Date.now()
+    const nowMs = run.clock.nowMs()
     const progress = new RunProgress(run, pipeline)
     const { steps, devices, etaMs, elapsedMs } = await progress.at(nowMs)
     const counts = steps.map(({ name, done, total }) => [name, done, total])

@@ -7,6 +7,7 @@ import { Command } from 'commander'
 import { SchedulerError } from '../core/errors.ts'
 import { parsePolicy } from '../core/policy.ts'
 import { formatBytes, formatMs, parseBytes } from '../core/units.ts'
+import type { Clock } from '../daemon/clock.ts'
 import { readRecord } from '../daemon/record.ts'
 import { type Run, startRun } from '../daemon/run.ts'
 import { databaseOf, type RunFiles, runFiles } from '../daemon/run-files.ts'
@@ -59,7 +60,7 @@ async function run(file: string, inputs: string[], options: Options): Promise<vo
   const results = options.out ?? files.results
   const current = await startRun({ pipeline, files, inputs })
   if (!options.json) print(greeting(pipeline, current))
-  const screen = options.json ? null : show(new RunProgress(current, pipeline))
+  const screen = options.json ? null : show(new RunProgress(current, pipeline), current.clock)
   const note = (text: string) => (screen ? screen.note(text) : process.stderr.write(`${text}\n`))
   const stopListening = listen(current, note)
   let failure: unknown = null
@@ -92,7 +93,7 @@ async function closeDaemon({ daemon }: Run): Promise<Unproven[]> {
 async function findLate(pipeline: Pipeline, current: Run): Promise<LateStep[]> {
   if ([...pipeline.steps.values()].every(({ deadlineMs }) => deadlineMs === null)) return []
   const items = openItems(pipeline, await currentItems(current))
-  return lateSteps(current.daemon.state, items, Date.now())
+  return lateSteps(current.daemon.state, items, current.clock.nowMs())
 }
 
 /** --gpu and --set over what the file says. */
@@ -161,13 +162,13 @@ interface Screen {
 }
 
 /** Paints progress on a terminal, or writes a line now and then. */
-function show(progress: RunProgress): Screen {
+function show(progress: RunProgress, clock: Clock): Screen {
   const painter = new TerminalPainter(process.stderr)
   let isOver = false
   const paint = async () => {
-    const startedAtMs = Date.now()
-    painter.paint(await progress.at(Date.now()))
-    return Math.max(process.stderr.isTTY ? paintMs : plainMs, 20 * (Date.now() - startedAtMs))
+    const startedAtMs = clock.nowMs()
+    painter.paint(await progress.at(startedAtMs))
+    return Math.max(process.stderr.isTTY ? paintMs : plainMs, 20 * (clock.nowMs() - startedAtMs))
   }
   let wake = () => {}
   const loop = async () => {
