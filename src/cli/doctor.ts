@@ -34,7 +34,7 @@ interface Flags {
 
 export function doctorCommand(): Command {
   return new Command('doctor')
-    .description('check what this machine has, and show its devices')
+    .description('check what this machine has, show its devices, and what the runs here left behind')
     .option(
       '--gpu-check [kind]',
       'hold stated amounts of memory on each GPU, and check what is measured and given back; host: the same on RAM',
@@ -107,8 +107,9 @@ function node(): Finding {
 }
 
 function database(): Finding {
-  const folder = mkdtempSync('.plimsoll-doctor-')
+  let folder: string | null = null
   try {
+    folder = mkdtempSync('.plimsoll-doctor-')
     const db = new DatabaseSync(join(folder, 'probe.db'))
     const { journal_mode: mode } = db.prepare('PRAGMA journal_mode = WAL').get() as { journal_mode: string }
     const { version } = db.prepare('SELECT sqlite_version() AS version').get() as { version: string }
@@ -127,7 +128,7 @@ function database(): Finding {
       advice: 'Use a local, writable disk with --db.',
     }
   } finally {
-    rmSync(folder, { recursive: true, force: true })
+    if (folder !== null) rmSync(folder, { recursive: true, force: true })
   }
 }
 

@@ -23,10 +23,10 @@ import {
   type Plan,
   type TooSmall,
 } from './forecast.ts'
+import { parseGpus } from './gpu-sizes.ts'
 import { type Measured, measureModels } from './measured.ts'
 import { print, printJson, printTable } from './output.ts'
 import { planWorkload, type StepShape, shapesOf } from './plan-workload.ts'
-import { parseGpus } from './simulate.ts'
 
 interface Flags {
   sources?: string

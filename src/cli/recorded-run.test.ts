@@ -54,6 +54,7 @@ test('another card, a smaller budget, another policy and its options change what
   assert.deepEqual([small.completed, small.peakBytes <= 400e6], [5, true])
   assert.ok(small.evictions > 0, 'both have no room')
   assert.equal(replay('--gpu', '2x400MB').evictions, 0)
+  assert.ok(replay('--safety', '0.4').evictions > 0, 'nor on the same card with less of it')
   const seed = replay('--policy', 'seed', '--gpu', '400MB')
   assert.equal(seed.policy, 'seed')
   assert.equal(replay('--set', 'policy.goal=throughput').completed, 5)

@@ -4,9 +4,7 @@
 import { writeFileSync } from 'node:fs'
 import { relative } from 'node:path'
 import { Command } from 'commander'
-import { SchedulerError } from '../core/errors.ts'
-import { parsePolicy } from '../core/policy.ts'
-import { formatBytes, formatMs, parseBytes } from '../core/units.ts'
+import { formatBytes, formatMs } from '../core/units.ts'
 import type { Clock } from '../daemon/clock.ts'
 import { readRecord } from '../daemon/record.ts'
 import { type Run, startRun } from '../daemon/run.ts'
@@ -15,8 +13,9 @@ import { type Pipeline, readPipeline } from '../pipelines/pipeline.ts'
 import { gatherReport, writeResults } from '../pipelines/report.ts'
 import { allItems, type StoredItem } from '../stores/store.ts'
 import { formatLate, type LateStep, lateSteps, openItems } from './deadlines.ts'
-import { print, printJson, printTable } from './output.ts'
+import { assertWritable, counted, print, printJson, printTable } from './output.ts'
 import { TerminalPainter } from './progress.ts'
+import { withOptions } from './run-options.ts'
 import { RunProgress } from './run-progress.ts'
 import { type RunSummary, summarizeRun } from './run-summary.ts'
 import { drawTimeline } from './timeline.ts'
@@ -44,7 +43,7 @@ export function runCommand(): Command {
     )
     .option(
       '--gpu <size>',
-      "memory of the device instead of the pipeline's, such as 1.2GB, again for further devices; auto: every GPU that is found",
+      "memory of the device instead of the pipeline's, such as 1.2GB or 2x1.2GB; again for each further one; auto: every GPU that is found",
       collect,
     )
     .option('--db <file>', 'database (default: .plimsoll/<name>.db beside the pipeline)')
@@ -58,6 +57,7 @@ async function run(file: string, inputs: string[], options: Options): Promise<vo
   const pipeline = withOptions(readPipeline(file), options)
   const files = runFiles(options.db ?? databaseOf(pipeline.folder, pipeline.name))
   const results = options.out ?? files.results
+  if (options.out !== undefined) assertWritable(options.out, '--out')
   const current = await startRun({ pipeline, files, inputs })
   if (!options.json) print(greeting(pipeline, current))
   const screen = options.json ? null : show(new RunProgress(current, pipeline), current.clock)
@@ -94,51 +94,6 @@ async function findLate(pipeline: Pipeline, current: Run): Promise<LateStep[]> {
   if ([...pipeline.steps.values()].every(({ deadlineMs }) => deadlineMs === null)) return []
   const items = openItems(pipeline, await currentItems(current))
   return lateSteps(current.daemon.state, items, current.clock.nowMs())
-}
-
-/** --gpu and --set over what the file says. */
-function withOptions(pipeline: Pipeline, { gpu = [], set = [] }: Options): Pipeline {
-  const gpus = gpu.includes('auto')
-    ? autoGpus(gpu)
-    : gpu.map((size, index) => resizeGpu(pipeline, size, index))
-  const settings = set.map((text) => {
-    const match = /^policy\.(\w+)=(.*)$/.exec(text)
-    if (!match)
-      throw new SchedulerError(
-        'BAD_VALUE',
-        `--set "${text}" is not policy.KEY=VALUE, such as policy.maxWait=60s.`,
-      )
-    return [match[1]!, match[2]!] as const
-  })
-  const policy = { ...pipeline.policy, ...Object.fromEntries(settings) }
-  parsePolicy(policy)
-  return { ...pipeline, gpus: gpus.length > 0 ? gpus : pipeline.gpus, policy }
-}
-
-function autoGpus(gpu: readonly string[]): Pipeline['gpus'] {
-  if (gpu.length > 1)
-    throw new SchedulerError(
-      'BAD_VALUE',
-      '--gpu auto takes every GPU that is found; leave the other --gpu out.',
-    )
-  return [{ id: 'gpu', kind: 'auto', memoryBytes: null, safetyRatio: 0.9, index: null, uuid: null }]
-}
-
-function resizeGpu({ gpus }: Pipeline, size: string, index: number): Pipeline['gpus'][number] {
-  const memoryBytes = parseBytes(size)
-  const own = gpus[index] ?? gpus[0]
-  if (!own)
-    throw new SchedulerError(
-      'BAD_VALUE',
-      '--gpu changes the memory of a device; the pipeline has none under gpus.',
-    )
-  if (gpus[index]) return { ...own, memoryBytes }
-  if (own.kind !== 'host' && own.kind !== 'static')
-    throw new SchedulerError(
-      'BAD_VALUE',
-      `--gpu ${size}: the pipeline names ${gpus.length} under gpus, and a GPU cannot be used twice. Add it there.`,
-    )
-  return { ...own, id: `${own.id}${index}`, memoryBytes }
 }
 
 function greeting(pipeline: Pipeline, { items, addedCount, reapedCount, leftovers, daemon }: Run): string {
@@ -282,7 +237,7 @@ function figures({
 }: RunSummary): string {
   const measured = peakMeasuredBytes > 0 ? `, ${formatBytes(peakMeasuredBytes)} measured` : ''
   return [
-    `${items} items in ${batches} batches, ${loads} loads, ${evictions} evictions`,
+    `${counted(items, 'item')} in ${counted(batches, 'batch', 'batches')}, ${counted(loads, 'load')}, ${counted(evictions, 'eviction')}`,
     `peak memory ${formatBytes(peakBookedBytes)} booked${measured}, line ${formatBytes(budgetBytes)}`,
     `wall ${formatMs(wallMs)}, compute ${formatMs(computeMs)}, loads ${formatMs(loadMs)}`,
   ].join('\n')

@@ -5,7 +5,7 @@ import { deviceNotes, modelNotes } from '../core/explain-memory.ts'
 import { bookedBytes, headroomBytes } from '../core/ledger.ts'
 import { cpuDeviceId } from '../core/state.ts'
 import { formatBytes, formatMs } from '../core/units.ts'
-import { itemStates } from '../core/work-item.ts'
+import { hasEnded, itemStates } from '../core/work-item.ts'
 import type { RunFiles } from '../daemon/run-files.ts'
 import type { StoreStats } from '../stores/store.ts'
 import { forecastRest } from './eta.ts'
@@ -49,11 +49,18 @@ export function statusCommand(): Command {
       printSteps(database, stats)
       if (rest.devices.length > 0) printDevices(rest.devices)
       for (const note of rest.notes) print(note)
-      if (rest.etaMs === null) return
-      const left = `about ${formatMs(rest.etaMs)}`
-      print(rest.isRunning ? `${left} left` : `not running; ${left} of work are left`)
+      print(restSentence(rest, stats))
     },
   )
+}
+
+function restSentence({ isRunning, etaMs }: Rest, { groups }: StoreStats): string {
+  const isOver = groups.every(({ state }) => hasEnded(state))
+  const about = etaMs === null ? null : `about ${formatMs(etaMs)}`
+  if (isRunning)
+    return about ? `${about} left` : isOver ? 'nothing is left' : 'how long the rest takes is not known'
+  if (isOver) return 'not running; nothing is left'
+  return `not running; ${about ? `${about} of work are left` : 'items are left'}, \`plimsoll run PIPELINE\` continues`
 }
 
 async function restOf(store: Reader, stats: StoreStats, files: RunFiles): Promise<Rest> {
