@@ -137,7 +137,8 @@ function* parseLine(line: string): Generator<RecordLine> {
   } catch {
     return // a torn line in the middle: a run that was killed, and another that went on behind it
   }
-  const parts = partsOf[value.type!] ?? []
+  const isOther = value.type === 'run' && value.version !== 1 // for `assertVersion`
+  const parts = isOther ? [] : (partsOf[value.type!] ?? [])
   const isWhole = parts.every((part) => typeof (value[part as keyof typeof value] ?? 0) === 'object')
   if (typeof value.type === 'string' && Number.isFinite(value.atMs) && isWhole) yield value as RecordLine
 }
