@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
 import { before, test } from 'node:test'
 import { bin, emptyFolder, held, plimsoll, project, recorded, startPlimsoll } from './test-project.ts'
 
@@ -80,6 +80,14 @@ for (const [what, args, message] of refused) {
     assert.doesNotMatch(stderr, /\n\s+at /, 'no stack')
   })
 }
+
+test('every command has help, and its line in docs/commands.md', () => {
+  const help = plimsoll(folder, '--help').stdout
+  const names = [...help.matchAll(/^ {2}([a-z]+) \[options\]/gm)].map((match) => match[1]!)
+  assert.ok(names.length >= 12)
+  const page = readFileSync(resolve(import.meta.dirname, '../../docs/commands.md'), 'utf8')
+  for (const name of names) assert.match(page, new RegExp(`^\\| \`${name}[ \`]`, 'm'))
+})
 
 test('says of items that have ended that they stay as they are', () => {
   assert.equal(

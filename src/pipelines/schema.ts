@@ -197,7 +197,7 @@ const step = z.strictObject({
     .string()
     .optional()
     .describe('The source whose records it runs over. Required unless gather is true.'),
-  model: z.string().describe('One of models.'),
+  model: z.string().describe('The model that runs it, one of models.'),
   input: template
     .optional()
     .describe(
