@@ -56,7 +56,7 @@ const gpu = z.strictObject({
     .string()
     .optional()
     .describe(
-      'For nvidia and amd: which GPU, by the name that stays the same when others come and go; also a part of one (MIG). `plimsoll doctor` shows it.',
+      'For nvidia and amd: which GPU, by the name that stays the same when others come and go; also a part of one (MIG). `plimsoll doctor` shows it. Default: by index.',
     ),
   safety: z
     .number()
