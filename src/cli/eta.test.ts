@@ -46,6 +46,17 @@ function read(state: State, more: Partial<Extract<SchedulerEvent, { type: 'memor
   apply(state, { type: 'memory-observed', atMs: 0, ...reading, ...more })
 }
 
+/** What three loads have shown of a model. */
+const seen = (modelId: string, residentBytes: number) => ({
+  modelId,
+  footprints: [
+    { kind: 'nvidia', residentBytes, residentCount: 3, loadingBytes: 0, active: [], errorRatio: 0 },
+  ],
+  batchLimits: [],
+  pace: { ratio: 1, batchCount: 0 },
+  load: { expectedMs: 5000, sampleCount: 0 },
+})
+
 const three = [1, 2, 3].map((number) => ({ id: `a${number}`, modelId: 'a' }))
 
 test('counts the load of a model that is not there, and none of one that is', async () => {
@@ -70,24 +81,10 @@ test('goes by the memory that was learned: what is loaded may be more than was d
     models,
     models.map(({ id }) => ({ id: `${id}1`, modelId: id })),
   )
-  const footprint = {
-    kind: 'nvidia',
-    residentBytes: 2 * gb,
-    residentCount: 3,
-    loadingBytes: 0,
-    active: [],
-    errorRatio: 0,
-  }
-  for (const { id: modelId } of models)
-    restoreProfiles(state, [
-      {
-        modelId,
-        footprints: [structuredClone(footprint)],
-        batchLimits: [],
-        pace: { ratio: 1, batchCount: 0 },
-        load: { expectedMs: 5000, sampleCount: 0 },
-      },
-    ])
+  restoreProfiles(
+    state,
+    models.map(({ id }) => seen(id, 2 * gb)),
+  )
   for (const { id } of models) load(state, id)
   assert.equal(state.devices[0]!.ledger.residentBytes, 3 * 2.04 * gb, 'all three are loaded')
   assert.equal(await forecastRest(store, state, noShapes, 0), 3000)
@@ -102,14 +99,26 @@ test('gives a model of which no size is known a whole device, as its first load 
     ],
   )
   assert.equal(await forecastRest(store, state, noShapes, 0), 2 * (5000 + 1000), 'one after the other')
+  restoreProfiles(
+    state,
+    ['a', 'b'].map((id) => seen(id, 2 * gb)),
+  )
+  assert.equal(await forecastRest(store, state, noShapes, 0), 2 * 5000 + 1000, 'both have room')
 })
 
 test('leaves out what is loaded and has no room any longer', async () => {
-  const { store, state } = await world([model('a')], three)
+  const { store, state } = await world([model('a'), model('b')], [...three, { id: 'b1', modelId: 'b' }])
   load(state, 'a')
-  read(state, { foreignBytes: 3 * gb, bytesByInstance: { 'a-1': 4 * gb } })
-  assert.equal(await forecastRest(store, state, noShapes, 0), 3000)
-  read(state, { foreignBytes: 5 * gb, bytesByInstance: { 'a-1': 4 * gb } })
+  load(state, 'b')
+  assert.equal(await forecastRest(store, state, noShapes, 0), 4000)
+  const bytesByInstance = { 'a-1': 4 * gb, 'b-2': 4 * gb }
+  read(state, { foreignBytes: 3 * gb, bytesByInstance })
+  assert.equal(
+    await forecastRest(store, state, noShapes, 0),
+    3000 + 5000 + 1000,
+    'one goes and is loaded again',
+  )
+  read(state, { foreignBytes: 5 * gb, bytesByInstance })
   assert.equal(await forecastRest(store, state, noShapes, 0), null, 'others hold too much')
   read(state, { fault: 'it has fallen off the bus' })
   assert.equal(await forecastRest(store, state, noShapes, 0), null, 'nothing is loaded on it')

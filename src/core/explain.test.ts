@@ -98,6 +98,20 @@ test('counts the room of batches that run beside a load as missing', () => {
   )
 })
 
+test('counts the room of the next batches beside a load as missing, and names who never goes', () => {
+  const models = [
+    model('a', '4GB', { batch: { activation: '2GB', max: 1 }, isPinned: true }),
+    model('b', '3GB'),
+  ]
+  const world = createWorld(models, [gpu])
+  resident(world, 'a')
+  arrive(world, 'b', 1)
+  assert.match(
+    why(world, 'b'),
+    /needs 3 GB on gpu: 1 GB are missing\. On gpu are a 4 GB \(pinned: it never goes\)\./,
+  )
+})
+
 test('says that a model is being loaded, and that another one is loaded first', () => {
   const world = createWorld([model('a', '4GB'), model('b', '3GB')], [gpu])
   arrive(world, 'a', 1)
@@ -243,6 +257,11 @@ test('names a device that is not well, or was not read lately', () => {
   assert.match(why(world, 'a'), /gpu is not well: XID 79: it has fallen off the bus\. What is on it goes/)
   read(world, {})
   assert.match(why(world, 'a'), /its load is next/)
+  settle(world)
+  arrive(world, 'a', 9)
+  step(world) // a batch runs
+  read(world, { 'a-1': 4 * gb }, { fault: 'it is gone' })
+  assert.match(why(world, 'a'), /a is resident on gpu\.\ngpu is not well: it is gone\./)
 })
 
 test('names a model that cannot be loaded, why, and when it is tried again', () => {
