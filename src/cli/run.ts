@@ -82,6 +82,8 @@ async function run(file: string, inputs: string[], options: Options): Promise<vo
     await report(pipeline, current, { infeasibleDeadlines: late, unproven }, files, results, options)
   } finally {
     await current.close()
+    // The daemon gives up nobody: it would wait for such a process for ever.
+    if (unproven.length > 0) setImmediate(() => process.exit())
   }
 }
 
