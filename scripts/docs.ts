@@ -6,6 +6,10 @@ import { z } from 'zod'
 import { pipelineSchema } from '../src/pipelines/schema.ts'
 
 interface Schema {
+  title?: string
+  minimum?: number
+  exclusiveMinimum?: number
+  maximum?: number
   description?: string
   type?: string | string[]
   enum?: unknown[]
@@ -29,8 +33,8 @@ function configuration(): string {
     '# Configuration',
     '',
     'Every key of a pipeline file. This page and `plimsoll.schema.json` are made from `src/pipelines/schema.ts` by `npm run docs`;',
-    '[plimsoll.example.yaml](../plimsoll.example.yaml) shows the keys in use. Sizes are `4.5GB`, `512MiB` or bytes (GB is 10⁹, GiB 2³⁰);',
-    'durations are `250ms`, `1.5s`, `10m`, `2h` or milliseconds. Each key of `policy` can be set for one run with `--set policy.KEY=VALUE`.',
+    '[plimsoll.example.yaml](../plimsoll.example.yaml) shows the keys in use. A size is `4.5GB`, `512MiB` or bytes (GB is 10⁹, GiB 2³⁰);',
+    'a duration is `250ms`, `1.5s`, `10m`, `2h` or milliseconds. Each key of `policy` can be set for one run with `--set policy.KEY=VALUE`.',
     '',
     '| key | values | meaning |',
     '|---|---|---|',
@@ -53,12 +57,22 @@ function rows({ properties = {}, required = [] }: Schema, prefix: string): strin
   })
 }
 
-function valuesOf({ type, enum: values, const: value, anyOf, items }: Schema): string {
+function valuesOf(schema: Schema): string {
+  const { title, type, enum: values, const: value, anyOf, items } = schema
+  if (title !== undefined) return title
   if (value !== undefined) return `\`${value}\``
   if (values) return values.map((each) => `\`${each}\``).join(', ')
   if (anyOf) return [...new Set(anyOf.map(valuesOf))].join(' or ')
   if (type === 'array') return `list${items?.type && !items.properties ? ` of ${items.type}s` : ''}`
+  if (type === 'number' || type === 'integer') return `${type}${rangeOf(schema)}`
   return type === 'object' ? 'map' : Array.isArray(type) ? type.join(' or ') : (type ?? 'anything')
+}
+
+function rangeOf({ minimum, exclusiveMinimum, maximum = Number.MAX_SAFE_INTEGER }: Schema): string {
+  const from = exclusiveMinimum === undefined ? minimum : exclusiveMinimum
+  if (from === undefined || from <= Number.MIN_SAFE_INTEGER) return ''
+  const least = exclusiveMinimum === undefined ? `from ${from}` : `above ${from}`
+  return ` ${least}${maximum < Number.MAX_SAFE_INTEGER ? ` to ${maximum}` : ''}`
 }
 
 for (const [name, content] of Object.entries(files)) {

@@ -201,7 +201,10 @@ test('a second run on the same database is refused while the first is on, and st
     const [waiting] = JSON.parse(plimsoll(folder, 'items', '--state', 'ready', '--json').stdout)
     const why = plimsoll(folder, 'why', waiting.id)
     assert.match(why.stdout, /It is ready: 2 of its priority wait for echo/, why.all)
-    assert.match(why.stdout, /echo is resident; ram runs 1 of echo; a running batch is not interrupted/)
+    assert.match(
+      why.stdout,
+      /echo is resident on ram; ram runs 1 of echo; a running batch is not interrupted/,
+    )
     assert.match(why.stdout, /It has waited .*; in .* it is overdue/)
   } finally {
     child.kill('SIGKILL')

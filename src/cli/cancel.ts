@@ -19,7 +19,8 @@ export function cancelCommand(): Command {
         store.cancel(await findIds(store, ids), Date.now()),
       )
       if (json) printJson({ cancelledCount })
-      else print(`${cancelledCount} cancelled, with what depends on them.`)
+      else if (cancelledCount > 0) print(`${cancelledCount} cancelled, with what depends on them.`)
+      else print('Nothing is cancelled: what has ended stays as it is.')
     })
 }
 
@@ -38,7 +39,10 @@ export function retryCommand(): Command {
         return store.retry(chosen, Date.now())
       })
       if (json) printJson({ retriedCount })
-      else print(`${retriedCount} will be tried again by the next run.`)
+      else if (retriedCount > 0) print(`${retriedCount} will be tried again by the next run.`)
+      else if (ids.length > 0)
+        print('Nothing is tried again: only items that failed or were cancelled can be.')
+      else print('Nothing has failed.')
     })
 }
 

@@ -1,6 +1,10 @@
 // Deadlines that cannot be met, as `plimsoll run` and `plimsoll plan` say it: the real commands over a small pipeline.
 import assert from 'node:assert/strict'
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
 import { test } from 'node:test'
+import { newItem } from '../core/work-item.ts'
+import { openSqliteStore } from '../stores/sqlite.ts'
 import { plimsoll, project } from './test-project.ts'
 
 const models =
@@ -50,4 +54,23 @@ test('plan says for each card which deadlines cannot be met, and how many will b
     { step: 'again', count: 3, datedCount: 3, givenMs: 3000, neededMs: 4200, loadedMs: 200 },
   ])
   assert.deepEqual(answer.forecasts[0].deadlines, { met: 0, missed: 3 })
+})
+
+test('deadlines count by the clock of the run, which begins no earlier than the latest moment in its store', async () => {
+  const folder = project({ models, steps: steps('3s') })
+  mkdirSync(join(folder, '.plimsoll'))
+  const store = await openSqliteStore({ file: join(folder, '.plimsoll/small.db') })
+  const hourMs = 3_600_000
+  const aheadMs = Date.now() + hourMs // a wall clock that was set back since
+  await store.submit([newItem({ id: 'before', modelId: 'echo' })], aheadMs)
+  await store.close()
+  const { status, stdout, stderr } = plimsoll(folder, 'run', 'pipeline.yaml', '--json')
+  assert.equal(status, 0, stderr)
+  const [late] = JSON.parse(stdout).infeasibleDeadlines
+  assert.ok(late.givenMs > 2000 && late.givenMs <= 3000, `${late.givenMs} ms are given`)
+  const items = JSON.parse(plimsoll(folder, 'items', '--step', 'again', '--json').stdout)
+  for (const { submittedAtMs, deadlineAtMs } of items) {
+    assert.ok(submittedAtMs >= aheadMs)
+    assert.ok(deadlineAtMs - submittedAtMs <= 3000 && deadlineAtMs > aheadMs)
+  }
 })

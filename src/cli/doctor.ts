@@ -1,5 +1,5 @@
 // `plimsoll doctor`: whether this machine has what Plimsoll needs, each as a line with what to do about it, and the devices
-// that are seen. With --gpu-check, whether what they show can be trusted.
+// that are seen; and whether the runs whose databases are here are well. With --gpu-check, whether what they show can be trusted.
 import { accessSync, constants, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { totalmem } from 'node:os'
 import { join } from 'node:path'
@@ -7,12 +7,16 @@ import { DatabaseSync } from 'node:sqlite'
 import { Command } from 'commander'
 import { SchedulerError } from '../core/errors.ts'
 import { formatBytes, formatMs } from '../core/units.ts'
+import { databasesHere, runFiles } from '../daemon/run-files.ts'
 import { memoryLimit } from '../devices/cgroup.ts'
 import type { DeviceSpec } from '../devices/device.ts'
 import { openDevices } from '../devices/open.ts'
+import { livingOf } from '../runners/ledger.ts'
 import { type CheckResult, checkColumns, checkDevice, rowsOf } from './gpu-check.ts'
+import { readLastRun } from './last-run.ts'
 import { print, printJson, printTable } from './output.ts'
 import { linesOf, type SeenVendor, seeDevices } from './seen-devices.ts'
+import { notesOf } from './status.ts'
 
 interface Finding {
   what: string
@@ -30,7 +34,7 @@ interface Flags {
 
 export function doctorCommand(): Command {
   return new Command('doctor')
-    .description('check what this machine has, and show its devices')
+    .description('check what this machine has, show its devices, and what the runs here left behind')
     .option(
       '--gpu-check [kind]',
       'hold stated amounts of memory on each GPU, and check what is measured and given back; host: the same on RAM',
@@ -43,7 +47,8 @@ export function doctorCommand(): Command {
 
 async function examine(json: boolean): Promise<void> {
   const { vendors, devices } = await seeDevices()
-  const findings = [node(), database(), processes(), folder(), memory(), ...vendors.map(driver)]
+  const runs = databasesHere().map(run)
+  const findings = [node(), database(), processes(), folder(), memory(), ...vendors.map(driver), ...runs]
   if (json) printJson({ findings, devices })
   else {
     for (const { what, isGood, found, advice } of findings)
@@ -102,8 +107,9 @@ function node(): Finding {
 }
 
 function database(): Finding {
-  const folder = mkdtempSync('.plimsoll-doctor-')
+  let folder: string | null = null
   try {
+    folder = mkdtempSync('.plimsoll-doctor-')
     const db = new DatabaseSync(join(folder, 'probe.db'))
     const { journal_mode: mode } = db.prepare('PRAGMA journal_mode = WAL').get() as { journal_mode: string }
     const { version } = db.prepare('SELECT sqlite_version() AS version').get() as { version: string }
@@ -122,7 +128,7 @@ function database(): Finding {
       advice: 'Use a local, writable disk with --db.',
     }
   } finally {
-    rmSync(folder, { recursive: true, force: true })
+    if (folder !== null) rmSync(folder, { recursive: true, force: true })
   }
 }
 
@@ -154,6 +160,26 @@ function memory(): Finding {
   const limit = memoryLimit()
   const allowed = limit === null ? '' : `, of which this process may have ${formatBytes(limit.limitBytes)}`
   return { what: 'memory', isGood: true, found: `${formatBytes(totalmem())} RAM${allowed}`, advice: '' }
+}
+
+/** A run whose database is here: of one that is on, what is not as it should be with its memory; of one that is over, what it
+ *  left behind. */
+function run(file: string): Finding {
+  const files = runFiles(file)
+  const what = `run ${file}`
+  const last = readLastRun(files)
+  if (last?.isRunning) {
+    const notes = notesOf(last)
+    const found = ['is on', ...notes].join('; ').replace(/\.$/, '')
+    return { what, isGood: notes.length === 0, found, advice: `\`plimsoll status --db ${file}\` shows more.` }
+  }
+  const left = livingOf(files.runners)
+  return {
+    what,
+    isGood: left.length === 0,
+    found: left.length === 0 ? 'is over, and left no process' : `is over, and left ${left.join(', ')}`,
+    advice: 'The next `plimsoll run` stops it; or end it by hand.',
+  }
 }
 
 /** Where a card is there without what reads it, that is worth a look; no card is nothing to do about. */

@@ -1,10 +1,15 @@
 // How long the rest of a run takes: what is left, simulated from what is loaded now, with the times that the run has learned,
 // by the code that decides in it. Where too much is left for that, its compute and its first loads one after another.
-import { runMs } from '../core/model.ts'
-import { cpuDeviceId, type State } from '../core/state.ts'
-import { simulate } from '../sim/simulate.ts'
+import { SchedulerError } from '../core/errors.ts'
+import { offeredBytes } from '../core/ledger.ts'
+import { type Model, runMs } from '../core/model.ts'
+import type { DeviceOptions, DeviceState, State } from '../core/state.ts'
+import type { ItemId, ItemState, StoredItem } from '../core/work-item.ts'
+import type { SimulationResult } from '../sim/report.ts'
+import { type SimulationOptions, simulate } from '../sim/simulate.ts'
 import type { WorkloadItem } from '../sim/workload.ts'
 import { allItems } from '../stores/store.ts'
+import { bookedModels, memoryDevices } from './booked-models.ts'
 import type { Reader } from './output.ts'
 import type { StepShape } from './plan-workload.ts'
 import { leftToDo } from './stored-workload.ts'
@@ -12,7 +17,7 @@ import { leftToDo } from './stored-workload.ts'
 /** Items left that are simulated; about 10 ms. More are reckoned. */
 const mostSimulated = 5000
 
-/** ms; null: nothing is left. A run that is not on begins with nothing loaded. */
+/** ms; null: nothing is left, or it cannot be foreseen. A run that is not on begins with nothing loaded. */
 export async function forecastRest(
   store: Pick<Reader, 'list'>,
   state: State,
@@ -20,42 +25,96 @@ export async function forecastRest(
   nowMs: number,
   isRunning = true,
 ): Promise<number | null> {
-  const left = state.models.reduce(
+  const left = itemsLeft(state)
+  if (left === 0) return null
+  if (left > mostSimulated) return reckon(state)
+  return simulateRest(leftToDo(await openItems(store), shapes, nowMs), state, isRunning)?.makespanMs ?? null
+}
+
+/** About how many: of a batch that runs only that it does. */
+function itemsLeft({ models }: State): number {
+  return models.reduce(
     (sum, { readyCount, blockedCount, claimingCount, runningCount }) =>
       sum + readyCount + blockedCount + claimingCount + runningCount,
     0,
   )
-  if (left === 0) return null
-  return left > mostSimulated
-    ? reckon(state)
-    : forecast(leftToDo(await openItems(store), shapes, nowMs), state, isRunning)
 }
 
-async function openItems(store: Pick<Reader, 'list'>) {
-  const states = ['blocked', 'scheduled', 'ready', 'leased'] as const
-  const lists = await Promise.all(states.map((state) => allItems(store, { state })))
-  return lists.flat()
+/** What runs now first: it would be claimed before the others again. */
+async function openItems(store: Pick<Reader, 'list'>): Promise<StoredItem[]> {
+  const list = (state: ItemState) => allItems(store, { state })
+  const [leased, ...others] = await Promise.all(
+    (['leased', 'ready', 'scheduled', 'blocked'] as const).map(list),
+  )
+  return [...leased!, ...others.flat().sort((a, b) => a.sequence - b.sequence)]
 }
 
-function forecast(items: readonly WorkloadItem[], state: State, isRunning: boolean): number | null {
-  const models = state.models.map(({ model, loadMs }) => ({ ...model, loadMs }))
+/** When the item starts, from now, ms; null: it cannot be foreseen. Of a run that is on. */
+export async function forecastStart(
+  store: Pick<Reader, 'list'>,
+  state: State,
+  shapes: ReadonlyMap<string, StepShape>,
+  nowMs: number,
+  id: ItemId,
+): Promise<number | null> {
+  if (itemsLeft(state) > mostSimulated) return null
+  const left = leftToDo(await openItems(store), shapes, nowMs)
+  let startAtMs: number | null = null
+  let atMs = 0
+  const result = simulateRest(left, state, true, {
+    onEvent: (event) => {
+      atMs = event.atMs
+    },
+    onClaim: (_, items) => {
+      if (items.some((each) => each.id === id || each.id.startsWith(`${id}#`))) startAtMs ??= atMs
+    },
+  })
+  return result && startAtMs
+}
+
+/** null: nothing is left, or something has no room as the devices are now. */
+function simulateRest(
+  items: readonly WorkloadItem[],
+  state: State,
+  isRunning: boolean,
+  watch: Pick<SimulationOptions, 'onEvent' | 'onClaim'> = {},
+): SimulationResult | null {
+  const models = bookedModels(state)
   const left = items.filter(({ model }) => state.modelById.has(model))
   if (left.length === 0) return null
-  const devices = state.devices
-    .filter(({ id }) => id !== cpuDeviceId)
-    .map(({ id, kind, capacityBytes, safetyRatio, slots }) => ({
-      id,
-      kind,
-      capacityBytes,
-      safetyRatio,
-      slots,
-    }))
-  const residents = (isRunning ? state.devices : []).flatMap(({ id, instances }) =>
-    instances
-      .filter(({ phase, model }) => phase === 'ready' && model.model.vramBytes > 0)
-      .map(({ model }) => ({ modelId: model.model.id, deviceId: id })),
-  )
-  return simulate({ workload: { models, items: left }, devices, policy: state.policy, residents }).makespanMs
+  const devices = memoryDevices(state).map((device): DeviceOptions => {
+    const { id, kind, slots } = device
+    return { id, kind, slots, capacityBytes: isRunning ? roomOf(device) : lineBytes(device), safetyRatio: 1 }
+  })
+  const residents = isRunning ? residentsOf(devices, models, state) : []
+  try {
+    return simulate({ workload: { models, items: left }, devices, policy: state.policy, residents, ...watch })
+  } catch (error) {
+    if (error instanceof SchedulerError && error.code === 'NEVER_FITS') return null
+    throw error
+  }
+}
+
+/** For a run that is on: less what others hold and what does not come back; none where nothing may be loaded. */
+function roomOf(device: DeviceState): number {
+  return device.fault === null ? Math.max(0, offeredBytes(device)) : 0
+}
+
+function lineBytes({ capacityBytes, safetyRatio }: DeviceState): number {
+  return Math.floor(capacityBytes * safetyRatio)
+}
+
+/** What is loaded, as far as there is room for it: less may be offered than is held. */
+function residentsOf(devices: readonly DeviceOptions[], models: readonly Model[], { instanceById }: State) {
+  const modelById = new Map(models.map((model) => [model.id, model]))
+  const freeBytes = new Map(devices.map(({ id, capacityBytes }) => [id, capacityBytes]))
+  return [...instanceById.values()].flatMap(({ phase, model, device }) => {
+    const { id: modelId, vramBytes } = modelById.get(model.model.id)!
+    const leftBytes = (freeBytes.get(device.id) ?? 0) - vramBytes
+    if (phase !== 'ready' || vramBytes === 0 || leftBytes < 0) return []
+    freeBytes.set(device.id, leftBytes)
+    return [{ modelId, deviceId: device.id }]
+  })
 }
 
 function reckon({ models, devices }: State): number {

@@ -3,12 +3,13 @@ import { createWriteStream } from 'node:fs'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { Command } from 'commander'
-import { databaseCommand, type Reader, readDatabase } from './output.ts'
+import { assertWritable, databaseCommand, type Reader, readDatabase } from './output.ts'
 
 export function exportCommand(): Command {
   return databaseCommand('export', 'write every item with its result as JSON lines')
     .option('--out <file>', 'file to write (default: standard output)')
     .action(async ({ db, out }: { db?: string; out?: string }) => {
+      if (out !== undefined) assertWritable(out, '--out')
       await readDatabase(db, async (store) => {
         const target = out === undefined ? process.stdout : createWriteStream(out)
         await pipeline(Readable.from(lines(store)), target, { end: out !== undefined })

@@ -2,8 +2,8 @@
 import type { Command } from 'commander'
 import { SchedulerError } from '../core/errors.ts'
 import { formatMs } from '../core/units.ts'
-import { type ItemState, itemStates } from '../core/work-item.ts'
-import { allItems, type StoredItem } from '../stores/store.ts'
+import { hasEnded, type ItemState, itemStates } from '../core/work-item.ts'
+import { allItems, type StoredItem, type StoreStats } from '../stores/store.ts'
 import { databaseCommand, print, printJson, printTable, type Reader, readDatabase } from './output.ts'
 
 interface Filter {
@@ -31,9 +31,10 @@ export function itemsCommand(): Command {
           `--limit is "${options.limit}"; it must be a whole number from 1.`,
         )
       }
-      const { items } = await readDatabase(options.db, (store) =>
-        store.list({ state: state as ItemState, step, limit }),
-      )
+      const { items } = await readDatabase(options.db, async (store) => {
+        if (step !== undefined) assertKnown(step, await store.stats())
+        return store.list({ state: state as ItemState, step, limit })
+      })
       if (options.json) return printJson(items)
       const rows = items.map((item) => [
         item.id,
@@ -45,6 +46,13 @@ export function itemsCommand(): Command {
       ])
       printTable({ title: 'Items', columns: ['item', 'step', 'state', 'attempts', 'took', 'error'], rows })
     })
+}
+
+function assertKnown(step: string, { groups }: StoreStats): void {
+  const known = [...new Set(groups.flatMap((each) => each.step ?? []))]
+  if (known.includes(step)) return
+  const names = known.length > 0 ? `Steps: ${known.join(', ')}.` : 'There are none.'
+  throw new SchedulerError('BAD_VALUE', `No items are of a step "${step}". ${names}`)
 }
 
 function runTime({ startedAtMs, endedAtMs }: StoredItem): string {
@@ -60,7 +68,8 @@ export function resultCommand(): Command {
       print(`${item.id}: ${item.state}, attempt ${item.attempt} of ${item.maxAttempts}`)
       if (item.error) print(`${item.error.code}: ${item.error.message}`)
       print(`input   ${JSON.stringify(item.input)}`)
-      print(`output  ${JSON.stringify(item.output)}`)
+      if (hasEnded(item.state)) print(`output  ${JSON.stringify(item.output)}`)
+      else print(`It has not ended; \`plimsoll why ${item.id}\` says what it waits for.`)
     })
 }
 

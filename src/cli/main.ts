@@ -41,7 +41,10 @@ const commands = [
   simulateCommand(),
   doctorCommand(),
 ]
-for (const command of commands) program.addCommand(command.exitOverride())
+for (const command of commands) {
+  const hint = `Run \`plimsoll ${command.name()} --help\` for its arguments and options.`
+  program.addCommand(command.exitOverride().showHelpAfterError(hint))
+}
 
 /** Codes of errors that are about what the caller wrote, not about the work. */
 const usageCodes = [
@@ -51,9 +54,16 @@ const usageCodes = [
   'NO_DEVICE',
   'UNKNOWN_MODEL',
   'UNKNOWN_ITEM',
+  'UNKNOWN_DEPENDENCY',
+  'CYCLE',
   'STORE_LOCKED',
   'STORE_CORRUPT',
 ]
+
+// Whoever reads our output has seen enough: `plimsoll export | head`.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0)
+})
 
 try {
   await program.parseAsync()
@@ -70,8 +80,12 @@ function exitCodeOf(error: unknown): number {
     process.stdout.write(`${JSON.stringify({ error: { code, message, details } })}\n`)
   } else if (code !== null) {
     process.stderr.write(`${(error as Error).message}\n`)
+  } else if ((error as NodeJS.ErrnoException).syscall !== undefined) {
+    process.stderr.write(`The system refused: ${(error as Error).message}.\n`)
   } else {
-    process.stderr.write(`${(error as Error).stack ?? error}\n`)
+    process.stderr.write(
+      `This is a fault of Plimsoll; please report it with what follows.\n${(error as Error).stack ?? error}\n`,
+    )
   }
   return code !== null && usageCodes.includes(code) ? 2 : 1
 }

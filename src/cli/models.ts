@@ -13,7 +13,9 @@ import { printJson, printTable } from './output.ts'
 
 export function modelsCommand(): Command {
   return new Command('models')
-    .description("show a pipeline's models: what is declared and what the last run measured")
+    .description(
+      "show a pipeline's models: what is declared, what runs have learned, and what the last one measured",
+    )
     .argument('<pipeline>', 'pipeline file')
     .option('--db <file>', 'database of the run (default: .plimsoll/<name>.db beside the pipeline)')
     .option('--json', 'answer in JSON')

@@ -1,6 +1,9 @@
-// The two ways to answer: a table for people, or one JSON value with --json. And the way to the database that a
-// command means.
+// The two ways to answer: a table for people, or one JSON value with --json. And the ways to the database that a
+// command means, and to the files that it writes.
+import { accessSync, constants, mkdirSync, statSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
 import { Command } from 'commander'
+import { SchedulerError } from '../core/errors.ts'
 import { findDatabase, type RunFiles } from '../daemon/run-files.ts'
 import { openSqliteReader, openSqliteStore } from '../stores/sqlite.ts'
 import type { Store } from '../stores/store.ts'
@@ -16,6 +19,26 @@ export function printJson(value: unknown): void {
 
 export function printTable(table: Table): void {
   print(renderTable(table, { width: process.stdout.columns ?? 120 }))
+}
+
+/** `1 load`, `3 loads`. */
+export function counted(count: number, one: string, many = `${one}s`): string {
+  return `${count} ${count === 1 ? one : many}`
+}
+
+/** Throws BAD_VALUE where a file cannot be written: before the work is done that ends in it. `flag` names it. */
+export function assertWritable(file: string, flag: string): void {
+  const refuse = (why: string) => {
+    throw new SchedulerError('BAD_VALUE', `${flag} ${file} cannot be written: ${why}.`, { file })
+  }
+  if (statSync(file, { throwIfNoEntry: false })?.isDirectory()) refuse('it is a folder; name a file in it')
+  const folder = dirname(resolve(file))
+  try {
+    mkdirSync(folder, { recursive: true })
+    accessSync(folder, constants.W_OK)
+  } catch (error) {
+    refuse((error as Error).message)
+  }
 }
 
 /** A command about a database: `--db` and `--json` are the same on each. */

@@ -2,6 +2,7 @@
 // times and shares from earlier runs where there are any. A step that ran for a third of its records is planned for every
 // third one; a fan-out is planned with the mean number of its parts. All records are there at once.
 import type { Model } from '../core/model.ts'
+import type { ItemState } from '../core/work-item.ts'
 import type { Pipeline, Step } from '../pipelines/pipeline.ts'
 import type { Workload, WorkloadItem } from '../sim/workload.ts'
 import type { StoreStats } from '../stores/store.ts'
@@ -29,6 +30,29 @@ export function shapesOf({ steps }: Pipeline, { groups }: StoreStats): Map<strin
     shapes.set(name, { runRatio: done / ended, partCount: forEach && done > 0 ? parts / shared / done : 1 })
   }
   return shapes
+}
+
+/** As far as counts tell, where the pipeline is not known: a step that was skipped for half of its records will be for half of
+ *  the rest. */
+export function countedShapes(stats: StoreStats): Map<string, StepShape> {
+  const shapes = [...countsByStep(stats)].map(([step, counts]): [string, StepShape] => {
+    const done = counts.get('done') ?? 0
+    const ended = done + (counts.get('skipped') ?? 0)
+    return [step, { runRatio: ended > 0 ? done / ended : 1, partCount: 1 }]
+  })
+  return new Map(shapes)
+}
+
+/** Step, or `model (parts)` for what fan-out made, to state to count. */
+export function countsByStep({ groups }: StoreStats): Map<string, Map<ItemState, number>> {
+  const steps = new Map<string, Map<ItemState, number>>()
+  for (const { step, modelId, state, count } of groups) {
+    const name = step ?? `${modelId} (parts)`
+    const counts = steps.get(name) ?? new Map<ItemState, number>()
+    counts.set(state, (counts.get(state) ?? 0) + count)
+    steps.set(name, counts)
+  }
+  return steps
 }
 
 /** Declared times, replaced by measured ones. */

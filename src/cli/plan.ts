@@ -1,25 +1,32 @@
 // `plimsoll plan PIPELINE`: how long a pipeline would take on a card, before anyone buys it: the same decisions, simulated,
-// with times measured by earlier runs or, where there are none, declared ones.
+// with times and sizes measured by earlier runs or, where there are none, declared ones.
 import { existsSync } from 'node:fs'
 import { Command } from 'commander'
 import { SchedulerError } from '../core/errors.ts'
 import { parsePolicy } from '../core/policy.ts'
-import { createState, type DeviceOptions } from '../core/state.ts'
+import type { DeviceOptions } from '../core/state.ts'
 import { formatBytes, formatMs } from '../core/units.ts'
+import { readProfiles } from '../daemon/profiles.ts'
 import { readRecord } from '../daemon/record.ts'
 import { databaseOf, type RunFiles, runFiles } from '../daemon/run-files.ts'
 import { openDevices } from '../devices/open.ts'
 import { type Pipeline, readPipeline } from '../pipelines/pipeline.ts'
 import { readSources } from '../pipelines/sources.ts'
-import type { SimulationResult } from '../sim/report.ts'
-import { simulate } from '../sim/simulate.ts'
-import type { Workload } from '../sim/workload.ts'
 import { openSqliteReader } from '../stores/sqlite.ts'
-import { type DatedItem, formatLate, type LateStep, lateSteps } from './deadlines.ts'
+import { formatLate } from './deadlines.ts'
+import {
+  type Choice,
+  enoughOf,
+  enoughRatio,
+  type Forecast,
+  forecast,
+  type Plan,
+  type TooSmall,
+} from './forecast.ts'
+import { parseGpus } from './gpu-sizes.ts'
 import { type Measured, measureModels } from './measured.ts'
 import { print, printJson, printTable } from './output.ts'
 import { planWorkload, type StepShape, shapesOf } from './plan-workload.ts'
-import { parseGpus } from './simulate.ts'
 
 interface Flags {
   sources?: string
@@ -29,30 +36,20 @@ interface Flags {
   json?: boolean
 }
 
-interface Forecast
-  extends Pick<
-    SimulationResult,
-    'makespanMs' | 'loads' | 'evictions' | 'busyRatio' | 'stallRatio' | 'peakBytes'
-  > {
-  gpus: string
-  waitMs: number
-  /** What a faster run would need most. */
-  bottleneck: 'compute' | 'loads' | 'dependencies'
-  deadlines: SimulationResult['deadlines']
-  /** Steps with deadlines that no order of work can meet on it. */
-  infeasibleDeadlines: LateStep[]
-}
-
-/** A card is enough when the run takes at most so much longer than on the best one. */
-const enoughRatio = 1.05
-
 export function planCommand(): Command {
   const collect = (value: string, all: string[] = []) => [...all, value]
   return new Command('plan')
     .description('forecast how long a pipeline takes on a card, and which card is enough')
     .argument('<pipeline>', 'pipeline file')
-    .option('--sources <count>', 'records of each source of files (default: those that are there)')
-    .option('--gpu <size>', "memory of the device instead of the pipeline's, such as 16GB or 2x8GB", collect)
+    .option(
+      '--sources <count>',
+      'records of each source of files or stdin (default: the files that are there)',
+    )
+    .option(
+      '--gpu <size>',
+      "memory of the device instead of the pipeline's, such as 16GB or 2x8GB; again for each further one",
+      collect,
+    )
     .option('--compare <sizes>', 'several cards beside each other: 8GB,16GB,24GB,2x16GB')
     .option('--db <file>', 'database of earlier runs (default: .plimsoll/<name>.db beside the pipeline)')
     .option('--json', 'answer in JSON')
@@ -62,47 +59,54 @@ export function planCommand(): Command {
 async function plan(file: string, flags: Flags): Promise<void> {
   const pipeline = readPipeline(file)
   const files = runFiles(flags.db ?? databaseOf(pipeline.folder, pipeline.name))
+  const choices = await choicesOf(pipeline, flags)
   const measured: ReadonlyMap<string, Measured> = existsSync(files.record)
     ? measureModels(readRecord(files.record))
     : new Map()
   const shapes = await readShapes(pipeline, files)
   const workload = planWorkload(pipeline, measured, shapes, countsOf(pipeline, flags.sources))
-  const choices = flags.compare ? flags.compare.split(',') : [(flags.gpu ?? []).join(',') || null]
-  const own = choices.includes(null) ? await ownDevices(pipeline) : []
-  const forecasts = choices.map((gpus) => forecast(pipeline, workload, gpus, own))
-  const best = Math.min(...forecasts.map(({ makespanMs }) => makespanMs))
-  const enough = forecasts.find(({ makespanMs }) => makespanMs <= best * enoughRatio)!.gpus
+  if (workload.items.length === 0)
+    throw new SchedulerError(
+      'BAD_VALUE',
+      `There is nothing to plan: the sources of ${pipeline.name} have no records. Fill them, or say how many there will be with --sources 1000.`,
+    )
+  const profiles = readProfiles(files.profiles, pipeline)
+  const known: Plan = { workload, policy: parsePolicy(pipeline.policy), profiles }
+  const forecasts = choices.map((choice) => forecast(known, choice))
+  const enough = enoughOf(forecasts)
+  if (enough === null) {
+    const { tooSmall } = forecasts[0] as TooSmall
+    const others = forecasts.length > 1 ? ' The others are too small as well.' : ''
+    throw new SchedulerError('NEVER_FITS', `${forecasts[0]!.gpus}: ${tooSmall}${others}`)
+  }
   const isMeasured = measured.size > 0
   if (flags.json) return printJson({ items: workload.items.length, isMeasured, forecasts, enough })
-  const hasDeadlines = workload.items.some(({ deadlineMs }) => deadlineMs !== null)
-  const rows = forecasts.map((each) => [
-    each.gpus,
-    formatMs(each.makespanMs),
-    String(each.loads),
-    String(each.evictions),
-    formatMs(each.waitMs),
-    `${Math.round(each.busyRatio * 100)} %`,
-    formatBytes(each.peakBytes),
-    each.bottleneck,
-    ...(hasDeadlines ? [`${each.deadlines.missed} of ${each.deadlines.met + each.deadlines.missed}`] : []),
-  ])
-  printTable({
-    title: `${pipeline.name}: ${workload.items.length} items`,
-    columns: [
-      ...['gpus', 'takes', 'loads', 'evictions', 'mean wait', 'busy', 'peak', 'bottleneck'],
-      ...(hasDeadlines ? ['too late'] : []),
-    ],
-    rows,
-  })
+  printForecasts(`${pipeline.name}: ${workload.items.length} items`, forecasts)
   print(
     isMeasured
       ? 'Times and shares are measured, from earlier runs.'
       : 'Times are declared; a run measures them, and a later plan uses them.',
   )
-  for (const { gpus, infeasibleDeadlines } of forecasts)
-    for (const late of infeasibleDeadlines) print(`On ${gpus}: ${formatLate(late)}`)
+  printRemarks(known, forecasts)
   if (forecasts.length > 1)
-    print(`Enough: ${enough}, within ${Math.round((enoughRatio - 1) * 100)} % of the best.`)
+    print(
+      `Enough: ${enough}, the smallest that is within ${Math.round((enoughRatio - 1) * 100)} % of the best.`,
+    )
+}
+
+/** The cards to compare, those of --gpu, or the pipeline's own. */
+async function choicesOf(pipeline: Pipeline, { gpu = [], compare }: Flags): Promise<Choice[]> {
+  if (gpu.length > 0 && compare !== undefined)
+    throw new SchedulerError(
+      'BAD_VALUE',
+      '--gpu and --compare both name cards; write all of them under --compare, such as --compare 8GB,2x16GB.',
+    )
+  const safety = pipeline.gpus[0]?.safetyRatio ?? 0.9
+  if (compare !== undefined)
+    return compare.split(',').map((gpus) => ({ gpus, devices: parseGpus([gpus], safety, 1, '--compare') }))
+  if (gpu.length > 0) return [{ gpus: gpu.join(','), devices: parseGpus(gpu, safety, 1) }]
+  const devices = await ownDevices(pipeline)
+  return [{ gpus: devices.map(({ capacityBytes }) => formatBytes(capacityBytes)).join(', '), devices }]
 }
 
 async function readShapes(pipeline: Pipeline, { database }: RunFiles): Promise<Map<string, StepShape>> {
@@ -114,7 +118,7 @@ async function readShapes(pipeline: Pipeline, { database }: RunFiles): Promise<M
     .finally(() => store.close())
 }
 
-/** `--sources` stands for files only: a list of questions does not grow with the archive. */
+/** `--sources` stands for files and standard input only: a list of questions does not grow with the archive. */
 function countsOf(pipeline: Pipeline, sources: string | undefined): (source: string) => number {
   const count = sources === undefined ? null : Number(sources)
   if (count !== null && !(Number.isInteger(count) && count >= 1)) {
@@ -143,44 +147,43 @@ function simulated(id: string, capacityBytes: number, safetyRatio: number): Devi
   return { id, kind: 'simulated', capacityBytes, safetyRatio }
 }
 
-function forecast(
-  pipeline: Pipeline,
-  workload: Workload,
-  gpus: string | null,
-  own: DeviceOptions[],
-): Forecast {
-  const safety = pipeline.gpus[0]!.safetyRatio
-  const devices = gpus === null ? own : parseGpus(gpus.split(','), safety, 1)
-  const policy = parsePolicy(pipeline.policy)
-  const result = simulate({ workload, devices, policy })
-  const infeasibleDeadlines = lateSteps(
-    createState(workload.models, devices, policy),
-    datedItems(workload),
-    0,
+function printForecasts(title: string, forecasts: readonly (Forecast | TooSmall)[]): void {
+  const hasDeadlines = forecasts.some((each) => 'deadlines' in each && countOf(each) > 0)
+  const rows = forecasts.map((each) =>
+    'tooSmall' in each
+      ? [each.gpus, ...Array<string>(6).fill('–'), 'too small']
+      : [
+          each.gpus,
+          formatMs(each.makespanMs),
+          String(each.loads),
+          String(each.evictions),
+          formatMs(each.waitMs),
+          `${Math.round(each.busyRatio * 100)} %`,
+          formatBytes(each.peakBytes),
+          each.bottleneck,
+          ...(hasDeadlines ? [`${each.deadlines.missed} of ${countOf(each)}`] : []),
+        ],
   )
-  const { makespanMs, loads, evictions, busyRatio, stallRatio, peakBytes, waitMs } = result
-  const bottleneck =
-    busyRatio >= 0.8 ? 'compute' : stallRatio >= 1 - busyRatio - stallRatio ? 'loads' : 'dependencies'
-  const name = gpus ?? own.map(({ capacityBytes }) => formatBytes(capacityBytes)).join(', ')
-  return {
-    gpus: name,
-    makespanMs,
-    loads,
-    evictions,
-    busyRatio,
-    stallRatio,
-    peakBytes,
-    waitMs: waitMs.mean,
-    bottleneck,
-    deadlines: result.deadlines,
-    infeasibleDeadlines,
-  }
+  const columns = ['gpus', 'takes', 'loads', 'evictions', 'mean wait', 'busy', 'peak', 'bottleneck']
+  printTable({ title, columns: [...columns, ...(hasDeadlines ? ['too late'] : [])], rows })
 }
 
-/** The step is the beginning of a planned item's id. */
-function datedItems({ items }: Workload): DatedItem[] {
-  return items.map(({ id, model: modelId, after, deadlineMs: deadlineAtMs }) => {
-    const dependencies = after.map((each) => ({ id: each }))
-    return { id, modelId, step: id.slice(0, id.indexOf('-')), deadlineAtMs, dependencies }
-  })
+function countOf({ deadlines: { met, missed } }: Forecast): number {
+  return met + missed
+}
+
+/** What the figures do not say. */
+function printRemarks({ workload, profiles }: Plan, forecasts: readonly (Forecast | TooSmall)[]): void {
+  const unsized = workload.models.filter(
+    ({ id, isSized }) =>
+      !isSized && !profiles.some(({ modelId, footprints }) => modelId === id && footprints.length > 0),
+  )
+  if (unsized.length > 0)
+    print(
+      `No size is known of ${unsized.map(({ id }) => id).join(', ')}: counted as needing a whole card alone. Declare vram, or run it once.`,
+    )
+  for (const each of forecasts) {
+    if ('tooSmall' in each) print(`On ${each.gpus}: ${each.tooSmall}`)
+    else for (const late of each.infeasibleDeadlines) print(`On ${each.gpus}: ${formatLate(late)}`)
+  }
 }

@@ -5,13 +5,11 @@
 // kept as a cut. What is still open when a run ends without a word (kill -9) ends with the run's last line.
 // A record may be damaged at its end; lines about things that are not known change nothing.
 // What is booked is what core/apply.ts books: it is asked, since that changes with what was measured.
-import { apply } from '../core/apply.ts'
-import { SchedulerError } from '../core/errors.ts'
 import type { ModelId } from '../core/model.ts'
 import type { Command, DeviceId, InstanceId, Reason, SchedulerEvent } from '../core/protocol.ts'
 import type { State } from '../core/state.ts'
-import type { RecordLine, RunLine } from '../daemon/record.ts'
-import { stateOf } from '../daemon/replay.ts'
+import { assertVersion, type RecordLine, type RunLine } from '../daemon/record.ts'
+import { applyWhereLinesMayLack, stateOf } from '../daemon/replay.ts'
 
 export interface RunHistory {
   pipeline: string
@@ -111,17 +109,8 @@ class HistoryReader {
       // A clock that was set back does not turn bars around.
       this.#lastAtMs = Math.max(this.#lastAtMs, line.atMs)
       this.#event(line, this.#elapsedMs())
-      this.#apply(line)
+      applyWhereLinesMayLack(this.#state!, line)
       this.#account(this.#elapsedMs())
-    }
-  }
-
-  /** Where lines are missing (a disk was full), what follows may make no sense. */
-  #apply(event: SchedulerEvent): void {
-    try {
-      apply(this.#state!, event)
-    } catch {
-      // It changes nothing.
     }
   }
 
@@ -137,10 +126,7 @@ class HistoryReader {
   }
 
   #startRun(line: RunLine): void {
-    if (line.version !== 1) {
-      const message = `The record has version ${line.version}; this Plimsoll reads version 1. Draw it with the Plimsoll that wrote it.`
-      throw new SchedulerError('BAD_VALUE', message, { version: line.version })
-    }
+    assertVersion(line)
     if (this.#runCount > 0) {
       this.#endRun()
       const atMs = this.#elapsedMs()

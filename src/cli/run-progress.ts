@@ -24,6 +24,7 @@ export class RunProgress {
     this.#pipeline = pipeline
   }
 
+  /** `nowMs`: by the run's clock. */
   async at(nowMs: number): Promise<ProgressState> {
     const { store, daemon, startedAtMs } = this.#run
     const devices = daemon.state.devices.map(({ id, budgetBytes, ledger, instances }) => ({
@@ -42,11 +43,11 @@ export class RunProgress {
   }
 
   async #etaMs(stats: StoreStats, nowMs: number): Promise<number | null> {
-    const { store, daemon } = this.#run
+    const { store, daemon, clock } = this.#run
     if (nowMs >= this.#eta.untilMs) {
-      const startedAtMs = Date.now()
+      const startedAtMs = clock.nowMs()
       const etaMs = await forecastRest(store, daemon.state, shapesOf(this.#pipeline, stats), nowMs)
-      const standsMs = Math.max(forecastMs, forecastShare * (Date.now() - startedAtMs))
+      const standsMs = Math.max(forecastMs, forecastShare * (clock.nowMs() - startedAtMs))
       this.#eta = { endsAtMs: etaMs === null ? null : nowMs + etaMs, untilMs: nowMs + standsMs }
     }
     const { endsAtMs } = this.#eta

@@ -4,9 +4,8 @@
 import { writeFileSync } from 'node:fs'
 import { relative } from 'node:path'
 import { Command } from 'commander'
-import { SchedulerError } from '../core/errors.ts'
-import { parsePolicy } from '../core/policy.ts'
-import { formatBytes, formatMs, parseBytes } from '../core/units.ts'
+import { formatBytes, formatMs } from '../core/units.ts'
+import type { Clock } from '../daemon/clock.ts'
 import { readRecord } from '../daemon/record.ts'
 import { type Run, startRun } from '../daemon/run.ts'
 import { databaseOf, type RunFiles, runFiles } from '../daemon/run-files.ts'
@@ -14,11 +13,13 @@ import { type Pipeline, readPipeline } from '../pipelines/pipeline.ts'
 import { gatherReport, writeResults } from '../pipelines/report.ts'
 import { allItems, type StoredItem } from '../stores/store.ts'
 import { formatLate, type LateStep, lateSteps, openItems } from './deadlines.ts'
-import { print, printJson, printTable } from './output.ts'
+import { assertWritable, counted, print, printJson, printTable } from './output.ts'
 import { TerminalPainter } from './progress.ts'
+import { withOptions } from './run-options.ts'
 import { RunProgress } from './run-progress.ts'
 import { type RunSummary, summarizeRun } from './run-summary.ts'
 import { drawTimeline } from './timeline.ts'
+import { formatUnproven, type Unproven, unprovenOf } from './unproven.ts'
 
 interface Options {
   gpu?: string[]
@@ -42,7 +43,7 @@ export function runCommand(): Command {
     )
     .option(
       '--gpu <size>',
-      "memory of the device instead of the pipeline's, such as 1.2GB, again for further devices; auto: every GPU that is found",
+      "memory of the device instead of the pipeline's, such as 1.2GB or 2x1.2GB; again for each further one; auto: every GPU that is found",
       collect,
     )
     .option('--db <file>', 'database (default: .plimsoll/<name>.db beside the pipeline)')
@@ -56,9 +57,10 @@ async function run(file: string, inputs: string[], options: Options): Promise<vo
   const pipeline = withOptions(readPipeline(file), options)
   const files = runFiles(options.db ?? databaseOf(pipeline.folder, pipeline.name))
   const results = options.out ?? files.results
+  if (options.out !== undefined) assertWritable(options.out, '--out')
   const current = await startRun({ pipeline, files, inputs })
   if (!options.json) print(greeting(pipeline, current))
-  const screen = options.json ? null : show(new RunProgress(current, pipeline))
+  const screen = options.json ? null : show(new RunProgress(current, pipeline), current.clock)
   const note = (text: string) => (screen ? screen.note(text) : process.stderr.write(`${text}\n`))
   const stopListening = listen(current, note)
   let failure: unknown = null
@@ -71,67 +73,29 @@ async function run(file: string, inputs: string[], options: Options): Promise<vo
     failure = error
   }
   stopListening()
-  await current.daemon.close()
+  const unproven = await closeDaemon(current)
   await screen?.stop()
+  for (const each of unproven) process.stderr.write(`${formatUnproven(each)}\n`)
   current.record.flush()
   try {
     if (failure !== null) throw failure
-    await report(pipeline, current, late, files, results, options)
+    await report(pipeline, current, { infeasibleDeadlines: late, unproven }, files, results, options)
   } finally {
     await current.close()
+    // The daemon gives up nobody: it would wait for such a process for ever.
+    if (unproven.length > 0) setImmediate(() => process.exit())
   }
+}
+
+async function closeDaemon({ daemon }: Run): Promise<Unproven[]> {
+  return unprovenOf(daemon.state, await daemon.close())
 }
 
 /** Deadlines that cannot be met from here on. Items are read only where a step has one. */
 async function findLate(pipeline: Pipeline, current: Run): Promise<LateStep[]> {
   if ([...pipeline.steps.values()].every(({ deadlineMs }) => deadlineMs === null)) return []
   const items = openItems(pipeline, await currentItems(current))
-  return lateSteps(current.daemon.state, items, Date.now())
-}
-
-/** --gpu and --set over what the file says. */
-function withOptions(pipeline: Pipeline, { gpu = [], set = [] }: Options): Pipeline {
-  const gpus = gpu.includes('auto')
-    ? autoGpus(gpu)
-    : gpu.map((size, index) => resizeGpu(pipeline, size, index))
-  const settings = set.map((text) => {
-    const match = /^policy\.(\w+)=(.*)$/.exec(text)
-    if (!match)
-      throw new SchedulerError(
-        'BAD_VALUE',
-        `--set "${text}" is not policy.KEY=VALUE, such as policy.maxWait=60s.`,
-      )
-    return [match[1]!, match[2]!] as const
-  })
-  const policy = { ...pipeline.policy, ...Object.fromEntries(settings) }
-  parsePolicy(policy)
-  return { ...pipeline, gpus: gpus.length > 0 ? gpus : pipeline.gpus, policy }
-}
-
-function autoGpus(gpu: readonly string[]): Pipeline['gpus'] {
-  if (gpu.length > 1)
-    throw new SchedulerError(
-      'BAD_VALUE',
-      '--gpu auto takes every GPU that is found; leave the other --gpu out.',
-    )
-  return [{ id: 'gpu', kind: 'auto', memoryBytes: null, safetyRatio: 0.9, index: null, uuid: null }]
-}
-
-function resizeGpu({ gpus }: Pipeline, size: string, index: number): Pipeline['gpus'][number] {
-  const memoryBytes = parseBytes(size)
-  const own = gpus[index] ?? gpus[0]
-  if (!own)
-    throw new SchedulerError(
-      'BAD_VALUE',
-      '--gpu changes the memory of a device; the pipeline has none under gpus.',
-    )
-  if (gpus[index]) return { ...own, memoryBytes }
-  if (own.kind !== 'host' && own.kind !== 'static')
-    throw new SchedulerError(
-      'BAD_VALUE',
-      `--gpu ${size}: the pipeline names ${gpus.length} under gpus, and a GPU cannot be used twice. Add it there.`,
-    )
-  return { ...own, id: `${own.id}${index}`, memoryBytes }
+  return lateSteps(current.daemon.state, items, current.clock.nowMs())
 }
 
 function greeting(pipeline: Pipeline, { items, addedCount, reapedCount, leftovers, daemon }: Run): string {
@@ -155,16 +119,16 @@ interface Screen {
 }
 
 /** Paints progress on a terminal, or writes a line now and then. */
-function show(progress: RunProgress): Screen {
+function show(progress: RunProgress, clock: Clock): Screen {
   const painter = new TerminalPainter(process.stderr)
   let isOver = false
   const paint = async () => {
-    const startedAtMs = Date.now()
-    painter.paint(await progress.at(Date.now()))
-    return Math.max(process.stderr.isTTY ? paintMs : plainMs, 20 * (Date.now() - startedAtMs))
+    const startedAtMs = clock.nowMs()
+    painter.paint(await progress.at(startedAtMs))
+    return Math.max(process.stderr.isTTY ? paintMs : plainMs, 20 * (clock.nowMs() - startedAtMs))
   }
   let wake = () => {}
-  const loop = (async () => {
+  const loop = async () => {
     while (!isOver) {
       const pauseMs = await paint()
       if (isOver) break
@@ -176,12 +140,14 @@ function show(progress: RunProgress): Screen {
         }
       })
     }
-  })()
+    await paint()
+  }
+  // A store that fails ends the run by itself; what only shows it must not.
+  const shown = loop().catch((error: Error) => painter.note(`Progress is no longer shown: ${error.message}`))
   const stop = async () => {
     isOver = true
     wake()
-    await loop
-    await paint()
+    await shown
     painter.end()
   }
   return { note: (text) => painter.note(text), stop }
@@ -192,7 +158,7 @@ function listen(current: Run, note: (text: string) => void): () => void {
   let count = 0
   const onSignal = () => {
     count++
-    if (count > 1) return void current.daemon.close().then(() => process.exit(1))
+    if (count > 1) return void stopNow(current, note)
     note('Finishing what runs; the same command continues later. Again to stop at once.')
     current.daemon.drain()
   }
@@ -204,10 +170,15 @@ function listen(current: Run, note: (text: string) => void): () => void {
   }
 }
 
+async function stopNow(current: Run, note: (text: string) => void): Promise<never> {
+  for (const each of await closeDaemon(current)) note(formatUnproven(each))
+  process.exit(1)
+}
+
 async function report(
   pipeline: Pipeline,
   current: Run,
-  infeasibleDeadlines: LateStep[],
+  warnings: { infeasibleDeadlines: LateStep[]; unproven: Unproven[] },
   files: RunFiles,
   results: string,
   { json }: Options,
@@ -226,7 +197,9 @@ async function report(
       ...summary,
       failedCount: failed.length,
       openCount,
-      infeasibleDeadlines,
+      reapedCount: current.reapedCount,
+      leftovers: current.leftovers,
+      ...warnings,
       results,
       timeline: files.timeline,
       database: files.database,
@@ -266,7 +239,7 @@ function figures({
 }: RunSummary): string {
   const measured = peakMeasuredBytes > 0 ? `, ${formatBytes(peakMeasuredBytes)} measured` : ''
   return [
-    `${items} items in ${batches} batches, ${loads} loads, ${evictions} evictions`,
+    `${counted(items, 'item')} in ${counted(batches, 'batch', 'batches')}, ${counted(loads, 'load')}, ${counted(evictions, 'eviction')}`,
     `peak memory ${formatBytes(peakBookedBytes)} booked${measured}, line ${formatBytes(budgetBytes)}`,
     `wall ${formatMs(wallMs)}, compute ${formatMs(computeMs)}, loads ${formatMs(loadMs)}`,
   ].join('\n')

@@ -1,18 +1,19 @@
 // `plimsoll simulate DIR`: a workload on simulated cards, under our policy or a baseline; `--from RUN`: a recorded run once
 // more, under another policy, budget or card. With --json one object; without, a table and a timeline. The clock that measures the cost of a decision is given to the simulator from here.
-import { mkdirSync, writeFileSync } from 'node:fs'
-import { basename, dirname, join, resolve } from 'node:path'
+import { writeFileSync } from 'node:fs'
+import { basename, join, resolve } from 'node:path'
 import { Command } from 'commander'
 import { SchedulerError } from '../core/errors.ts'
 import { type Policy, parsePolicy } from '../core/policy.ts'
 import type { DeviceOptions } from '../core/state.ts'
-import { formatMs, parseBytes } from '../core/units.ts'
+import { formatMs } from '../core/units.ts'
 import type { RecordLine } from '../daemon/record.ts'
 import { baselines } from '../sim/baselines/index.ts'
-import { linesOf } from '../sim/report.ts'
+import { linesOf, tenantColumns, tenantRows } from '../sim/report.ts'
 import { plimsollPolicy, type SimulatedPolicy, simulate } from '../sim/simulate.ts'
 import type { Workload } from '../sim/workload.ts'
-import { print, printJson, printTable } from './output.ts'
+import { parseGpus } from './gpu-sizes.ts'
+import { assertWritable, counted, print, printJson, printTable } from './output.ts'
 import { readRecordedRun } from './recorded-run.ts'
 import { drawTimeline } from './timeline.ts'
 import { readWorkload } from './workload-folder.ts'
@@ -21,33 +22,38 @@ const policies = [plimsollPolicy, ...baselines]
 
 interface Flags {
   from?: string
-  gpu: string[]
-  safety: string
-  slots: string
+  gpu?: string[]
+  safety?: string
+  slots?: string
   policy: string
   seed: string
   spread: string
-  set: string[]
+  set?: string[]
   timing: boolean
   timeline?: string
   json?: boolean
 }
 
 export function simulateCommand(): Command {
-  const collect = (value: string, all: string[]) => [...all, value]
+  const collect = (value: string, all: string[] = []) => [...all, value]
   return new Command('simulate')
-    .description(
-      'Runs a workload on simulated GPUs and says how long it takes, what waits and what is loaded.',
-    )
+    .description('run a workload on simulated GPUs: how long it takes, what waits and what is loaded')
     .argument('[folder]', 'workload: models.json, and items.jsonl or items.jsonl.gz')
     .option('--from <run>', 'a recorded run instead: its database, such as .plimsoll/archive.db')
-    .option('--gpu <size>', 'memory of a GPU, such as 16GB or 2x8GB; again for each further one', collect, [])
-    .option('--safety <ratio>', 'share of the memory that may be promised', '0.9')
-    .option('--slots <count>', 'batches that run at once on a GPU', '1')
+    .option('--gpu <size>', 'memory of a GPU, such as 16GB or 2x8GB; again for each further one', collect)
+    .option(
+      '--safety <ratio>',
+      "share of the memory that may be promised (default: 0.9, or the recorded run's)",
+    )
+    .option('--slots <count>', 'batches that run at once on a GPU (default: 1)')
     .option('--policy <name>', `one of ${policies.map(({ name }) => name).join(', ')}`, plimsollPolicy.name)
     .option('--seed <number>', 'the same seed gives the same run', '1')
     .option('--spread <sigma>', 'spread of load and run times: 0.3 for p99/p50 of 2, 0.6 for 4', '0')
-    .option('--set <key=value>', 'a config key, such as policy.maxWait=120s', collect, [])
+    .option(
+      '--set <key=value>',
+      'a config key, such as policy.maxWait=120s; again for each further one',
+      collect,
+    )
     .option(
       '--timeline <file>',
       'where the picture goes (default: .plimsoll/simulate-<folder>.svg; not with --json)',
@@ -72,6 +78,7 @@ async function runSimulation(folder: string | undefined, flags: Flags): Promise<
   const seed = wholeNumber('--seed', flags.seed, Number.MIN_SAFE_INTEGER)
   const sigma = numberBetween('--spread', flags.spread, 0, 3)
   const picture = flags.timeline ?? (flags.json ? null : join('.plimsoll', `simulate-${name}.svg`))
+  if (picture !== null) assertWritable(picture, '--timeline')
   const record =
     picture === null ? null : startRecord(`${name}, policy ${simulated.name}`, workload, devices, policy)
   const result = simulate({
@@ -85,15 +92,18 @@ async function runSimulation(folder: string | undefined, flags: Flags): Promise<
     onEvent: record && ((event) => event.type !== 'queue-changed' && record.push(event)),
   })
   if (picture !== null) {
-    mkdirSync(dirname(picture), { recursive: true })
     writeFileSync(picture, drawTimeline(record!))
   }
   if (flags.json) printJson(recorded ? { ...result, recorded } : result)
   else {
     printTable({ title: name, columns: ['figure', 'value'], rows: linesOf(result) })
+    const tenants = tenantRows(result)
+    if (tenants.length > 0) printTable({ title: 'By tenant', columns: tenantColumns, rows: tenants })
     if (recorded) {
       const { makespanMs, loads, evictions } = recorded
-      print(`the run itself: ${formatMs(makespanMs)}, ${loads} loads, ${evictions} evictions`)
+      print(
+        `the run itself: ${formatMs(makespanMs)}, ${counted(loads, 'load')}, ${counted(evictions, 'eviction')}`,
+      )
     }
     print(`timeline: ${picture}`)
   }
@@ -108,7 +118,7 @@ async function subjectOf(folder: string | undefined, flags: Flags): Promise<Subj
     throw new SchedulerError('BAD_VALUE', text)
   }
   if (folder !== undefined) {
-    const [devices, policy] = [devicesOf(flags), policyOf(flags.set)]
+    const [devices, policy] = [devicesOf(flags), policyOf(flags.set ?? [])]
     const workload = readWorkload(folder)
     return { name: basename(resolve(folder)), workload, devices, policy, recorded: null }
   }
@@ -117,8 +127,8 @@ async function subjectOf(folder: string | undefined, flags: Flags): Promise<Subj
   return {
     name: run.name,
     workload: run.workload,
-    devices: flags.gpu.length > 0 ? devicesOf(flags) : run.devices,
-    policy: { ...run.policy, ...settingsOf(flags.set) },
+    devices: flags.gpu ? devicesOf(flags) : run.devices.map((each) => ({ ...each, ...changesOf(flags) })),
+    policy: { ...run.policy, ...settingsOf(flags.set ?? []) },
     recorded: { makespanMs: wallMs, loads, evictions },
   }
 }
@@ -130,32 +140,17 @@ function policyNamed(name: string): SimulatedPolicy {
   throw new SchedulerError('BAD_VALUE', `--policy "${name}" is not known. Policies: ${known}.`)
 }
 
-function devicesOf({ gpu, safety, slots }: Flags): DeviceOptions[] {
-  return parseGpus(gpu, numberBetween('--safety', safety, 0.01, 1), wholeNumber('--slots', slots, 1))
+function devicesOf(flags: Flags): DeviceOptions[] {
+  const { safetyRatio = 0.9, slots = 1 } = changesOf(flags)
+  return parseGpus(flags.gpu ?? [], safetyRatio, slots)
 }
 
-/** `16GB` or `2x8GB`, one after another. Throws BAD_VALUE. */
-export function parseGpus(gpu: readonly string[], safetyRatio: number, slotCount: number): DeviceOptions[] {
-  const sizes = gpu.flatMap((text) => {
-    const [, count = '1', size = text] = /^(\d+)x(.+)$/.exec(text) ?? []
-    const bytes = parseBytes(size)
-    if (bytes <= 0)
-      throw new SchedulerError('BAD_VALUE', `--gpu ${text} holds nothing; give its memory, such as 16GB.`)
-    return Array<number>(Number(count)).fill(bytes)
-  })
-  if (sizes.length === 0) {
-    throw new SchedulerError(
-      'BAD_VALUE',
-      'No GPU to simulate. Give its memory, such as --gpu 16GB or --gpu 2x8GB.',
-    )
+/** What the flags say of devices, as far as they do. */
+function changesOf({ safety, slots }: Flags): Pick<DeviceOptions, 'safetyRatio' | 'slots'> {
+  return {
+    ...(safety !== undefined && { safetyRatio: numberBetween('--safety', safety, 0.01, 1) }),
+    ...(slots !== undefined && { slots: wholeNumber('--slots', slots, 1) }),
   }
-  return sizes.map((capacityBytes, index) => ({
-    id: `gpu${String(index).padStart(String(sizes.length - 1).length, '0')}`,
-    kind: 'simulated',
-    capacityBytes,
-    safetyRatio,
-    slots: slotCount,
-  }))
 }
 
 /** `policy.maxWait=120s` and so on: what the config file says under `policy:`. */

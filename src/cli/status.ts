@@ -1,71 +1,135 @@
-// `plimsoll status`: how far a run is, also while it runs: items by step and state, and how long the rest takes.
-import { existsSync } from 'node:fs'
+// `plimsoll status`: how far a run is, also while it runs: items by step and state, how long the rest takes, and of a run that
+// is on what its devices hold and what is not as it should be.
 import type { Command } from 'commander'
-import { formatMs } from '../core/units.ts'
-import { type ItemState, itemStates } from '../core/work-item.ts'
-import { readRecord } from '../daemon/record.ts'
-import { replay } from '../daemon/replay.ts'
+import { deviceNotes, modelNotes } from '../core/explain-memory.ts'
+import { bookedBytes, headroomBytes } from '../core/ledger.ts'
+import { cpuDeviceId } from '../core/state.ts'
+import { formatBytes, formatMs } from '../core/units.ts'
+import { hasEnded, itemStates } from '../core/work-item.ts'
+import type { RunFiles } from '../daemon/run-files.ts'
 import type { StoreStats } from '../stores/store.ts'
 import { forecastRest } from './eta.ts'
+import { type LastRun, readLastRun } from './last-run.ts'
 import { databaseCommand, print, printJson, printTable, type Reader, readDatabase } from './output.ts'
-import type { StepShape } from './plan-workload.ts'
-
-/** A record without a line for so long is of a run that is not on, ms; a run reads its devices every half second. */
-const quietMs = 5000
+import { countedShapes, countsByStep } from './plan-workload.ts'
 
 interface Rest {
   isRunning: boolean
-  /** null: nothing is left, or nothing is known. */
+  /** null: nothing is left, or it cannot be foreseen. */
   etaMs: number | null
+  /** Of a run that is on. */
+  devices: DeviceFigures[]
+  /** What is not as it should be, in sentences. */
+  notes: string[]
+}
+
+interface DeviceFigures {
+  id: string
+  kind: string
+  capacityBytes: number
+  budgetBytes: number
+  bookedBytes: number
+  headroomBytes: number
+  deficitBytes: number
+  quarantinedBytes: number
+  foreignBytes: number
+  /** null: it is well. */
+  fault: string | null
+  instances: { id: string; modelId: string; phase: string; bytes: number; runningCount: number }[]
 }
 
 export function statusCommand(): Command {
-  return databaseCommand('status', 'show how far a run is, by step').action(
+  return databaseCommand('status', 'show how far a run is, by step, and what its devices hold').action(
     async ({ db, json }: { db?: string; json?: boolean }) => {
       const { stats, database, rest } = await readDatabase(db, async (store, files) => {
         const counted = await store.stats()
-        return { stats: counted, database: files.database, rest: await restOf(store, counted, files.record) }
+        return { stats: counted, database: files.database, rest: await restOf(store, counted, files) }
       })
       if (json) return printJson({ database, ...stats, ...rest })
-      const states = itemStates.filter((state) => stats.groups.some((group) => group.state === state))
-      const rows = [...byStep(stats)].map(([step, counts]) => [
-        step,
-        ...states.map((state) => String(counts.get(state) ?? '')),
-      ])
-      printTable({ title: database, columns: ['step', ...states], rows })
-      if (rest.etaMs === null) return
-      const left = `about ${formatMs(rest.etaMs)}`
-      print(rest.isRunning ? `${left} left` : `not running; ${left} of work are left`)
+      printSteps(database, stats)
+      if (rest.devices.length > 0) printDevices(rest.devices)
+      for (const note of rest.notes) print(note)
+      print(restSentence(rest, stats))
     },
   )
 }
 
-async function restOf(store: Reader, stats: StoreStats, record: string): Promise<Rest> {
-  const last = existsSync(record) ? replay(readRecord(record)) : null
-  if (!last) return { isRunning: false, etaMs: null }
-  const nowMs = Date.now()
-  const isRunning = nowMs - last.lastAtMs < quietMs
-  return { isRunning, etaMs: await forecastRest(store, last.state, shapesIn(stats), nowMs, isRunning) }
+function restSentence({ isRunning, etaMs }: Rest, { groups }: StoreStats): string {
+  const isOver = groups.every(({ state }) => hasEnded(state))
+  const about = etaMs === null ? null : `about ${formatMs(etaMs)}`
+  if (isRunning)
+    return about ? `${about} left` : isOver ? 'nothing is left' : 'how long the rest takes is not known'
+  if (isOver) return 'not running; nothing is left'
+  return `not running; ${about ? `${about} of work are left` : 'items are left'}, \`plimsoll run PIPELINE\` continues`
 }
 
-/** As far as counts tell: a step that was skipped for half of its records will be for half of the rest. */
-function shapesIn(stats: StoreStats): Map<string, StepShape> {
-  const shapes = [...byStep(stats)].map(([step, counts]): [string, StepShape] => {
-    const done = counts.get('done') ?? 0
-    const ended = done + (counts.get('skipped') ?? 0)
-    return [step, { runRatio: ended > 0 ? done / ended : 1, partCount: 1 }]
+async function restOf(store: Reader, stats: StoreStats, files: RunFiles): Promise<Rest> {
+  const last = readLastRun(files)
+  if (!last) return { isRunning: false, etaMs: null, devices: [], notes: [] }
+  const { state, isRunning, nowMs } = last
+  const etaMs = await forecastRest(store, state, countedShapes(stats), nowMs, isRunning)
+  return isRunning
+    ? { isRunning, etaMs, devices: figuresOf(last), notes: notesOf(last) }
+    : { isRunning, etaMs, devices: [], notes: [] }
+}
+
+/** What is not as it should be with the devices and models of a run, in sentences. */
+export function notesOf({ state, nowMs }: LastRun): string[] {
+  return [
+    ...state.devices.flatMap((device) => deviceNotes(state, device, nowMs)),
+    ...state.models.flatMap((model) => modelNotes(state, model, nowMs)),
+  ]
+}
+
+function figuresOf({ state }: LastRun): DeviceFigures[] {
+  return state.devices
+    .filter(({ id }) => id !== cpuDeviceId)
+    .map((device) => {
+      const { id, kind, capacityBytes, budgetBytes, ledger, deficitBytes, foreignBytes, fault } = device
+      return {
+        id,
+        kind,
+        capacityBytes,
+        budgetBytes,
+        bookedBytes: bookedBytes(ledger),
+        headroomBytes: headroomBytes(device),
+        deficitBytes,
+        quarantinedBytes: ledger.quarantinedBytes,
+        foreignBytes,
+        fault,
+        instances: device.instances.map((each) => ({
+          id: each.id,
+          modelId: each.model.model.id,
+          phase: each.phase,
+          bytes: each.bytes,
+          runningCount: each.runningCount,
+        })),
+      }
+    })
+}
+
+function printSteps(database: string, stats: StoreStats): void {
+  const states = itemStates.filter((state) => stats.groups.some((group) => group.state === state))
+  const rows = [...countsByStep(stats)].map(([step, counts]) => [
+    step,
+    ...states.map((state) => String(counts.get(state) ?? '')),
+  ])
+  printTable({ title: database, columns: ['step', ...states], rows })
+}
+
+function printDevices(devices: readonly DeviceFigures[]): void {
+  const rows = devices.map((each) => [
+    each.id,
+    formatBytes(each.budgetBytes),
+    formatBytes(each.bookedBytes),
+    formatBytes(each.deficitBytes),
+    formatBytes(each.quarantinedBytes),
+    formatBytes(each.foreignBytes),
+    each.instances.map(({ modelId, bytes }) => `${modelId} ${formatBytes(bytes)}`).join(', '),
+  ])
+  printTable({
+    title: 'Devices',
+    columns: ['device', 'budget', 'booked', 'deficit', 'quarantined', 'foreign', 'holds'],
+    rows,
   })
-  return new Map(shapes)
-}
-
-/** Step, or `model (parts)` for what fan-out made, to state to count. */
-function byStep({ groups }: StoreStats): Map<string, Map<ItemState, number>> {
-  const steps = new Map<string, Map<ItemState, number>>()
-  for (const { step, modelId, state, count } of groups) {
-    const name = step ?? `${modelId} (parts)`
-    const counts = steps.get(name) ?? new Map<ItemState, number>()
-    counts.set(state, (counts.get(state) ?? 0) + count)
-    steps.set(name, counts)
-  }
-  return steps
 }

@@ -1,9 +1,11 @@
 // A small project in a folder of its own, and the real command in it, for the tests of this folder.
-import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import assert from 'node:assert/strict'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { after } from 'node:test'
+import { after, type TestContext } from 'node:test'
 
 export const bin = resolve(import.meta.dirname, '../../bin/plimsoll')
 const root = mkdtempSync(join(tmpdir(), 'plimsoll-cli-'))
@@ -19,6 +21,15 @@ export interface Project {
   worker?: string
   memory?: string
 }
+
+/** A worker whose batches end when there is a file `go` beside it. */
+export const held = `import { existsSync } from 'node:fs'
+export async function load() {}
+export async function run(inputs) {
+  while (!existsSync('go')) await new Promise((wake) => setTimeout(wake, 20))
+  return inputs
+}
+`
 
 const echo = 'export async function load() {}\nexport async function run(inputs) { return inputs }\n'
 
@@ -43,4 +54,24 @@ export function project({ models, steps, worker = echo, memory = '1GB' }: Projec
 export function plimsoll(folder: string, ...args: string[]) {
   const { status, stdout, stderr } = spawnSync(bin, args, { cwd: folder, encoding: 'utf8', timeout: 60_000 })
   return { status, stdout, stderr }
+}
+
+/** A command that goes on while the test asks others; killed at the end of the test, if it has not ended. */
+export function startPlimsoll(test: TestContext, folder: string, ...args: string[]): ChildProcess {
+  const child = spawn(bin, args, { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] })
+  test.after(async () => {
+    if (child.exitCode !== null || child.signalCode !== null) return
+    child.kill('SIGKILL')
+    await once(child, 'exit')
+  })
+  return child
+}
+
+/** Waits until the record of a run has what is looked for. */
+export async function recorded(child: ChildProcess, folder: string, what: RegExp): Promise<void> {
+  const path = join(folder, '.plimsoll/small.record.jsonl')
+  while (!(existsSync(path) && what.test(readFileSync(path, 'utf8')))) {
+    assert.equal(child.exitCode, null, 'the run is on')
+    await new Promise((wake) => setTimeout(wake, 20))
+  }
 }

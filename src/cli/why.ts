@@ -1,38 +1,79 @@
 // `plimsoll why ITEM`: why an item waits, from the store (its dependencies) and from the run's record, played back through
-// the same code that decides. Works beside a run and after one.
-
-import { existsSync } from 'node:fs'
+// the same code that decides; and when it starts, by a simulation of what is left. Works beside a run and after one.
 import type { Command } from 'commander'
 import { type WaitingItem, whyWaiting } from '../core/explain.ts'
+import { formatMs } from '../core/units.ts'
 import { hasEnded } from '../core/work-item.ts'
-import { readRecord } from '../daemon/record.ts'
-import { replay } from '../daemon/replay.ts'
+import type { RunFiles } from '../daemon/run-files.ts'
 import type { StoredItem } from '../stores/store.ts'
+import { forecastStart } from './eta.ts'
 import { findItem } from './items.ts'
+import { readLastRun } from './last-run.ts'
 import { databaseCommand, print, printJson, type Reader, readDatabase } from './output.ts'
+import { countedShapes } from './plan-workload.ts'
+
+interface Answer {
+  reasons: string[]
+  /** From now, ms; null: it does not wait, or that cannot be foreseen. */
+  startsInMs: number | null
+}
 
 export function whyCommand(): Command {
-  return databaseCommand('why', 'say why an item waits')
+  return databaseCommand('why', 'say why an item waits, and when it starts')
     .argument('<item>', 'id, or the beginning of one')
     .action(async (id: string, { db, json }: { db?: string; json?: boolean }) => {
-      const { item, reasons } = await readDatabase(db, async (store, { record }) => {
+      const { item, reasons, startsInMs } = await readDatabase(db, async (store, files) => {
         const found = await findItem(store, id)
-        return { item: found, reasons: await explain(store, found, record) }
+        return { item: found, ...(await explain(store, found, files)) }
       })
-      if (json) return printJson({ id: item.id, state: item.state, reasons })
+      if (json) return printJson({ id: item.id, state: item.state, reasons, startsInMs })
       print(`${item.id} is ${item.state}.`)
       for (const reason of reasons) print(`- ${reason}`)
+      if (startsInMs === null) return
+      const soon = startsInMs < 1000 ? 'within a second' : `in about ${formatMs(startsInMs)}`
+      print(`- By a simulation of what is left it starts ${soon}.`)
     })
 }
 
-async function explain(store: Reader, item: StoredItem, record: string): Promise<string[]> {
-  if (item.error && hasEnded(item.state)) return [item.error.message]
-  const parents = await Promise.all(item.dependencies.map((dependency) => store.get(dependency.id)))
-  const openDependencies = parents
-    .filter((parent) => parent !== null && !hasEnded(parent.state))
-    .map((parent) => ({ id: parent!.id, modelId: parent!.modelId, state: parent!.state }))
-  const waiting: WaitingItem = { ...item, openDependencies }
-  const last = existsSync(record) ? replay(readRecord(record)) : null
-  if (!last) return ['No run of this database is recorded; `plimsoll run PIPELINE` runs it.']
-  return whyWaiting(last.state, waiting, Math.max(last.lastAtMs, item.readyAtMs ?? 0))
+async function explain(store: Reader, item: StoredItem, files: RunFiles): Promise<Answer> {
+  if (hasEnded(item.state))
+    return { reasons: [item.error?.message ?? `It does not wait: it is ${item.state}.`], startsInMs: null }
+  const last = readLastRun(files)
+  const waiting: WaitingItem = { ...item, openDependencies: await openDependencies(store, item) }
+  if (!last?.isRunning) return { reasons: whyNoRun(waiting), startsInMs: null }
+  const { state, nowMs } = last
+  const reasons = whyWaiting(state, waiting, Math.max(nowMs, item.readyAtMs ?? 0))
+  if (item.state === 'leased') return { reasons, startsInMs: null }
+  const shapes = countedShapes(await store.stats())
+  return { reasons, startsInMs: await forecastStart(store, state, shapes, nowMs, item.id) }
+}
+
+async function openDependencies(
+  store: Reader,
+  { dependencies }: StoredItem,
+): Promise<WaitingItem['openDependencies']> {
+  const parents = await Promise.all(dependencies.map((dependency) => store.get(dependency.id)))
+  return parents.flatMap((parent) =>
+    parent === null || hasEnded(parent.state)
+      ? []
+      : [{ id: parent.id, modelId: parent.modelId, state: parent.state }],
+  )
+}
+
+/** Nobody runs anything: what the last run knew no longer holds. */
+function whyNoRun({ state, openDependencies }: WaitingItem): string[] {
+  const isCutOff = state === 'leased'
+  const before = openDependencies.length
+  return [
+    ...(isCutOff ? ['It was running when its run was killed; the next run starts it again.'] : []),
+    ...(before > 0
+      ? [`It waits for ${before} other ${before > 1 ? 'items' : 'item'}: ${namesOf(openDependencies)}.`]
+      : []),
+    'No run of this database is on; `plimsoll run PIPELINE` starts or continues it.',
+  ]
+}
+
+function namesOf(items: WaitingItem['openDependencies']): string {
+  const names = items.slice(0, 5).map(({ id, modelId }) => `"${id}" of ${modelId}`)
+  return items.length > 5 ? `${names.join(', ')}, …` : names.join(', ')
 }

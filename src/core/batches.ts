@@ -20,8 +20,8 @@ import type { Batch, BatchLimit, InstanceState, ModelState, State } from './stat
 
 type EventOf<Type extends SchedulerEvent['type']> = Extract<SchedulerEvent, { type: Type }>
 
-/** From policy.md and the issue. */
-const cleanBatches = 10
+/** Batches in a row that must go well before one more item is tried. From policy.md and the issue. */
+export const cleanBatches = 10
 
 export function batchStarted(
   state: State,

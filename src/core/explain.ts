@@ -1,13 +1,23 @@
 // Answers in sentences: why a command was chosen, from its rule and the figures that the rule saw; and why an item waits,
 // from the same state that decides: its place in the queue, where its model is, who holds the bytes, which rule prefers
 // another, and the wait bound.
+import { chooseBatch } from './batching.ts'
+import type { ItemError } from './errors.ts'
 import { visitIsOver } from './estimates.ts'
-import { leastBytesOn } from './footprint.ts'
-import { headroomBytes } from './ledger.ts'
+import { causeOf, lostBytes, modelNotes, whyClosed, whyNotTried } from './explain-memory.ts'
+import { activeBytesOn, leastBytesOn, needsDevice } from './footprint.ts'
+import { headroomBytes, offeredBytes } from './ledger.ts'
 import type { ModelId } from './model.ts'
-import { chooseLoad } from './placement.ts'
+import { chooseLoad, missingBytesOn } from './placement.ts'
 import type { Reason, RuleId } from './protocol.ts'
-import { type DeviceState, type InstanceState, type ModelState, modelOf, type State } from './state.ts'
+import {
+  cpuDeviceId,
+  type DeviceState,
+  type InstanceState,
+  type ModelState,
+  modelOf,
+  type State,
+} from './state.ts'
 import { formatBytes, formatMs } from './units.ts'
 import { View } from './view.ts'
 import { hasEnded, type ItemId, type ItemState } from './work-item.ts'
@@ -57,17 +67,24 @@ export interface WaitingItem {
   effectivePriority: number
   latestEndAtMs: number | null
   readyAtMs: number | null
+  /** Of its last attempt. */
+  error: ItemError | null
   /** Items it waits for that have not ended: their ids, models and states. */
   openDependencies: { id: ItemId; modelId: ModelId; state: ItemState }[]
 }
+
+/** A step that gathers waits for all of a run. */
+const shownDependencies = 10
 
 /** Why an item waits, most important first, each a sentence; from the data that decides. Cost: O(models + instances). */
 export function whyWaiting(state: State, item: WaitingItem, nowMs: number): string[] {
   if (hasEnded(item.state)) return [`It does not wait: it is ${item.state}.`]
   if (item.state === 'leased') return ['It does not wait: it runs now.']
-  if (item.openDependencies.length > 0) return item.openDependencies.slice(0, 10).map(dependencySentence)
-  if (item.state === 'scheduled')
-    return ['Its last attempt failed; it is tried again after a pause that doubles each time.']
+  if (item.openDependencies.length > 0) return dependencySentences(item.openDependencies)
+  if (item.state === 'scheduled') {
+    const cause = item.error ? ` (${item.error.message})` : ''
+    return [`Its last attempt failed${cause}; it is tried again after a pause that doubles each time.`]
+  }
   if (item.state === 'blocked') return ['What it waits for has ended; it is being released.']
   const model = modelOf(state, item.modelId)
   return [
@@ -77,8 +94,17 @@ export function whyWaiting(state: State, item: WaitingItem, nowMs: number): stri
   ]
 }
 
-function dependencySentence({ id, modelId, state }: WaitingItem['openDependencies'][number]): string {
-  return `It waits for "${id}" of ${modelId}, which is ${state === 'leased' ? 'running' : state}.`
+function dependencySentences(open: WaitingItem['openDependencies']): string[] {
+  const more = open.length - shownDependencies
+  return [
+    ...open
+      .slice(0, shownDependencies)
+      .map(
+        ({ id, modelId, state }) =>
+          `It waits for "${id}" of ${modelId}, which is ${state === 'leased' ? 'running' : state}.`,
+      ),
+    ...(more > 0 ? [`And for ${more} more.`] : []),
+  ]
 }
 
 function placeInQueue({ levels, model }: ModelState, { effectivePriority: priority }: WaitingItem): string[] {
@@ -95,55 +121,103 @@ function placeInQueue({ levels, model }: ModelState, { effectivePriority: priori
   return [`It is ready: ${more}${beside} of its priority wait for ${model.id}, ${rule}.`]
 }
 
-/** A resident model waits for a slot, another one for a load. */
+/** A resident model waits for a slot or for the room of a batch, another one for a load. */
 function whyNotRunning(state: State, model: ModelState, nowMs: number): string[] {
   if (state.isDraining) return ['The run is being stopped: nothing new is started.']
-  if (model.loadFailureCount > 0 && nowMs < model.coolUntilMs) {
-    return [
-      `${model.model.id} could not be loaded (${model.loadError}); the next try is in ${formatMs(model.coolUntilMs - nowMs)}.`,
-    ]
-  }
-  if (model.instances.some(({ phase }) => phase === 'ready'))
-    return [`${model.model.id} is resident; ${slotSentence(state, model)}`]
+  const ready = model.instances.filter(({ phase }) => phase === 'ready')
+  const limits = modelNotes(state, model, nowMs)
+  if (ready.length > 0) return [...ready.flatMap((each) => batchSentences(state, each, nowMs)), ...limits]
   const loading = model.instances[0]
   if (loading)
     return [
       `${model.model.id} is being loaded on ${loading.device.id}; that takes about ${formatMs(model.loadMs)}.`,
     ]
+  const notTried = whyNotTried(state, model, nowMs)
+  if (notTried.length > 0) return notTried
+  if (!needsDevice(model)) return [`${model.model.id} needs no device memory; its worker is started next.`]
   return state.devices
-    .filter(({ budgetBytes }) => budgetBytes > 0)
-    .map((device) => loadSentence(state, device, model, nowMs))
+    .filter(({ id }) => id !== cpuDeviceId)
+    .flatMap((device) => loadSentences(state, device, model, nowMs))
 }
 
-function slotSentence(state: State, { instances }: ModelState): string {
-  const device = instances[0]!.device
-  const running = [...state.batchById.values()].filter(({ instance }) => instance.device === device)
-  const what = running
+/** Why an instance that is ready does not take the item. */
+function batchSentences(state: State, instance: InstanceState, nowMs: number): string[] {
+  const { device, model } = instance
+  const begin = `${model.model.id} is resident${device.id === cpuDeviceId ? '' : ` on ${device.id}`}`
+  if (device.fault !== null) return [`${begin}.`, ...whyClosed(state, device, nowMs)]
+  if (device.runningCount >= device.slots || instance.runningCount >= model.model.concurrency)
+    return [`${begin}; ${runningSentence(state, instance)}`]
+  const neededBytes = activeBytesOn(model, device, 1)
+  const missingBytes = neededBytes - headroomBytes(device)
+  if (neededBytes > 0 && missingBytes > 0) {
+    const need = `a batch of one item needs ${formatBytes(neededBytes)} more, and ${formatBytes(missingBytes)} of that are missing`
+    return [`${begin}; ${need}. ${holdersOn(state, device)}`, ...lostBytes(device, nowMs)]
+  }
+  const next = chooseBatch(new View(state, nowMs), device)
+  return next && next.instance !== instance
+    ? [
+        `${begin}; ${next.instance.model.model.id} runs before it: ${formatReason({ rule: next.rule, figures: {} })}.`,
+      ]
+    : [`${begin}; it is next.`]
+}
+
+/** What keeps the slots of a device, or those of a model on the CPU, where others are in nobody's way. */
+function runningSentence(state: State, { device, model }: InstanceState): string {
+  const isAlone = device.id === cpuDeviceId
+  const what = [...state.batchById.values()]
+    .filter(({ instance }) => instance.device === device && (!isAlone || instance.model === model))
     .map(({ instance, itemCount }) => `${itemCount} of ${instance.model.model.id}`)
     .join(' and ')
-  return running.length > 0 ? `${device.id} runs ${what}; a running batch is not interrupted.` : 'it is next.'
+  return `${device.id} runs ${what}; a running batch is not interrupted.`
 }
 
-function loadSentence(state: State, device: DeviceState, each: ModelState, nowMs: number): string {
+/** Why a device does not load the model, what is in the way first. */
+function loadSentences(state: State, device: DeviceState, each: ModelState, nowMs: number): string[] {
   const { model } = each
-  const neededBytes = leastBytesOn(each, device)
-  const missingBytes = neededBytes - headroomBytes(device)
-  const begin = `${model.id} is not resident and needs ${formatBytes(neededBytes)} on ${device.id}`
-  if (device.loading) return `${begin}, which loads ${device.loading.model.model.id} now: one load at a time.`
+  const begin = `${model.id} is not resident and needs ${formatBytes(leastBytesOn(each, device))} on ${device.id}`
+  const closed = whyClosed(state, device, nowMs)
+  if (closed.length > 0) return [`${begin}.`, ...closed]
+  const lost = lostBytes(device, nowMs)
+  const excessBytes = leastBytesOn(each, device) - offeredBytes(device)
+  if (excessBytes > 0) {
+    const offer = `which can offer ${formatBytes(Math.max(0, offeredBytes(device)))} at most: ${formatBytes(excessBytes)} too little, even if all that is loaded went`
+    return [`${begin}, ${offer}.`, ...lost]
+  }
+  if (device.loading)
+    return [`${begin}, which loads ${device.loading.model.model.id} now: one load at a time.`, ...lost]
   const best = chooseLoad(new View(state, nowMs), device)
-  if (best && best.model.model.id !== model.id)
-    return `${begin}; ${best.model.model.id} is loaded before it: ${formatReason({ rule: best.rule, figures: {} })}.`
-  if (missingBytes <= 0) return `${begin}; its load is next.`
-  const holders = device.instances.map(
+  if (best && best.model !== each)
+    return [
+      `${begin}; ${best.model.model.id} is loaded before it: ${formatReason({ rule: best.rule, figures: {} })}.`,
+      ...lost,
+    ]
+  const missingBytes = missingBytesOn(device, each)
+  if (missingBytes > 0)
+    return [`${begin}: ${formatBytes(missingBytes)} are missing. ${holdersOn(state, device)}`, ...lost]
+  const first = best ? null : new View(state, nowMs).missing[0]
+  return first && first.model !== each
+    ? [`${begin}; the room is kept for ${first.model.model.id}, which deserves the device more.`]
+    : [`${begin}; its load is next.`]
+}
+
+/** Who has the bytes of a device, each with what becomes of it. */
+function holdersOn(state: State, { id, instances, ledger, foreignBytes }: DeviceState): string {
+  const holders = instances.map(
     (each) => `${each.model.model.id} ${formatBytes(each.bytes)}${holding(state, each)}`,
   )
-  return `${begin}: ${formatBytes(missingBytes)} are missing. There are ${holders.join(', ')}.`
+  if (ledger.activeBytes > 0) holders.push(`${formatBytes(ledger.activeBytes)} for running batches`)
+  if (foreignBytes > 0) holders.push(`${formatBytes(foreignBytes)} of others`)
+  return holders.length > 0 ? `On ${id} are ${holders.join(', ')}.` : `Nothing is on ${id}.`
 }
 
 function holding(state: State, instance: InstanceState): string {
-  if (instance.phase !== 'ready') return ` (${instance.phase})`
-  if (instance.runningCount > 0) return ' (runs a batch)'
-  if (instance.model.readyCount === 0) return ' (idle)'
+  const { phase, runningCount, model } = instance
+  if (phase === 'starting') return ' (being loaded)'
+  if (phase === 'stopping') return ' (on their way back)'
+  if (phase === 'quarantined') return ` (quarantined: ${causeOf(instance)})`
+  if (runningCount > 0) return ' (runs a batch)'
+  if (model.model.isPinned) return ' (pinned: it never goes)'
+  if (model.readyCount === 0) return ' (idle)'
   return visitIsOver(state, instance) ? ' (has work)' : ' (has work, and its visit is not over)'
 }
 

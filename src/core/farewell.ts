@@ -47,13 +47,15 @@ function overTheLine(view: View, device: DeviceState, resting: InstanceState[]):
 
 /** (3) */
 function leaking(resting: InstanceState[]): Farewell | null {
-  const instance = resting.find(({ growth, settledBytes, idlePeakBytes }) => {
-    if (growth.count < leakGrowths || settledBytes === null) return false
-    return (idlePeakBytes ?? 0) > settledBytes * leakRatio + leakBytes
-  })
+  const instance = resting.find(isLeaking)
   if (!instance) return null
   const { settledBytes, idlePeakBytes } = instance
   return { instance, rule: 'leaks', figures: { heldBytes: idlePeakBytes!, settledBytes: settledBytes! } }
+}
+
+export function isLeaking({ growth, settledBytes, idlePeakBytes }: InstanceState): boolean {
+  if (growth.count < leakGrowths || settledBytes === null) return false
+  return (idlePeakBytes ?? 0) > settledBytes * leakRatio + leakBytes
 }
 
 /** (4) */

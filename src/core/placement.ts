@@ -131,7 +131,7 @@ function choosePreload(view: View, device: DeviceState): LoadPlan | null {
 }
 
 /** Nothing is promised on a reading that is old: another process may have taken what it showed. */
-function isStale({ state, nowMs }: View, { observedAtMs }: DeviceState): boolean {
+export function isStale({ state, nowMs }: View, { observedAtMs }: DeviceState): boolean {
   return observedAtMs !== null && nowMs - observedAtMs > state.policy.staleAfter
 }
 
@@ -165,14 +165,6 @@ function planLoad(
   rule: RuleId,
   worth: number,
 ): LoadPlan | null {
-  /** While it is loaded the others run; then it runs too. A load may hold more than what stays. */
-  const missing = (leaving: InstanceState[]) =>
-    Math.max(
-      loadingBytesOn(model, device) + activationRoom(device, null, leaving),
-      residentBytesOn(model, device) + activationRoom(device, model, leaving),
-    ) -
-    headroomBytes(device) -
-    device.ledger.activeBytes
   const plan = { model, victims: [] as InstanceState[], mustWait: false, rule, worth }
   if (model.needsRoom) {
     // Its last load ran out of memory where the books had room: whatever can go goes before the next try.
@@ -180,18 +172,38 @@ function planLoad(
     if (idle.length > 0) return { ...plan, victims: idle }
     if (device.ledger.releasingBytes > 0) return { ...plan, mustWait: true }
   }
-  if (missing([]) <= 0) return plan
-  const stillMissingBytes = missing([]) - device.ledger.releasingBytes
+  const missingBytes = missingBytesOn(device, model)
+  if (missingBytes <= 0) return plan
+  const stillMissingBytes = missingBytes - device.ledger.releasingBytes
   if (stillMissingBytes <= 0) return { ...plan, mustWait: true }
   const victims = chooseVictims(view, candidates, stillMissingBytes)
   if (victims) return { ...plan, victims }
   // All candidates together may free enough when their own batches need no more room either.
   const heldBytes = candidates.reduce((sum, { bytes }) => sum + bytes, device.ledger.releasingBytes)
-  return candidates.length > 0 && missing(candidates) <= heldBytes ? { ...plan, victims: candidates } : null
+  const isEnough = candidates.length > 0 && missingBytesOn(device, model, candidates) <= heldBytes
+  return isEnough ? { ...plan, victims: candidates } : null
+}
+
+/** Bytes that a load lacks; 0 or less: none. While it is loaded the others run; then it runs too. A load may hold more than
+ *  what stays. Of those that leave only the room for their batches is left out. */
+export function missingBytesOn(
+  device: DeviceState,
+  model: ModelState,
+  leaving: readonly InstanceState[] = [],
+): number {
+  const neededBytes = Math.max(
+    loadingBytesOn(model, device) + activationRoom(device, null, leaving),
+    residentBytesOn(model, device) + activationRoom(device, model, leaving),
+  )
+  return neededBytes - headroomBytes(device) - device.ledger.activeBytes
 }
 
 /** Bytes to leave free for batches: what runs now, or one item of the most demanding model in every slot. */
-function activationRoom(device: DeviceState, newcomer: ModelState | null, leaving: InstanceState[]): number {
+function activationRoom(
+  device: DeviceState,
+  newcomer: ModelState | null,
+  leaving: readonly InstanceState[],
+): number {
   let largestBytes = newcomer ? activeBytesOn(newcomer, device, 1) : 0
   let residentCount = newcomer ? 1 : 0
   for (const instance of device.instances) {

@@ -105,7 +105,13 @@ export const policyOptions = {
     max: 1000,
     text: 'A visit ends after this many times (load time + visitBase) of compute, or after the items found at its start. Lab: 4.',
   },
-  visitBase: { kind: 'duration', default: 3000, min: 0, max: 600_000, text: 'See visitFactor. Lab: 3 s.' },
+  visitBase: {
+    kind: 'duration',
+    default: 3000,
+    min: 0,
+    max: 600_000,
+    text: 'Added to the load time in visitFactor, so that a model that loads at once has a visit too. Lab: 3 s.',
+  },
   finishFactor: {
     kind: 'number',
     default: 4,

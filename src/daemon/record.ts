@@ -2,17 +2,21 @@
 // JSON. It is what the timeline is drawn from and what a replay reads. Lines are written in groups; kill -9 may lose the
 // last fraction of a second of it, never a result: results are in the store.
 import { appendFileSync, closeSync, existsSync, openSync, readSync } from 'node:fs'
+import { SchedulerError } from '../core/errors.ts'
 import type { Model } from '../core/model.ts'
 import type { Policy } from '../core/policy.ts'
 import { type ModelProfile, profilesOf } from '../core/profile.ts'
 import type { SchedulerEvent } from '../core/protocol.ts'
 import type { State } from '../core/state.ts'
+import { readProcess } from '../devices/processes.ts'
 
 export interface RunLine {
   type: 'run'
   version: 1
   atMs: number
   pipeline: string
+  /** Who runs it: known by pid and start time, never by the pid alone. Left out: nobody any more. */
+  process?: { pid: number; startTime: string | null }
   devices: { id: string; kind: string; capacityBytes: number; budgetBytes: number }[]
   models: Model[]
   policy: Policy
@@ -44,7 +48,18 @@ export class RunRecord {
     }))
     const models = state.models.map(({ declared }) => declared)
     const profiles = profilesOf(state)
-    this.add({ type: 'run', version: 1, atMs, pipeline, devices, models, policy: state.policy, profiles })
+    const { pid } = process
+    this.add({
+      type: 'run',
+      version: 1,
+      atMs,
+      pipeline,
+      process: { pid, startTime: readProcess(pid)?.startTime ?? null },
+      devices,
+      models,
+      policy: state.policy,
+      profiles,
+    })
     this.flush()
   }
 
@@ -66,10 +81,29 @@ export class RunRecord {
   }
 }
 
+/** Whether the process that wrote this line still runs: its run is on. */
+export function isOn({ process: owner }: RunLine): boolean {
+  if (!owner) return false
+  const { pid, startTime } = owner
+  if (startTime !== null) return readProcess(pid)?.startTime === startTime
+  try {
+    return process.kill(pid, 0) // where the system has no list of processes
+  } catch {
+    return false
+  }
+}
+
+/** Throws BAD_VALUE for a record that this Plimsoll cannot read. */
+export function assertVersion({ version }: RunLine): void {
+  if (version === 1) return
+  const message = `The record has version ${version}; this Plimsoll reads version 1. Read it with the Plimsoll that wrote it.`
+  throw new SchedulerError('BAD_VALUE', message, { version })
+}
+
 /** Read at once from a record, which may be larger than a text can be. */
 const chunkBytes = 1 << 20
 
-/** The lines of a record, read as they are asked for; one that a kill tore is left out. */
+/** The lines of a record, read as they are asked for; what is no line of one, such as one that a kill tore, is left out. */
 export function* readRecord(file: string): Generator<RecordLine> {
   const descriptor = openSync(file, 'r')
   try {
@@ -87,11 +121,24 @@ export function* readRecord(file: string): Generator<RecordLine> {
   }
 }
 
+/** What a reader looks into without asking. */
+const partsOf: Partial<Record<RecordLine['type'], string[]>> = {
+  run: ['devices', 'models', 'policy'],
+  'queue-changed': ['heads'],
+  'command-issued': ['command'],
+  'memory-observed': ['bytesByInstance'],
+}
+
 function* parseLine(line: string): Generator<RecordLine> {
   if (!line.endsWith('}')) return
+  let value: Partial<RecordLine>
   try {
-    yield JSON.parse(line) as RecordLine
+    value = JSON.parse(line)
   } catch {
-    // A torn line in the middle: a run that was killed, and another that went on behind it.
+    return // a torn line in the middle: a run that was killed, and another that went on behind it
   }
+  const isOther = value.type === 'run' && value.version !== 1 // for `assertVersion`
+  const parts = isOther ? [] : (partsOf[value.type!] ?? [])
+  const isWhole = parts.every((part) => typeof (value[part as keyof typeof value] ?? 0) === 'object')
+  if (typeof value.type === 'string' && Number.isFinite(value.atMs) && isWhole) yield value as RecordLine
 }

@@ -39,6 +39,11 @@ export function databaseOf(folder: string, pipelineName: string): string {
   return join(folder, '.plimsoll', `${pipelineName}.db`)
 }
 
+/** Databases under `.plimsoll` here or one level of folders below, and of the examples. */
+export function databasesHere(): string[] {
+  return globSync(['.plimsoll/*.db', '*/.plimsoll/*.db', 'examples/*/.plimsoll/*.db']).sort()
+}
+
 /** The database that a command means: `--db`, or the only one under `.plimsoll` here or one level of folders below. */
 export function findDatabase(db: string | undefined): RunFiles {
   if (db !== undefined) {
@@ -49,10 +54,9 @@ export function findDatabase(db: string | undefined): RunFiles {
       )
     return runFiles(db)
   }
-  const found = globSync(['.plimsoll/*.db', '*/.plimsoll/*.db', 'examples/*/.plimsoll/*.db'])
+  const found = databasesHere()
   if (found.length === 1) return runFiles(found[0]!)
-  const choice =
-    found.length === 0 ? 'none was found here' : `there are ${found.length}: ${found.sort().join(', ')}`
+  const choice = found.length === 0 ? 'none was found here' : `there are ${found.length}: ${found.join(', ')}`
   throw new SchedulerError(
     'BAD_VALUE',
     `Which database? ${choice}. Name it with --db FILE; \`plimsoll run PIPELINE\` makes one beside the pipeline.`,

@@ -17,7 +17,7 @@ import { createRunner } from '../runners/create.ts'
 import { RunnerLedger, reapLeftovers } from '../runners/ledger.ts'
 import { openSqliteStore } from '../stores/sqlite.ts'
 import type { Store } from '../stores/store.ts'
-import { machineClock } from './clock.ts'
+import { type Clock, machineClock } from './clock.ts'
 import { Daemon, type DaemonOptions } from './daemon.ts'
 import { readProfiles, writeProfiles } from './profiles.ts'
 import { RunRecord } from './record.ts'
@@ -42,7 +42,8 @@ export interface Run {
   /** Items of the pipeline as it is now, without the children that fan-out makes. */
   items: NewItem[]
   addedCount: number
-  /** By the wall clock. */
+  /** The daemon's, which the moments of items and of the record are of; it may be ahead of the wall clock. */
+  clock: Clock
   startedAtMs: number
   /** Processes of an earlier run that were still alive. */
   reapedCount: number
@@ -58,7 +59,7 @@ export async function startRun({ pipeline, files, inputs = [], onEvent }: RunOpt
   const policy = parsePolicy(pipeline.policy)
   const readsStdin = [...pipeline.sources.values()].some(({ stdin }) => stdin !== undefined)
   const stdin = readsStdin ? await text(process.stdin) : ''
-  const items = expandPipeline(pipeline, { inputs, stdin }, machineClock.wallMs())
+  const items = expandPipeline(pipeline, { inputs, stdin })
   mkdirSync(dirname(files.database), { recursive: true })
   let record: RunRecord | null = null
   let devices: OpenedDevice[] = []
@@ -69,7 +70,7 @@ export async function startRun({ pipeline, files, inputs = [], onEvent }: RunOpt
   const keepProfiles = () => {
     if (state) writeProfiles(files.profiles, profilesOf(state), pipeline)
   }
-  const { daemon, store, addedCount, reapedCount } = await recover({
+  const { daemon, store, clock, addedCount, reapedCount } = await recover({
     items,
     machine: machineClock,
     openStore: () =>
@@ -85,6 +86,7 @@ export async function startRun({ pipeline, files, inputs = [], onEvent }: RunOpt
       return foundCount
     },
     async createDaemon(store, clock) {
+      countDeadlinesFrom(clock.nowMs(), items)
       // Not before what the last run left is gone: it would count as foreign.
       devices = await openDevices(pipeline.gpus)
       return createDaemon(pipeline, files, devices, {
@@ -116,7 +118,8 @@ export async function startRun({ pipeline, files, inputs = [], onEvent }: RunOpt
     record: record!,
     items,
     addedCount,
-    startedAtMs: machineClock.wallMs(),
+    clock,
+    startedAtMs: clock.nowMs(),
     reapedCount,
     leftovers,
     async close() {
@@ -125,6 +128,11 @@ export async function startRun({ pipeline, files, inputs = [], onEvent }: RunOpt
       await store.close()
     },
   }
+}
+
+/** Until then they are durations: what time it is, is known only when the store is. */
+function countDeadlinesFrom(nowMs: number, items: readonly NewItem[]): void {
+  for (const item of items) if (item.deadlineAtMs !== null) item.deadlineAtMs += nowMs
 }
 
 function createDaemon(

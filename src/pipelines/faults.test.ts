@@ -64,7 +64,7 @@ const cases: [string, Partial<typeof parts>, string[]][] = [
   [
     'a model without anything, once',
     { models: 'models:\n  m:' },
-    ['4:5 models.m: Invalid input: expected object, received null'],
+    ['4:5 models.m: must be a map; it is empty'],
   ],
   [
     'a step with a name of CEL',
@@ -122,7 +122,7 @@ const cases: [string, Partial<typeof parts>, string[]][] = [
       '8:3 steps.a: these steps wait for each other: a → b → a',
       '8:29 steps.a.needs: "a" cannot wait for itself',
       '10:3 steps.c: these steps wait for each other: c → d → c',
-      '11:41 steps.d.needs.c: Invalid option: expected one of "fail"|"skip"|"continue"',
+      '11:41 steps.d.needs.c: "maybe" is not one of fail, skip, continue',
     ],
   ],
   [
@@ -173,11 +173,11 @@ const cases: [string, Partial<typeof parts>, string[]][] = [
       head: 'name: p\ngpus: [{ name: a, kind: nvida, memroy: 1GB }, { kind: host, memory: much, safety: 2 }]',
     },
     [
-      '2:25 gpus.0.kind: Invalid option: expected one of "host"|"static"|"nvidia"|"amd"|"auto"',
+      '2:25 gpus.0.kind: "nvida" is not one of host, static, nvidia, amd, auto; did you mean "nvidia"?',
       '2:40 gpus.0.memroy: "memroy" is not a key here; did you mean "memory"?',
       '2:47 gpus.1.name: is missing',
       '2:69 gpus.1.memory: "much" is not a size such as 4.5GB, 512MiB or a number of bytes.',
-      '2:83 gpus.1.safety: Too big: expected number to be <=1',
+      '2:83 gpus.1.safety: is 2; it must be at most 1',
     ],
   ],
   [

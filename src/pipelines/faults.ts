@@ -1,19 +1,15 @@
 // Everything that can be wrong with a pipeline before it runs. Shape and units come from the schema; what one part says
 // of another is checked here: names, expressions, cycles, files, and models that no device can hold.
-import type { z } from 'zod'
 import { defineModel, leastBytes, type Model } from '../core/model.ts'
 import { parsePolicy, policyOptions } from '../core/policy.ts'
 import { formatBytes, parseBytes } from '../core/units.ts'
 import { celNames, compileTemplate } from './expressions.ts'
 import { checkGpus, largestOffer } from './gpus.ts'
 import { type CheckedFile, pipelineSchema } from './schema.ts'
+import { explainIssue, type Fault } from './shape-faults.ts'
 import { suggest } from './suggest.ts'
 
-export interface Fault {
-  path: (string | number)[]
-  message: string
-}
-
+export type { Fault } from './shape-faults.ts'
 export type Report = (path: (string | number)[], message: string) => void
 
 /** The checked file, or its faults: of its shape first, then of its parts in their order. */
@@ -21,8 +17,8 @@ export function findFaults(
   value: unknown,
   isFile: (path: string) => boolean,
 ): { data: CheckedFile | null; faults: Fault[] } {
-  const { data, error } = pipelineSchema.safeParse(value)
-  const faults = (error?.issues ?? []).flatMap((issue) => explain(issue))
+  const { data, error } = pipelineSchema.safeParse(value, { reportInput: true })
+  const faults = (error?.issues ?? []).flatMap((issue) => explainIssue(issue))
   // What does not need a right shape is told too, so that one reading shows it all.
   const file = (data ?? loose(value)) as CheckedFile | null
   if (file) {
@@ -60,70 +56,6 @@ function loose(value: unknown): unknown {
 
 function isRecord(value: unknown): value is Record<string, unknown> {
   return value !== null && typeof value === 'object' && !Array.isArray(value)
-}
-
-/** `parent`: where the value stands that the issue's own path begins in. */
-function explain(issue: z.core.$ZodIssue, parent: (string | number)[] = []): Fault[] {
-  const path = [...parent, ...(issue.path as (string | number)[])]
-  if (issue.code === 'unrecognized_keys') {
-    return issue.keys.map((key) => ({
-      path: [...path, key],
-      message: `"${key}" is not a key here${suggest(key, knownKeys(path))}`,
-    }))
-  }
-  if (issue.code === 'invalid_union') {
-    // The alternative that came farthest knows best what was meant.
-    const depthOf = (issues: z.core.$ZodIssue[]) => Math.max(0, ...issues.map((each) => each.path.length))
-    const depth = Math.max(0, ...issue.errors.map(depthOf))
-    const farthest = issue.errors.filter((issues) => depthOf(issues) === depth)
-    if (depth > 0) return farthest[0]!.flatMap((each) => explain(each, path))
-    const message =
-      issue.message === 'Invalid input'
-        ? farthest
-            .flat()
-            .map((each) => each.message)
-            .join(', or ')
-        : issue.message
-    return [{ path, message }]
-  }
-  if (issue.code === 'invalid_key')
-    return [{ path, message: issue.issues.map(({ message }) => message).join(', or ') }]
-  const missing =
-    issue.code === 'invalid_type' && issue.input === undefined && /received undefined/.test(issue.message)
-  return [{ path, message: missing ? 'is missing' : issue.message }]
-}
-
-interface SchemaNode {
-  def?: {
-    shape?: Record<string, SchemaNode>
-    innerType?: SchemaNode
-    valueType?: SchemaNode
-    element?: SchemaNode
-    options?: readonly SchemaNode[]
-  }
-}
-
-/** Keys that the schema has at a path, for suggestions. */
-function knownKeys(path: readonly (string | number)[]): string[] {
-  const last = path.reduce<SchemaNode | undefined>(
-    (schema, key) => {
-      const { shape, valueType, element } = partsOf(schema)
-      return shape?.[key] ?? valueType ?? element
-    },
-    pipelineSchema as unknown as SchemaNode,
-  )
-  return Object.keys(partsOf(last).shape ?? {})
-}
-
-/** What a schema is made of, below what only wraps it; of alternatives, the one that has parts. */
-function partsOf(schema: SchemaNode | undefined): NonNullable<SchemaNode['def']> {
-  const def = schema?.def ?? {}
-  const inner = def.innerType ?? def.options?.find((each) => Object.keys(partsOf(each)).some(isPart))
-  return inner ? partsOf(inner) : def
-}
-
-function isPart(key: string): boolean {
-  return ['shape', 'valueType', 'element'].includes(key)
 }
 
 function checkModels(file: CheckedFile, isFile: (path: string) => boolean, report: Report): void {
@@ -292,7 +224,12 @@ function whyNotInScope(
   if (other?.gather) return `"${used}" runs once for the whole run; only a step with gather: true can use it`
   if (other)
     return `"${used}" runs over "${other.source}", this step over "${step.source}"; only a step with gather: true sees both`
-  return `"${used}" names nothing${suggest(used, known)}. Here are: ${known.join(', ')}`
+  return namesNothing(used, known)
+}
+
+function namesNothing(used: string, known: readonly string[]): string {
+  const near = suggest(used, known)
+  return `"${used}" names nothing${near || '.'} Here are: ${known.join(', ')}`
 }
 
 /** The names that a value's expressions use, each with its place; what is no expression is reported. */
@@ -331,8 +268,7 @@ function checkReport({ report: tables = [], steps, sources }: CheckedFile, repor
     const known = each === undefined ? ['row', ...gathered] : ['source', ...ofSource]
     const check = (value: unknown, at: (string | number)[], names: string[]) => {
       for (const { used } of namesIn(value, at, report)) {
-        if (!names.includes(used))
-          report(at, `"${used}" names nothing${suggest(used, names)}. Here are: ${names.join(', ')}`)
+        if (!names.includes(used)) report(at, namesNothing(used, names))
       }
     }
     if (rows !== undefined) check(rows, [...path, 'rows'], gathered)

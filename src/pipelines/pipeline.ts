@@ -62,8 +62,12 @@ export function readPipeline(file: string): Pipeline {
   try {
     text = readFileSync(file, 'utf8')
   } catch (error) {
-    const why =
-      (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'there is no such file' : (error as Error).message
+    const { code, message } = error as NodeJS.ErrnoException
+    const whys: Record<string, string> = {
+      ENOENT: 'there is no such file; plimsoll.example.yaml shows one',
+      EISDIR: 'it is a folder; name the file in it, such as pipeline.yaml',
+    }
+    const why = whys[code ?? ''] ?? message
     throw new SchedulerError('BAD_PIPELINE', `The pipeline ${file} cannot be read: ${why}.`, { file }, error)
   }
   const lines = new LineCounter()

@@ -24,8 +24,9 @@ function quantity(read: (value: string | number) => number, text: string) {
     })
 }
 
-const size = quantity(parseBytes, '4.5GB')
-const duration = quantity(parseDuration, '250ms')
+/** The title is what docs/configuration.md calls it. */
+const size = quantity(parseBytes, '4.5GB').meta({ title: 'size' })
+const duration = quantity(parseDuration, '250ms').meta({ title: 'duration' })
 const name = z
   .string()
   .regex(/^[A-Za-z][A-Za-z0-9_]*$/, 'a name has letters, digits and _, and begins with a letter')
@@ -55,7 +56,7 @@ const gpu = z.strictObject({
     .string()
     .optional()
     .describe(
-      'For nvidia and amd: which GPU, by the name that stays the same when others come and go; also a part of one (MIG). `plimsoll doctor` shows it.',
+      'For nvidia and amd: which GPU, by the name that stays the same when others come and go; also a part of one (MIG). `plimsoll doctor` shows it. Default: by index.',
     ),
   safety: z
     .number()
@@ -63,48 +64,64 @@ const gpu = z.strictObject({
     .max(1)
     .default(0.9)
     .describe(
-      'Share of the capacity that may be promised, above 0 to 1. Default 0.9: drivers and fragments need the rest.',
+      'Share of the capacity that may be promised. Default 0.9, from the seed: drivers and fragments need the rest.',
     ),
 })
 
 const batch = z.strictObject({
-  max: count.optional().describe('Most items in one batch. Default 8; 1 for exec.'),
+  max: count.optional().describe('Most items in one batch. Default 8, chosen; 1 for exec.'),
   overhead: duration
     .optional()
-    .describe('Time of a batch besides its items. Default 50ms; an estimate until it is measured.'),
+    .describe('Time of a batch besides its items. Default 50ms, chosen; an estimate until it is measured.'),
   perItem: duration
     .optional()
-    .describe('Time for each item. Default 200ms; an estimate until it is measured.'),
+    .describe('Time for each item. Default 200ms, chosen; an estimate until it is measured.'),
   exponent: z
     .number()
     .gt(0)
     .max(2)
     .optional()
-    .describe('A batch of n takes overhead + perItem × n ^ exponent. Above 0 to 2, default 1.'),
-  activation: size.optional().describe('Memory for each item of a running batch, beside vram. Default 0.'),
+    .describe(
+      'A batch of n takes overhead + perItem × n ^ exponent: below 1 where larger batches pay. Default 1.',
+    ),
+  activation: size
+    .optional()
+    .describe(
+      'Memory for each item of a running batch, beside vram. Default 0; what is measured counts more.',
+    ),
 })
 
 const timeouts = z.strictObject({
-  ready: duration.optional().describe('From the start of the process to its ready. Default 60s.'),
-  load: duration.optional().describe('Default 5m, and 20s for each GB of vram; at most 6h.'),
-  run: duration.optional().describe('A batch whose items have no timeout. Default 10m.'),
+  ready: duration
+    .optional()
+    .describe('From the start of the process to its ready: imports of large libraries. Default 60s, chosen.'),
+  load: duration
+    .optional()
+    .describe(
+      'From there to loaded. Default 5m, and 20s for each GB of vram (50 MB/s: a slow disk), or for 24GB where none is written; at most 6h.',
+    ),
+  run: duration.optional().describe('A batch whose items have no timeout of their own. Default 10m, chosen.'),
 })
 
 const model = z.strictObject({
   module: z
     .string()
     .optional()
-    .describe('A .ts or .js file that exports load and run; it runs in a process of its own.'),
+    .describe(
+      'One of module, command and exec. A .ts or .js file that exports load and run; it runs in a process of its own.',
+    ),
   command: z
     .union([z.string(), z.array(z.string()).min(1)])
     .optional()
     .describe(
-      'A worker that speaks the runner contract on stdin and stdout: list of arguments, or one text split at spaces.',
+      'One of module, command and exec. A worker that speaks the runner contract on stdin and stdout (docs/runner-contract.md): list of arguments, or one text split at spaces.',
     ),
   exec: z
     .union([z.string(), z.array(z.string()).min(1)])
     .optional()
-    .describe('A command for each item: JSON on stdin, JSON on stdout. Needs no device memory.'),
+    .describe(
+      'One of module, command and exec. A command for each item: JSON on stdin, JSON on stdout. Needs no device memory.',
+    ),
   vram: size
     .optional()
     .describe(
@@ -112,15 +129,19 @@ const model = z.strictObject({
     ),
   loadTime: duration
     .optional()
-    .describe('Expected time to load. Default 5s; an estimate until it is measured.'),
+    .describe(
+      "Expected time to load. Default 5s, that of the seed's Whisper; an estimate until it is measured.",
+    ),
   unloadTime: duration
     .optional()
-    .describe('Expected time until an eviction has given its memory back. Default 300ms.'),
+    .describe(
+      'Expected time until an eviction has given its memory back. Default 300ms, as in the reference workloads.',
+    ),
   keepAlive: z
     .union([duration, z.literal(-1)])
     .optional()
     .describe(
-      'How long a loaded instance stays when nothing waits for its model: 5m, 0 for not at all, -1 for ever. Default 5m. It goes sooner where another model needs the place.',
+      'How long a loaded instance stays when nothing waits for its model: 5m, 0 for not at all, -1 for ever. Default 5m, as in Ollama. It goes sooner where another model needs the place.',
     ),
   pin: z
     .boolean()
@@ -130,11 +151,20 @@ const model = z.strictObject({
     .boolean()
     .optional()
     .describe('true: loaded at the start, before anything waits for it. Default false.'),
-  batch: batch.optional(),
-  concurrency: count.optional().describe('Batches that one instance runs at once. Default 1.'),
-  options: z.unknown().optional().describe('Given to load as it is.'),
-  environment: z.record(z.string(), z.string()).optional().describe('Variables for the process.'),
-  timeouts: timeouts.optional(),
+  batch: batch
+    .optional()
+    .describe('How large its batches are, how long they take and what they hold. Default: as its keys say.'),
+  concurrency: count
+    .optional()
+    .describe('Batches that one instance runs at once. Default 1: most workers compute one after another.'),
+  options: z.unknown().optional().describe('Given to load as it is. Default: none.'),
+  environment: z
+    .record(z.string(), z.string())
+    .optional()
+    .describe('Variables for its processes, beside those of Plimsoll. Default: none.'),
+  timeouts: timeouts
+    .optional()
+    .describe('How long its processes may take before they are ended. Default: as its keys say.'),
 })
 
 const source = z.strictObject({
@@ -142,14 +172,22 @@ const source = z.strictObject({
     .union([z.string(), z.array(z.string())])
     .optional()
     .describe(
-      'Glob or list of globs, relative to this file. Each file is a record { path, name, sizeBytes }.',
+      'One of files, jsonl, stdin and list. Glob or list of globs, relative to this file. Each file is a record { path, name, sizeBytes }.',
     ),
-  jsonl: z.string().optional().describe('File of JSON lines. Each line is a record.'),
+  jsonl: z
+    .string()
+    .optional()
+    .describe('One of files, jsonl, stdin and list. File of JSON lines. Each line is a record.'),
   stdin: z
     .enum(['jsonl', 'lines'])
     .optional()
-    .describe('Standard input: JSON lines, or lines of text as { text }.'),
-  list: z.array(z.unknown()).optional().describe('Records written here.'),
+    .describe(
+      'One of files, jsonl, stdin and list. Standard input: JSON lines, or lines of text as { text }.',
+    ),
+  list: z
+    .array(z.unknown())
+    .optional()
+    .describe('One of files, jsonl, stdin and list. Records written here.'),
 })
 
 const edgePolicy = z.enum(['fail', 'skip', 'continue'])
@@ -159,7 +197,7 @@ const step = z.strictObject({
     .string()
     .optional()
     .describe('The source whose records it runs over. Required unless gather is true.'),
-  model: z.string().describe('One of models.'),
+  model: z.string().describe('The model that runs it, one of models.'),
   input: template
     .optional()
     .describe(
@@ -168,22 +206,26 @@ const step = z.strictObject({
   when: z
     .string()
     .optional()
-    .describe('${condition}: where it is false the step is skipped, and later steps see null.'),
+    .describe(
+      '${condition}: where it is false the step is skipped, and later steps see null. Default: it always runs.',
+    ),
   forEach: z
     .string()
     .optional()
-    .describe('${list}: one item for each element, called each; later steps see the list of outputs.'),
+    .describe(
+      '${list}: one item for each element, called each; later steps see the list of outputs. Default: one item for each record.',
+    ),
   needs: z
     .union([z.array(z.string()), z.record(z.string(), edgePolicy)])
     .optional()
     .describe(
-      'Further steps to wait for, and what their failure means: fail (default), skip, continue. Steps in expressions are found by themselves.',
+      'Further steps to wait for, and what their failure means: fail (default), skip, continue. Steps in expressions are found by themselves. Default: those.',
     ),
   gather: z
     .boolean()
     .optional()
     .describe(
-      'true: one item for the whole run; steps are lists of { source, output }, other gathering steps their output.',
+      'true: one item for the whole run; steps are lists of { source, output }, other gathering steps their output. Default false.',
     ),
   priority: z
     .number()
@@ -191,14 +233,16 @@ const step = z.strictObject({
     .min(-100)
     .max(100)
     .optional()
-    .describe('-100 to 100, higher first. Default 0; from 8 an item is interactive.'),
+    .describe(
+      'Higher first: strict within a model, weighed across models (policy.priorityBase). Default 0; from policy.interactiveFrom, 8, an item is interactive.',
+    ),
   retries: z
     .number()
     .int()
     .min(0)
     .max(1000)
     .optional()
-    .describe('Further attempts after a failure, with a pause that doubles. Default 2.'),
+    .describe('Further attempts after a failure, with a pause that doubles. Default 2, chosen.'),
   timeout: duration
     .optional()
     .describe("Longest run of one item. Default: the model's timeouts.run for the batch."),
@@ -210,9 +254,12 @@ const step = z.strictObject({
 })
 
 const table = z.strictObject({
-  title: z.string(),
-  each: z.string().optional().describe('A source: one row for each record.'),
-  rows: z.string().optional().describe('${list}: one row for each element, called row.'),
+  title: z.string().describe('Heading of the table.'),
+  each: z.string().optional().describe('One of each and rows. A source: one row for each record.'),
+  rows: z
+    .string()
+    .optional()
+    .describe('One of each and rows. ${list}: one row for each element, called row.'),
   columns: z.record(z.string(), z.string()).describe('Title to text with ${expressions}.'),
 })
 
@@ -221,7 +268,9 @@ const policyShape: z.ZodRawShape = {
   tenants: z
     .record(z.string(), z.number())
     .optional()
-    .describe('Weights of tenants: twice the weight, twice the device time. One that is not named has 1.'),
+    .describe(
+      'Weights of tenants, above 0 to 1000000: twice the weight, twice the device time. Default: 1 for one that is not named.',
+    ),
 }
 
 function optionType(option: (typeof policyOptions)[keyof typeof policyOptions]) {
@@ -231,8 +280,9 @@ function optionType(option: (typeof policyOptions)[keyof typeof policyOptions]) 
     return z.enum(choices).optional().describe(`${text} Default ${choices[value]}.`)
   }
   const unit = kind === 'duration' ? ' ms' : ''
-  const type = kind === 'duration' ? z.union([z.string(), z.number()]) : z.number()
-  return type.optional().describe(`${text} Range ${min} to ${max}${unit}, default ${value}${unit}.`)
+  const type =
+    kind === 'duration' ? z.union([z.string(), z.number()]).meta({ title: 'duration' }) : z.number()
+  return type.optional().describe(`${text} Range ${min} to ${max}${unit}. Default ${value}${unit}.`)
 }
 
 export const pipelineSchema = z
@@ -240,7 +290,7 @@ export const pipelineSchema = z
     name: z
       .string()
       .regex(/^[A-Za-z0-9][\w.-]*$/, 'a name has letters, digits, _, . and -')
-      .describe('Names the database and its files.'),
+      .describe('Names the database and its files: letters, digits, _, . and -.'),
     gpus: z
       .union([z.literal('auto'), z.array(gpu).min(1, 'names no device')], {
         error: 'must be auto or a list of devices',
@@ -250,10 +300,12 @@ export const pipelineSchema = z
     policy: z
       .strictObject(policyShape)
       .optional()
-      .describe('How the scheduler chooses; the defaults are good. docs/policy.md.'),
+      .describe(
+        'How the scheduler chooses; the defaults are good (docs/policy.md). Default: as its keys say.',
+      ),
     sources: z.record(name, source).describe('Where records come from, by name.'),
     steps: z.record(name, step).describe('The graph: what runs over each record, by name.'),
-    report: z.array(table).optional().describe('Tables that are shown at the end.'),
+    report: z.array(table).optional().describe('Tables that are shown at the end. Default: none.'),
   })
   .meta({ title: 'Plimsoll pipeline' })
 

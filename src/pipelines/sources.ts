@@ -67,7 +67,11 @@ function findInput(pattern: string, { files }: SourceSpec): string[] {
   )
   const paths = stat?.isDirectory() ? findFiles(own, pattern) : stat ? [pattern] : findFiles([pattern], '.')
   if (paths.length === 0)
-    throw new SchedulerError('BAD_VALUE', `"${pattern}" matches no file here.`, { pattern })
+    throw new SchedulerError(
+      'BAD_VALUE',
+      `"${pattern}" matches no file here. Inputs are files, folders or globs, from the folder that you are in.`,
+      { pattern },
+    )
   return paths.map((path) => resolve(path))
 }
 

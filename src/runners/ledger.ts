@@ -63,6 +63,13 @@ export interface Leftovers {
   unkillable: string[]
 }
 
+/** What is still there of what a run started, for people; of a run that is on, its workers. */
+export function livingOf(file: string): string[] {
+  const entries = existsSync(file) ? entriesOf(readFileSync(file, 'utf8')).filter(isOurs) : []
+  const pids = new Set([...entries.map(({ pid }) => pid), ...straysOf(ownerOf(file))])
+  return [...pids].map((pid) => namesOf([pid]))
+}
+
 /** Stops what an earlier run left, proves that it is gone, and empties the ledger of it. */
 export async function reapLeftovers(file: string): Promise<Leftovers> {
   const entries = existsSync(file) ? entriesOf(readFileSync(file, 'utf8')).filter(isOurs) : []

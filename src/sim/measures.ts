@@ -10,6 +10,8 @@ export interface Spread {
   max: number
 }
 
+const everyItem = () => true
+
 export class Measures {
   readonly #items: readonly WorkloadItem[]
   readonly #readyAtMs: Float64Array
@@ -64,8 +66,15 @@ export class Measures {
     }
   }
 
-  waits(): Spread {
-    return spreadOf(this.#waits(() => true))
+  waits(counts: (item: WorkloadItem) => boolean = everyItem): Spread {
+    return spreadOf(this.#waits(counts))
+  }
+
+  /** Items that have ended. */
+  completed(counts: (item: WorkloadItem) => boolean): number {
+    let count = 0
+    for (const [index, item] of this.#items.entries()) if (this.#hasEnded(index) && counts(item)) count++
+    return count
   }
 
   /** By priority, lowest first. */
@@ -87,9 +96,11 @@ export class Measures {
   }
 
   /** Of the jobs that have ended: from a job's first arrival to its last finish. */
-  turnarounds(): Spread {
+  turnarounds(counts: (item: WorkloadItem) => boolean = everyItem): Spread {
     const jobs = new Map<string, { fromMs: number; toMs: number }>()
-    for (const [index, { job, atMs }] of this.#items.entries()) {
+    for (const [index, item] of this.#items.entries()) {
+      if (!counts(item)) continue
+      const { job, atMs } = item
       const toMs = this.#endAtMs[index]!
       const known = jobs.get(job)
       if (!known) jobs.set(job, { fromMs: atMs, toMs })

@@ -4,6 +4,7 @@ import type { DeviceState } from '../core/state.ts'
 import { formatBytes, formatMs } from '../core/units.ts'
 import { boundsOf } from './bounds.ts'
 import { type Measures, round, type Spread, spreadOf } from './measures.ts'
+import type { TenantFigures } from './tenant-measures.ts'
 import type { Workload } from './workload.ts'
 
 export interface SimulationResult {
@@ -22,6 +23,8 @@ export interface SimulationResult {
   /** Of a job, from its first arrival to its last finish. */
   turnaroundMs: Spread
   waitByPriority: Record<string, Spread & { count: number }>
+  /** '' for items of nobody in particular; left out where all items are of one tenant. */
+  byTenant?: Record<string, TenantFigures>
   deadlines: { met: number; missed: number }
   /** Share of slot time that computed; that stood idle while something was ready. */
   busyRatio: number
@@ -38,6 +41,7 @@ export interface SimulationResult {
 
 interface Run {
   measures: Measures
+  byTenant: Record<string, TenantFigures> | null
   workload: Workload
   devices: readonly DeviceState[]
   policy: string
@@ -67,6 +71,7 @@ export function summarize(run: Run): SimulationResult {
     waitMs: measures.waits(),
     turnaroundMs: measures.turnarounds(),
     waitByPriority: measures.waitsByPriority(),
+    ...(run.byTenant && { byTenant: run.byTenant }),
     deadlines: measures.deadlines(),
     busyRatio: round(measures.busyMs / slotMs),
     stallRatio: round(measures.stallMs / slotMs),
@@ -115,4 +120,30 @@ export function linesOf(result: SimulationResult): [string, string][] {
         ] as [string, string][])
       : []),
   ]
+}
+
+/** The columns of `tenantRows`. */
+export const tenantColumns = [
+  'tenant',
+  'items',
+  'done',
+  'mean wait',
+  'p99 wait',
+  'mean turnaround',
+  'device time',
+  'loads',
+]
+
+/** A row for each tenant; none where there is only one. */
+export function tenantRows({ byTenant = {} }: SimulationResult): string[][] {
+  return Object.entries(byTenant).map(([name, each]) => [
+    name === '' ? '(nobody)' : name,
+    String(each.items),
+    String(each.completed),
+    formatMs(each.waitMs.mean),
+    formatMs(each.waitMs.p99),
+    formatMs(each.turnaroundMs.mean),
+    `${(100 * each.deviceRatio).toFixed(1)} %`,
+    each.loads.toFixed(2),
+  ])
 }

@@ -19,6 +19,7 @@ import { Backlog } from './backlog.ts'
 import { Measures } from './measures.ts'
 import { type SimulationResult, summarize } from './report.ts'
 import { Draws } from './spread.ts'
+import { TenantMeasures } from './tenant-measures.ts'
 import type { Workload, WorkloadItem } from './workload.ts'
 import { World } from './world.ts'
 
@@ -74,7 +75,8 @@ function assertFits({ workload, devices }: SimulationOptions): void {
     safetyFactor: safetyRatio,
     usableBytes: Math.floor(capacityBytes * safetyRatio),
   }))
-  const largest = usable.sort((a, b) => b.usableBytes - a.usableBytes)[0]!
+  const none = { totalBytes: 0, safetyFactor: 1, usableBytes: 0 }
+  const largest = usable.sort((a, b) => b.usableBytes - a.usableBytes)[0] ?? none
   for (const model of workload.models) {
     const neededBytes = leastBytes(model)
     if (used.has(model.id) && neededBytes > largest.usableBytes)
@@ -92,8 +94,9 @@ class Simulation {
   readonly #backlog = new Backlog()
   readonly #world: World
   readonly #measures: Measures
+  readonly #tenants: TenantMeasures
   readonly #decide: Decide
-  readonly #claims = new Map<string, { token: string; indices: number[] }>()
+  readonly #claims = new Map<string, { token: string; indices: number[]; isOnDevice: boolean }>()
   readonly #usedInstances = new Set<string>()
   #nextArrival = 0
   #eventCount = 0
@@ -109,6 +112,7 @@ class Simulation {
     this.#state = createState(believed, devices, policy)
     this.#world = new World(workload.models, new Draws(workload.models, seed, sigma))
     this.#measures = new Measures(workload.items, this.#nextArrivalAtMs)
+    this.#tenants = new TenantMeasures(workload.items)
     this.#graph = new WorkGraph({
       onChange: (node, nowMs) => this.#itemChanged(node, nowMs),
       leadMs: leadTimes(believed),
@@ -144,6 +148,7 @@ class Simulation {
     this.#check(true)
     return summarize({
       measures,
+      byTenant: this.#tenants.figures(measures),
       workload: this.#options.workload,
       devices: this.#state.devices,
       policy: (this.#options.simulated ?? plimsollPolicy).name,
@@ -189,6 +194,7 @@ class Simulation {
         output: null,
       }))
       this.#graph.finish(claim.token, outcomes, nowMs)
+      if (claim.isOnDevice) this.#tenants.computed(claim.indices, event.runMs)
     } else if (event.type === 'timer-fired') this.#timerAtMs = Number.POSITIVE_INFINITY
     this.#apply(event)
   }
@@ -227,7 +233,10 @@ class Simulation {
   #perform(command: Command, nowMs: number): void {
     if (command.type === 'run-batch') this.#runBatch(command, nowMs)
     else if (command.type === 'start-load') {
-      if (command.bytes > 0) this.#measures.loads++
+      if (command.bytes > 0) {
+        this.#measures.loads++
+        this.#tenants.loaded(modelOf(this.#state, command.modelId).levels)
+      }
       this.#world.load(command, nowMs)
     } else if (command.type === 'stop-instance') {
       this.#measures.evictions++
@@ -253,8 +262,9 @@ class Simulation {
       batchId,
       indices.map((index) => this.#items[index]!),
     )
-    this.#claims.set(batchId, { token: claim.token, indices })
-    if (command.bytes > 0 || this.#isOnDevice(modelId)) this.#usedInstances.add(instanceId)
+    const isOnDevice = command.bytes > 0 || this.#isOnDevice(modelId)
+    this.#claims.set(batchId, { token: claim.token, indices, isOnDevice })
+    if (isOnDevice) this.#usedInstances.add(instanceId)
     this.#world.run(command, indices.length, this.#costOf(indices), nowMs)
   }
 
