@@ -125,6 +125,33 @@ test('says that a model is being loaded, and that another one is loaded first', 
   )
 })
 
+test('says that room which is free is kept for a model that waits for more of it', () => {
+  const models = [
+    model('a', '5GB', { batch: { max: 1, perItemMs: 1000 } }),
+    model('b', '8GB'),
+    model('c', '2GB', { loadMs: 600_000 }),
+  ]
+  const world = createWorld(models, [gpu])
+  resident(world, 'a')
+  arrive(world, 'a', 3)
+  step(world)
+  arrive(world, 'b', 20, 2)
+  arrive(world, 'c', 1)
+  assert.deepEqual(step(world), [])
+  assert.match(why(world, 'b'), /5 GB are missing\. On gpu are a 5 GB \(runs a batch\)/)
+  assert.match(
+    why(world, 'c'),
+    /c is not resident .*; the room is kept for b, which deserves the device more\./,
+  )
+})
+
+test('says that a run which is being stopped starts nothing', () => {
+  const world = createWorld([model('a', '4GB')], [gpu])
+  arrive(world, 'a', 1)
+  report(world, { type: 'drain-started', atMs: 0 })
+  assert.match(why(world, 'a'), /The run is being stopped: nothing new is started\./)
+})
+
 test('names the rule by which another model is loaded before', () => {
   const world = createWorld([model('a', '8GB'), model('b', '8GB')], [gpu])
   arrive(world, 'a', 1)
