@@ -61,6 +61,25 @@ export function testStoreOrder(under: StoreUnderTest): void {
     )
   })
 
+  check(
+    'what a tenant gets at one priority counts at the next, whoever else has waited there',
+    async (store) => {
+      const of = (id: string, tenant: string, priority: number) => item(id, [], { tenant, priority })
+      const shares = [
+        { tenant: 'ann', servedMs: 2, itemMs: 1 },
+        { tenant: 'bob', servedMs: 1, itemMs: 1 },
+      ]
+      const next = (maxCount: number) =>
+        store.claim({ modelId: 'm', maxCount, order: { ...order, shares }, leaseMs: 100 }, 10)
+      await store.submit([of('b1', 'bob', 5), of('a1', 'ann', 4), of('b2', 'bob', 4)], 1)
+      assert.deepEqual(idsOf(await next(3)), ['b1', 'a1', 'b2'])
+      await store.submit([of('a2', 'ann', 5)], 2)
+      assert.deepEqual(idsOf(await next(1)), ['a2'])
+      await store.submit([of('b3', 'bob', 5), of('a3', 'ann', 4), of('b4', 'bob', 4)], 3)
+      assert.deepEqual(idsOf(await next(3)), ['b3', 'a3', 'b4'])
+    },
+  )
+
   check('gives what must have ended soon next, and forgets deadlines that have passed', async (store) => {
     const due = (id: string, deadlineAtMs: number) => item(id, [], { deadlineAtMs, priority: -1 })
     await store.submit([item('plain'), due('late', 50), due('soon', 200), due('far', 9000)], 1)

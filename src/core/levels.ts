@@ -56,7 +56,9 @@ function takeByPriority<Level extends { readonly priority: number; readonly tena
     if (priority < leastPriority) return
     let end = index + 1
     while (levels[end]?.priority === priority) end++
-    const level = end - index > 1 ? leastServed(line, index, end, shares) : levels[index]!
+    // One level alone too: what its tenant takes counts at the next.
+    const isShared = end - index > 1 || shares.length > 0
+    const level = isShared ? leastServed(line, index, end, shares) : levels[index]!
     if (level === null || line.turnOf(level) === Number.POSITIVE_INFINITY) index = end
     else taken.push(line.takeFirst(level))
   }

@@ -4,9 +4,9 @@ import { inheritedState, isBadEnd, isRetryable } from './edges.ts'
 import type { ItemError } from './errors.ts'
 import type { ClaimedItem } from './lease.ts'
 import type { ModelQueue } from './model-queues.ts'
+import type { Level } from './ready-level.ts'
 import type { ResolvedParent } from './resolver.ts'
 import { dependencyError, type EdgePolicy, hasEnded, type ItemState, type NewItem } from './work-item.ts'
-import type { Level } from './work-queue.ts'
 
 export interface WorkNode {
   readonly item: NewItem
