@@ -129,8 +129,12 @@ function loadSentence(state: State, device: DeviceState, each: ModelState, nowMs
   const neededBytes = leastBytesOn(each, device)
   const missingBytes = neededBytes - headroomBytes(device)
   const begin = `${model.id} is not resident and needs ${formatBytes(neededBytes)} on ${device.id}`
+  const view = new View(state, nowMs)
+  if (device.fault !== null) return `${begin}, which is not well: ${device.fault}.`
+  if (view.isStale(device))
+    return `${begin}, which has not been read for ${formatMs(nowMs - device.observedAtMs!)}: nothing is put on it before.`
   if (device.loading) return `${begin}, which loads ${device.loading.model.model.id} now: one load at a time.`
-  const best = chooseLoad(new View(state, nowMs), device)
+  const best = chooseLoad(view, device)
   if (best && best.model.model.id !== model.id)
     return `${begin}; ${best.model.model.id} is loaded before it: ${formatReason({ rule: best.rule, figures: {} })}.`
   if (missingBytes <= 0) return `${begin}; its load is next.`

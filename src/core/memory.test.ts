@@ -76,14 +76,39 @@ test('where a device cannot tell who holds what, use beyond the books is foreign
   assert.equal(device(world).foreignBytes, 4 * gb)
 })
 
-test('nothing is loaded on a device whose last reading is old', () => {
-  const world = createWorld([model('a', '3GB')], [{ id: 'gpu', gb: 8 }], { staleAfter: 2000 })
-  read(world, {})
-  world.nowMs += 3000
+test('no memory is promised on a device whose last reading is old, neither to a load nor to a batch', () => {
+  const models = [model('a', '3GB', { batch: { activation: '1GB' } })]
+  const world = createWorld(models, [{ id: 'gpu', gb: 8 }], { staleAfter: 2000 })
+  const isOld = () => {
+    read(world, {})
+    world.nowMs += 3000
+  }
+  isOld()
   arrive(world, 'a', 1)
   assert.deepEqual(step(world), [])
   read(world, {})
-  assert.deepEqual(words(step(world)), ['load a'])
+  const [load] = step(world)
+  assert.deepEqual(words([load!]), ['load a'])
+  isOld()
+  finish(world, load!)
+  assert.deepEqual(step(world), [])
+  read(world, {})
+  assert.deepEqual(words(step(world)), ['run a'])
+})
+
+test('a resident model whose batch has no room stays while the last reading is old, or was of its load', () => {
+  const models = [model('a', '3GB', { batch: { activation: '1GB' } })]
+  const world = createWorld(models, [{ id: 'gpu', gb: 8 }], { staleAfter: 2000 })
+  read(world, {})
+  arrive(world, 'a', 1)
+  const [load] = step(world)
+  read(world, { 'a-1': 7.5 * gb })
+  finish(world, load!)
+  assert.deepEqual(step(world), [], 'what it held while it was loaded may be more than what stays')
+  world.nowMs += 3000
+  assert.deepEqual(step(world), [])
+  read(world, { 'a-1': 7.5 * gb })
+  assert.deepEqual(words(step(world)), ['stop a for null', 'fail-queue a'])
 })
 
 test('a device that is not well is emptied, and used again when it is', () => {

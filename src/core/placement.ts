@@ -25,7 +25,7 @@ export interface LoadPlan {
  *  it, but for a load that is over before there can be room. Cost: O(models + instances), little of it for each device. */
 export function chooseLoad(view: View, device: DeviceState): LoadPlan | null {
   if (device.id === cpuDeviceId) return chooseCpuLoad(view, device)
-  if (device.loading || isStale(view, device)) return null
+  if (device.loading || view.isStale(device)) return null
   const isIdle = device.runningCount < device.slots && !device.instances.some(hasReadyWork)
   const claimant = chooseClaim(view, device, isIdle)
   if (!claimant) return choosePreload(view, device) ?? choosePrefetch(view, device)
@@ -128,11 +128,6 @@ function choosePreload(view: View, device: DeviceState): LoadPlan | null {
     (each) => leastBytesOn(each, device) <= headroomBytes(device) && canTry(state, each, nowMs),
   )
   return model ? { model, victims: [], mustWait: false, rule: 'preload', worth: 0 } : null
-}
-
-/** Nothing is promised on a reading that is old: another process may have taken what it showed. */
-function isStale({ state, nowMs }: View, { observedAtMs }: DeviceState): boolean {
-  return observedAtMs !== null && nowMs - observedAtMs > state.policy.staleAfter
 }
 
 /** Nothing ready is missing: the model that will be needed soonest for its size and load time, over idle ones that

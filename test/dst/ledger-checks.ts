@@ -10,7 +10,7 @@
 //      whose end has begun.
 //  (5) Where nobody lies and nothing else is on a device that tells, its processes never hold more than the line.
 //  (6) Nothing is admitted while a recorded process of an earlier daemon lives, on a device that was not read yet or is not
-//      well; nothing is loaded on a reading that is old.
+//      well, and no memory on a reading that is old.
 import { brokenInvariants } from '../../src/core/invariants.ts'
 import { bookedBytes } from '../../src/core/ledger.ts'
 import type { Model } from '../../src/core/model.ts'
@@ -165,28 +165,27 @@ export class LedgerChecks implements RunnerWatch {
         other.deviceId === deviceId && other.phase === 'starting' && other.bytes > 0 && bytes > 0
       this.#check(!isLoading, () => `${instanceId} is a second load in flight on ${deviceId}`)
     }
-    this.#checkDevice(instanceId, deviceId)
+    this.#checkDevice(instanceId, deviceId, bytes)
     this.#books.loadStarted(command)
     if (bytes > 0) this.#checkLine(deviceId)
   }
 
   /** (6) */
-  #checkDevice(instanceId: InstanceId, deviceId: DeviceId): void {
+  #checkDevice(name: string, deviceId: DeviceId, bytes: number): void {
     if (deviceId === cpuDeviceId) return
     const { lineBytes, readAtMs, fault } = this.#books.devices.get(deviceId)!
-    this.#check(lineBytes !== null, () => `${instanceId} is loaded on ${deviceId}, which was not read yet`)
-    this.#check(fault === null, () => `${instanceId} is loaded on ${deviceId}, which is not well: ${fault}`)
-    const ageMs = readAtMs === null ? 0 : this.#context.agenda.nowMs - readAtMs
+    this.#check(lineBytes !== null, () => `${name} goes to ${deviceId}, which was not read yet`)
+    this.#check(fault === null, () => `${name} goes to ${deviceId}, which is not well: ${fault}`)
+    const ageMs = readAtMs === null || bytes === 0 ? 0 : this.#context.agenda.nowMs - readAtMs
     const { staleAfter } = this.#context.world.policy
-    this.#check(ageMs <= staleAfter, () => `${instanceId} is loaded on a reading that is ${ageMs} ms old`)
+    this.#check(ageMs <= staleAfter, () => `${name} goes to ${deviceId} on a reading of ${ageMs} ms ago`)
   }
 
   #batchStarted(command: Extract<Command, { type: 'run-batch' }>): void {
     const { batchId, instanceId, deviceId, bytes } = command
     const phase = this.instances.get(instanceId)?.phase
     this.#check(phase === 'ready', () => `${batchId} goes to ${instanceId}, which is ${phase}`)
-    const fault = this.#books.devices.get(deviceId)?.fault ?? null
-    this.#check(fault === null, () => `${batchId} goes to ${deviceId}, which is not well: ${fault}`)
+    this.#checkDevice(batchId, deviceId, bytes)
     this.#books.batchStarted(command)
     if (bytes > 0) this.#checkLine(deviceId)
   }

@@ -78,10 +78,13 @@ const mutants: Record<string, readonly Change[]> = {
   'a claim for an instance that is gone is kept': [['daemon/daemon.ts', 'await record(claim.token, outcomes, this.#batch)\n      this.#tell({\n', 'outcomes\n      this.#tell({\n']],
 
   // ── the core ──
+  'batches are promised memory on an old reading': [['core/batching.ts', '  if (view.isStale(device)) return 0\n', '']],
+  'loads are promised memory on an old reading': [['core/placement.ts', 'device.loading || view.isStale(device)', 'device.loading']],
+  'a model goes for what it held while it was loaded': [['core/eviction.ts', '(measuredBytes === null || beforeBatchBytes !== null)', 'measuredBytes !== -1']],
   'a batch books nothing': [['core/decide.ts', 'bytes: activeBytesOn(instance.model, instance.device, maxCount)', 'bytes: 0']],
   'a load books half': [['core/decide.ts', 'bytes: needsDevice(model) ? loadingBytesOn(model, device) : 0', 'bytes: Math.floor(loadingBytesOn(model, device) / 2)']],
   'foreign use is ignored': [['core/observe.ts', '* safetyRatio) - device.foreignBytes)', '* safetyRatio) - 0 * device.foreignBytes)']],
-  'two loads in flight': [['core/placement.ts', 'device.loading || isStale(view, device)', 'isStale(view, device)']],
+  'two loads in flight': [['core/placement.ts', 'device.loading || view.isStale(device)', 'view.isStale(device)']],
   'a victim may run a batch': [['core/eviction.ts', "instance.phase !== 'ready' || instance.runningCount > 0", "instance.phase !== 'ready'"]],
   'a failed load leaves its bytes booked twice': [['core/ledger.ts', "if (instance.phase === 'starting') ledger.reservedBytes -= instance.bytes\n  else", "if (instance.phase === 'starting') ledger.reservedBytes -= 0\n  else"]],
   'a model that cannot be loaded fails nobody': [['core/decide.ts', 'overdueRelease(state, nowMs) ?? hopelessQueue(state) ??', 'overdueRelease(state, nowMs) ??']],

@@ -115,4 +115,12 @@ export const scenarios: Record<string, Scenario> = {
     'A retry that was recorded while the store was being swept was forgotten.',
     632, [1, 3, 8, 20], { 'item-fails': 0.4, 'store-slow': 0.3, 'batch-slow': 0.3 },
   ),
+  'old-reading': pinned(
+    'A batch was promised memory on a reading that was six seconds old.',
+    18, [1, 2, 12, 15], { 'reading-slow': 1, 'footprint-lies': 1 },
+  ),
+  'slow-reading': pinned(
+    'A model that was only read while it was loaded has to wait for a reading that takes its time; that was called rest.',
+    337, [2, 3, 8, 15], { 'reading-slow': 0.3, 'reading-fails': 0.05, 'footprint-lies': 1 },
+  ),
 } // biome-ignore format: a table
