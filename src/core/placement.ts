@@ -4,7 +4,7 @@
 import { clearMs, keepWorth } from './estimates.ts'
 import { chooseVictims, releasable } from './eviction.ts'
 import { activeBytesOn, leastBytesOn, loadingBytesOn, residentBytesOn } from './footprint.ts'
-import { headroomBytes, offeredBytes } from './ledger.ts'
+import { headroomBytes, mayLeave, offeredBytes } from './ledger.ts'
 import { interactive, ordinary, overdue, type UrgencyClass, urgent } from './ordering.ts'
 import type { RuleId } from './protocol.ts'
 import { firstAgainstStalls, fitsInto, waitForRoom } from './stalls.ts'
@@ -131,9 +131,14 @@ function choosePreload(view: View, device: DeviceState): LoadPlan | null {
 }
 
 /** Nothing ready is missing: the model that will be needed soonest for its size and load time, over idle ones that
- *  are worth `prefetchGain` times less; half as much again for one that could not be back in time (do no harm: Cao 1995). */
+ *  are worth `prefetchGain` times less; half as much again for one that could not be back in time (do no harm: Cao 1995).
+ *  Nor does anything ready wait for quarantined bytes: what is loaded meanwhile would have to go again for it. */
 function choosePrefetch(view: View, device: DeviceState): LoadPlan | null {
   const { state, nowMs } = view
+  const { quarantinedBytes } = device.ledger
+  const waits = ({ model }: Claimant) =>
+    leastBytesOn(model, device) <= offeredBytes(device) + quarantinedBytes && canTry(state, model, nowMs)
+  if (quarantinedBytes > 0 && view.missing.some(waits)) return null
   const best = view.expected.find(
     (model) => leastBytesOn(model, device) <= offeredBytes(device) && canTry(state, model, nowMs),
   )
@@ -182,7 +187,13 @@ function planLoad(
   if (victims) return { ...plan, victims }
   // All candidates together may free enough when their own batches need no more room either.
   const heldBytes = candidates.reduce((sum, { bytes }) => sum + bytes, device.ledger.releasingBytes)
-  return candidates.length > 0 && missing(candidates) <= heldBytes ? { ...plan, victims: candidates } : null
+  if (candidates.length > 0 && missing(candidates) <= heldBytes) return { ...plan, victims: candidates }
+  // Where nobody says who holds what, an empty device tells what is really not ours.
+  const stays = (each: InstanceState) =>
+    each.phase === 'ready' && mayLeave(each) && !candidates.includes(each)
+  if (device.unattributed === null || device.instances.some(stays)) return null
+  if (candidates.length > 0) return { ...plan, victims: candidates }
+  return device.ledger.releasingBytes > 0 ? { ...plan, mustWait: true } : null
 }
 
 /** Bytes to leave free for batches: what runs now, or one item of the most demanding model in every slot. */

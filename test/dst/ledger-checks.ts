@@ -20,6 +20,7 @@ import { type BookedInstance, Books } from './books.ts'
 import type { Context } from './context.ts'
 import type { SimulatedInstance } from './instance.ts'
 import type { Life } from './life.ts'
+import { LifecycleChecks } from './lifecycle-checks.ts'
 import type { Machine } from './machine.ts'
 import type { RunnerWatch } from './runner.ts'
 
@@ -31,6 +32,7 @@ const maxWakes = 100
 
 export class LedgerChecks implements RunnerWatch {
   readonly #books: Books
+  readonly #lifecycle: LifecycleChecks
   /** Items that run in an instance's process. */
   readonly #running = new Map<InstanceId, number>()
   readonly #context: Context
@@ -60,6 +62,7 @@ export class LedgerChecks implements RunnerWatch {
     const { rates } = context.faults
     this.#isHonest = rates['footprint-lies'] + rates['foreign-moves'] + rates['capacity-less'] === 0
     this.#books = new Books(context, context.world.devices)
+    this.#lifecycle = new LifecycleChecks(context, machine, life)
   }
 
   get instances(): ReadonlyMap<InstanceId, BookedInstance> {
@@ -86,7 +89,7 @@ export class LedgerChecks implements RunnerWatch {
     this.#checkState(state)
     this.#isChanged = true
     this.#last = event
-    if (event.type === 'command-issued') this.#command(event.command)
+    if (event.type === 'command-issued') this.#command(event.command, state)
     else if (event.type === 'batch-claimed') this.#claimed(event)
     else if (event.type === 'batch-finished') this.#books.finished(event)
     else if (event.type === 'load-finished') this.#books.loaded(event)
@@ -98,7 +101,8 @@ export class LedgerChecks implements RunnerWatch {
   }
 
   /** After everything of a moment has come to rest. */
-  afterMoment(state: State): void {
+  afterMoment(state: State, isWorking: boolean): void {
+    this.#lifecycle.afterMoment(state, isWorking)
     if (!this.#isChanged) return
     this.#checkState(state)
     this.#isChanged = false
@@ -128,7 +132,7 @@ export class LedgerChecks implements RunnerWatch {
       const lineBytes = Math.floor(capacityBytes * safetyRatio!)
       const takenBytes = this.#machine.takenBytes(device)
       this.#check(
-        takenBytes <= lineBytes || !device.tells,
+        takenBytes <= lineBytes || !device.tells || !device.attributes,
         () => `${id} holds ${takenBytes} bytes; its line is ${lineBytes}`,
       )
     }
@@ -142,7 +146,7 @@ export class LedgerChecks implements RunnerWatch {
     this.#check(broken.length === 0, () => broken.join('; '))
   }
 
-  #command(command: Command): void {
+  #command(command: Command, state: State): void {
     const { nowMs } = this.#context.agenda
     this.#commandCount = this.#commandAtMs === nowMs ? this.#commandCount + 1 : 0
     this.#commandAtMs = nowMs
@@ -150,9 +154,14 @@ export class LedgerChecks implements RunnerWatch {
       this.#context.fail(`more than ${maxCommands} commands in one moment, the last: ${command.type}`)
       throw new Error(this.#context.violation!) // nothing else ends a loop of the daemon
     }
-    if (command.type === 'start-load') this.#loadStarted(command)
-    else if (command.type === 'run-batch') this.#batchStarted(command)
-    else if (command.type === 'stop-instance') this.#books.leaves(command.instanceId)
+    if (command.type === 'start-load') {
+      this.#lifecycle.loadStarted(command, state)
+      this.#loadStarted(command)
+    } else if (command.type === 'run-batch') this.#batchStarted(command)
+    else if (command.type === 'stop-instance') {
+      this.#lifecycle.stopped(command, state)
+      this.#books.leaves(command.instanceId)
+    }
   }
 
   /** (2), (4), (6) */
@@ -221,7 +230,7 @@ export class LedgerChecks implements RunnerWatch {
   #released(instanceId: InstanceId): void {
     for (const process of this.#machine.processes.values()) {
       if (process.life !== this.#life || process.instanceId !== instanceId) continue
-      const isTold = process.deviceId !== null && this.#machine.devices.get(process.deviceId)!.tells
+      const isTold = process.deviceId !== null && this.#machine.devices.get(process.deviceId)!.hasTold
       this.#check(!process.isAlive, () => `the bytes of ${instanceId} are given back; its process lives`)
       this.#check(
         process.bytes === 0 || !isTold,

@@ -168,9 +168,9 @@ function fitsNow({ state, nowMs, neededBytes }: Situation, { model, instances }:
   if (model.vramBytes === 0) return true
   if (instances.some(({ device }) => isBlind(device))) return false
   return state.devices.some((device) => {
-    const { id, budgetBytes, ledger, deficitBytes } = device
+    const { id, budgetBytes, ledger, deficitBytes, fault } = device
     const leavingBytes = ledger.quarantinedBytes + ledger.releasingBytes + deficitBytes
-    return !isBlind(device) && neededBytes(model, id) <= budgetBytes - leavingBytes
+    return fault === null && !isBlind(device) && neededBytes(model, id) <= budgetBytes - leavingBytes
   })
 }
 

@@ -56,6 +56,14 @@ const mutants: Record<string, readonly Change[]> = {
   ],
   'what a batch held is free when its worker dies': [['core/batches.ts', 'if (isLeaving && ', 'if (isLeaving && false && ']],
   'runs a batch on an instance that has ended': [['daemon/daemon.ts', '!live || live.ending', '!live']],
+  'batches are promised memory on an old reading': [['core/batching.ts', '  if (view.isStale(device)) return 0\n', '']],
+  'what may be ours is foreign for ever': [['core/ledger.ts', 'unattributed !== null && instances.some(mayLeave)', 'false && instances.some(mayLeave)']],
+  'what was there before us has never gone': [['devices/card.ts', 'else if (aloneBytes !== null) aloneBytes = Math.min(aloneBytes, usedBytes)', '']],
+  'what is back must be what was booked': [['daemon/release.ts', ' || reading.usedBytes <= othersBytes', '']],
+  'loads ahead into room that is waited for': [['core/placement.ts', 'quarantinedBytes > 0 && view.missing.some(waits)', 'false']],
+  'the peak of a load stays booked': [['core/footprint.ts', 'return isKnown ? Math.min(bytes', 'return isKnown && batchCount > 0 ? Math.min(bytes']],
+  'a device that was never read has no size': [['daemon/daemon.ts', ' || (fault !== null && capacityBytes === 0)', '']],
+  'a load that leaves no room for a batch went well': [['core/apply.ts', "reason.rule === 'no-room' && instance.batchCount === 0", "reason.rule === 'no-room' && instance.batchCount < 0"]],
 
   // ── the daemon ──
   'leases of a killed daemon are not given back': [['daemon/recovery.ts', 'await store.releaseAll(clock.nowMs())', 'clock.nowMs()']],
@@ -78,7 +86,10 @@ const mutants: Record<string, readonly Change[]> = {
   'a claim for an instance that is gone is kept': [['daemon/daemon.ts', 'await record(claim.token, outcomes, this.#batch)\n      this.#tell({\n', 'outcomes\n      this.#tell({\n']],
 
   // ── the core ──
-  'batches are promised memory on an old reading': [['core/batching.ts', '  if (view.isStale(device)) return 0\n', '']],
+  'a device that is not well is not emptied': [['core/farewell.ts', 'if (device.fault !== null) return', 'if (device.fault === \'\') return']],
+  'a device that is not well is used': [['core/decide.ts', 'if (device.fault !== null) continue', '']],
+  'nobody goes for the sake of the line': [['core/farewell.ts', 'return overTheLine(view, device, resting) ??', 'return']],
+  'what has work goes for the sake of the line': [['core/farewell.ts', 'model.readyCount === 0 && !model.model.isPinned)\n  const needed', '!model.model.isPinned)\n  const needed']],
   'loads are promised memory on an old reading': [['core/placement.ts', 'device.loading || view.isStale(device)', 'device.loading']],
   'a model goes for what it held while it was loaded': [['core/eviction.ts', '(measuredBytes === null || beforeBatchBytes !== null)', 'measuredBytes !== -1']],
   'a batch books nothing': [['core/decide.ts', 'bytes: activeBytesOn(instance.model, instance.device, maxCount)', 'bytes: 0']],

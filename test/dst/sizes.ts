@@ -68,10 +68,11 @@ export class Sizes {
     this.#checkSize(name, bytes, least, Math.max(this.#mostRestBytes(modelId, device.kind), mostLoadingBytes))
   }
 
-  /** What an instance at rest may give back. */
-  checkRest(name: string, modelId: string, kind: string, bytes: number): void {
-    const least = this.#leastRestBytes(modelId, kind)
-    this.#check(bytes >= least, () => `${name} keeps ${bytes} bytes; it is known to need ${least}`)
+  /** What an instance at rest may give back: nothing, if nobody knows its size yet. */
+  checkRest({ id, modelId, hasRun, bytes: beforeBytes }: BookedInstance, kind: string, bytes: number): void {
+    const isUnknown = !hasRun && !this.#modelOf(modelId).isSized && !this.#seen.has(keyOf(modelId, kind))
+    const least = isUnknown ? beforeBytes : this.#leastRestBytes(modelId, kind)
+    this.#check(bytes >= least, () => `${id} keeps ${bytes} bytes; it is known to need ${least}`)
   }
 
   checkBatch(name: string, modelId: string, kind: string | null, itemCount: number, bytes: number): void {
@@ -188,7 +189,7 @@ export class Sizes {
   }
 
   #seenOf(modelId: string, kind: string): Seen {
-    const key = `${modelId} ${kind}`
+    const key = keyOf(modelId, kind)
     let seen = this.#seen.get(key)
     if (!seen) {
       seen = { instanceCount: 0, restBytes: 0, mostRestBytes: 0, mostLoadingBytes: 0, batches: new Map() }
@@ -204,6 +205,10 @@ export class Sizes {
   #check(holds: boolean, sentence: () => string): void {
     this.#context.check(holds, sentence)
   }
+}
+
+function keyOf(modelId: string, kind: string): string {
+  return `${modelId} ${kind}`
 }
 
 /** More items than were seen need more. */
