@@ -9,7 +9,7 @@
 import type { DeviceId, InstanceId, SchedulerEvent } from '../../src/core/protocol.ts'
 import { cpuDeviceId, type State } from '../../src/core/state.ts'
 import type { Context } from './context.ts'
-import { Sizes } from './sizes.ts'
+import { keyOf, Sizes } from './sizes.ts'
 import type { WorldDevice } from './world.ts'
 
 export interface BookedInstance {
@@ -58,6 +58,8 @@ export class Books {
   readonly instances = new Map<InstanceId, BookedInstance>()
   readonly batches = new Map<string, BookedBatch>()
   readonly devices: Map<DeviceId, BookedDevice>
+  /** By model and kind of device: most items of the next batch, after one that failed as a whole. */
+  readonly #halves = new Map<string, number>()
   readonly sizes: Sizes
   readonly #context: Context
 
@@ -126,6 +128,11 @@ export class Books {
 
   batchStarted({ batchId, instanceId, maxCount: itemCount, bytes }: CommandOf<'run-batch'>): void {
     const instance = this.instances.get(instanceId)!
+    const most = this.#halves.get(keyOf(instance.modelId, this.#kindOf(instance))) ?? itemCount
+    this.#check(
+      itemCount <= most,
+      () => `${batchId} has ${itemCount} items; it must be ${most} after one that failed as a whole`,
+    )
     this.sizes.checkBatch(batchId, instance.modelId, this.#kindOf(instance), itemCount, bytes)
     this.batches.set(batchId, { id: batchId, instance, itemCount, bytes })
   }
@@ -143,11 +150,15 @@ export class Books {
   finished(event: EventOf<'batch-finished'>): void {
     const batch = this.batches.get(event.batchId)
     if (!batch) return
-    const { instance } = batch
+    const { instance, itemCount } = batch
+    const key = keyOf(instance.modelId, this.#kindOf(instance))
+    if (itemCount > 1 && (event.isOutOfMemory || event.hasCrashed))
+      this.#halves.set(key, Math.floor(itemCount / 2))
+    else this.#halves.delete(key)
     if (this.batchesOf(instance).length === 1) {
       const kind = this.#kindOf(instance)
       if (event.held) this.#seenAtRest(instance, event.held.afterBytes)
-      this.sizes.batchSeen(instance, kind, batch.itemCount, event)
+      this.sizes.batchSeen(batch, kind, event)
     }
     instance.mostRunningBytes = null
     this.#batchEnded(batch)

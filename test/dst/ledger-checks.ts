@@ -21,6 +21,7 @@ import type { Context } from './context.ts'
 import type { SimulatedInstance } from './instance.ts'
 import type { Life } from './life.ts'
 import { LifecycleChecks } from './lifecycle-checks.ts'
+import { LoadChecks } from './load-checks.ts'
 import type { Machine } from './machine.ts'
 import type { RunnerWatch } from './runner.ts'
 
@@ -30,15 +31,23 @@ const maxCommands = 2000
 /** Most timers in a second of simulated time: more is a loop that waits for what does not come by waiting. */
 const maxWakes = 100
 
+/** Who else wants to know what happens to items. */
+interface Told {
+  runStarted(modelId: string, items: readonly string[]): void
+  blamed(item: string): void
+  poisoned(item: string): void
+}
+
 export class LedgerChecks implements RunnerWatch {
   readonly #books: Books
   readonly #lifecycle: LifecycleChecks
+  readonly #loads: LoadChecks
   /** Items that run in an instance's process. */
   readonly #running = new Map<InstanceId, number>()
   readonly #context: Context
   readonly #machine: Machine
   readonly #life: Life
-  readonly #runStarted: (modelId: string, items: readonly string[]) => void
+  readonly #told: Told
   /** Something has happened that has not been checked yet. */
   #isChanged = false
   /** What the daemon was told last, and has not been looked at since. */
@@ -49,20 +58,16 @@ export class LedgerChecks implements RunnerWatch {
   #commandCount = 0
   #commandAtMs = -1
 
-  constructor(
-    context: Context,
-    machine: Machine,
-    life: Life,
-    runStarted: (modelId: string, items: readonly string[]) => void,
-  ) {
+  constructor(context: Context, machine: Machine, life: Life, told: Told) {
     this.#context = context
     this.#machine = machine
     this.#life = life
-    this.#runStarted = runStarted
+    this.#told = told
     const { rates } = context.faults
     this.#isHonest = rates['footprint-lies'] + rates['foreign-moves'] + rates['capacity-less'] === 0
     this.#books = new Books(context, context.world.devices)
     this.#lifecycle = new LifecycleChecks(context, machine, life)
+    this.#loads = new LoadChecks(context, (model, deviceId) => this.neededBytes(model, deviceId))
   }
 
   get instances(): ReadonlyMap<InstanceId, BookedInstance> {
@@ -89,6 +94,7 @@ export class LedgerChecks implements RunnerWatch {
     this.#checkState(state)
     this.#isChanged = true
     this.#last = event
+    this.#loads.event(event, state)
     if (event.type === 'command-issued') this.#command(event.command, state)
     else if (event.type === 'batch-claimed') this.#claimed(event)
     else if (event.type === 'batch-finished') this.#books.finished(event)
@@ -154,10 +160,8 @@ export class LedgerChecks implements RunnerWatch {
       this.#context.fail(`more than ${maxCommands} commands in one moment, the last: ${command.type}`)
       throw new Error(this.#context.violation!) // nothing else ends a loop of the daemon
     }
-    if (command.type === 'start-load') {
-      this.#lifecycle.loadStarted(command, state)
-      this.#loadStarted(command)
-    } else if (command.type === 'run-batch') this.#batchStarted(command)
+    if (command.type === 'start-load') this.#loadStarted(command)
+    else if (command.type === 'run-batch') this.#batchStarted(command)
     else if (command.type === 'stop-instance') {
       this.#lifecycle.stopped(command, state)
       this.#books.leaves(command.instanceId)
@@ -253,7 +257,15 @@ export class LedgerChecks implements RunnerWatch {
     this.#check(!isGone, () => `${instanceId} is given a batch; its process has ended`)
     if (process.isAlive && !isStopping)
       this.#running.set(instanceId, (this.#running.get(instanceId) ?? 0) + items.length)
-    this.#runStarted(instance.model.id, items)
+    this.#told.runStarted(instance.model.id, items)
+  }
+
+  blamed(item: string): void {
+    this.#told.blamed(item)
+  }
+
+  poisoned(item: string): void {
+    this.#told.poisoned(item)
   }
 
   batchEnded({ instanceId }: SimulatedInstance, itemCount: number): void {

@@ -8,11 +8,9 @@
 //  (4) What runs a batch is left to finish; what has work does not go for the sake of the line; what is pinned goes only for
 //      its own sake: when its device is not well, when it leaks, or has no room for a batch.
 //  (5) Memory that is back is told of within some looks at the device, and memory that is not has a cause.
-//  (6) Nothing is loaded ahead while a model that is needed waits for quarantined bytes.
 import { bookedBytes } from '../../src/core/ledger.ts'
-import { leastBytes } from '../../src/core/model.ts'
 import type { Command, InstanceId } from '../../src/core/protocol.ts'
-import type { DeviceState, InstanceState, ModelState, State } from '../../src/core/state.ts'
+import type { DeviceState, InstanceState, State } from '../../src/core/state.ts'
 import type { Context } from './context.ts'
 import type { Life } from './life.ts'
 import type { Machine } from './machine.ts'
@@ -60,34 +58,6 @@ export class LifecycleChecks {
     this.#check(
       idleMs >= keepAliveMs!,
       () => `${instanceId} goes after ${idleMs} ms; its keepAlive is ${keepAliveMs}`,
-    )
-  }
-
-  loadStarted(
-    { instanceId, deviceId, reason }: Extract<Command, { type: 'start-load' }>,
-    state: State,
-  ): void {
-    const device = state.deviceById.get(deviceId)!
-    if (reason.rule !== 'prefetch' || device.ledger.quarantinedBytes === 0) return
-    const isNeeded = ({
-      declared,
-      readyCount,
-      instances,
-      loadFailureCount,
-      needsRoom,
-      footprints,
-    }: ModelState) =>
-      readyCount > 0 &&
-      instances.length === 0 &&
-      loadFailureCount === 0 &&
-      !needsRoom &&
-      footprints.length === 0 &&
-      declared.vramBytes > 0 &&
-      leastBytes(declared) <= device.budgetBytes
-    const needed = state.models.find(isNeeded)
-    this.#check(
-      !needed,
-      () => `${instanceId} is loaded ahead, and ${needed!.model.id} waits for quarantined bytes`,
     )
   }
 

@@ -24,6 +24,8 @@ export interface Process {
   onEnd: () => void
   /** Ends it so much later: its stdin has ended, or it is killed. */
   endAfter: (ms: number) => void
+  /** Ends it now, by SIGKILL. */
+  kill: () => void
 }
 
 interface MachineDevice extends WorldDevice {
@@ -42,6 +44,8 @@ export class Machine {
   readonly #chance: Chance
   /** Memory that only a restart of the daemon, or the end of all faults, brings back. */
   readonly #stuck = new Set<Process>()
+  /** Processes that the kernel has killed for want of memory. */
+  kernelKills = 0
   #nextPid = 100
 
   constructor(context: Context) {
@@ -68,6 +72,7 @@ export class Machine {
       peakBytes: 0,
       onEnd: () => {},
       endAfter: () => {},
+      kill: () => {},
     }
     this.processes.set(process.pid, process)
     return process
@@ -122,6 +127,17 @@ export class Machine {
 
   freeStuck(): void {
     for (const process of this.#stuck) this.#giveBack(process)
+  }
+
+  /** RAM is short: the kernel kills whoever holds most of it. */
+  killLargest(deviceId: DeviceId): void {
+    const mine = this.alive().filter((each) => each.deviceId === deviceId && each.bytes > 0)
+    if (mine.length > 0) this.killForMemory(mine.reduce((a, b) => (b.bytes > a.bytes ? b : a)))
+  }
+
+  killForMemory(process: Process): void {
+    this.kernelKills++
+    process.kill()
   }
 
   moveForeign(deviceId: DeviceId, bytes: number): void {

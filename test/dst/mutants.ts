@@ -84,8 +84,16 @@ const mutants: Record<string, readonly Change[]> = {
   'an error of the store is swallowed': [['daemon/batch.ts', 'if (storeError !== null) throw storeError', 'storeError']],
   'a drain never ends': [['daemon/daemon.ts', 'if (this.state.isDraining || waiting.length === 0)', 'if (waiting.length === 0)']],
   'a claim for an instance that is gone is kept': [['daemon/daemon.ts', 'await record(claim.token, outcomes, this.#batch)\n      this.#tell({\n', 'outcomes\n      this.#tell({\n']],
+  'an item is charged for the memory that another wanted': [['daemon/batch.ts', 'isForMemory && !isAlone', 'isForMemory && isAlone']],
+  'an item is charged for the worker that another killed': [['daemon/batch.ts', 'if (isAlone ? !live.isAsked : answer.failure === null)', 'if (isAlone || !live.isAsked)']],
+  'what runs out of memory alone is tried again': [['daemon/batch.ts', 'isForMemory ? { ...answer, retryable: false } : answer', 'answer']],
 
   // ── the core ──
+  'a batch that failed as a whole is not halved': [['core/batches.ts', 'limit.itemCount = Math.min(limit.itemCount, Math.floor(itemCount / 2))', '']],
+  'loads that run out of memory are never paused': [['core/apply.ts', 'const mayTryAgain = isOutOfMemory && !model.needsRoom', 'const mayTryAgain = isOutOfMemory']],
+  'pauses after failed loads do not grow': [['core/apply.ts', '* 2 ** model.loadFailureCount)', ')']],
+  'no pause after a failed load': [['core/placement.ts', 'nowMs >= model.coolUntilMs &&', '']],
+  'a load that ran out of memory is tried again beside what is idle': [['core/placement.ts', 'if (idle.length > 0) return', 'if (idle.length > 99) return']],
   'a device that is not well is not emptied': [['core/farewell.ts', 'if (device.fault !== null) return', 'if (device.fault === \'\') return']],
   'a device that is not well is used': [['core/decide.ts', 'if (device.fault !== null) continue', '']],
   'nobody goes for the sake of the line': [['core/farewell.ts', 'return overTheLine(view, device, resting) ??', 'return']],

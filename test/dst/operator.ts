@@ -112,9 +112,13 @@ export class Operator implements Daemons {
 
   #create(life: Life): Current {
     const { context, machine, items, liveness } = this.#parts
-    const checks: LedgerChecks = new LedgerChecks(context, machine, life, (modelId, ids) => {
-      liveness.batchStarted(modelId)
-      items.runStarted(ids)
+    const checks: LedgerChecks = new LedgerChecks(context, machine, life, {
+      runStarted(modelId, ids) {
+        liveness.batchStarted(modelId)
+        items.runStarted(ids)
+      },
+      blamed: (id) => items.blamed(id),
+      poisoned: (id) => items.poisoned(id),
     })
     const later = null as never // known when the store is open
     return { life, checks, daemon: later, clock: later, isRunning: false }

@@ -105,6 +105,12 @@ function planWorld({ context, machine, items }: Parts, operator: Operator): void
       )
     })
   }
+  for (const atMs of faults.moments('kernel-kills', settings.spanMs)) {
+    agenda.after(atMs, () => {
+      const { tells, isCard, options } = chance.pick(world.devices)
+      if (tells && !isCard && faults.happens('kernel-kills')) machine.killLargest(options.id)
+    })
+  }
   for (const kind of ['device-vanishes', 'device-silent'] as const) {
     for (const atMs of faults.moments(kind, settings.spanMs)) {
       agenda.after(atMs, () => {

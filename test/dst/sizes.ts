@@ -6,7 +6,7 @@
 //   a batch    the same, by its size in powers of two, where its peak was measured for sure. A batch that ran out of memory
 //              did not get what it needed: its peak lowers nothing
 import type { SchedulerEvent } from '../../src/core/protocol.ts'
-import type { BookedDevice, BookedInstance } from './books.ts'
+import type { BookedBatch, BookedDevice, BookedInstance } from './books.ts'
 import type { Context } from './context.ts'
 
 /** More than this above all that was seen is booked for nothing: the issue's bar for what is learned is 5 %. */
@@ -136,8 +136,9 @@ export class Sizes {
   }
 
   /** A batch that was alone on its instance has ended. */
-  batchSeen(instance: BookedInstance, kind: string | null, itemCount: number, event: BatchFinished): void {
+  batchSeen(batch: BookedBatch, kind: string | null, event: BatchFinished): void {
     if (kind === null) return
+    const { instance, itemCount } = batch
     const { batches } = this.#seenOf(instance.modelId, kind)
     const sureBytes = peakOf(instance, event)
     const { mostRunningBytes, mostRestBytes } = instance
@@ -161,8 +162,10 @@ export class Sizes {
     seen.leastCount = Math.min(seen.leastCount, itemCount)
     seen.mostBytes = Math.max(seen.mostBytes, bytes)
     if (sureBytes === null) return
-    if (event.isOutOfMemory) seen.lastBytes = Math.max(seen.lastBytes, sureBytes)
-    else {
+    if (event.isOutOfMemory) {
+      // Nothing new, if so much was booked for it.
+      if (sureBytes > batch.bytes) seen.lastBytes = Math.max(seen.lastBytes, sureBytes)
+    } else {
       seen.count++
       seen.lastBytes = sureBytes
     }
@@ -207,7 +210,7 @@ export class Sizes {
   }
 }
 
-function keyOf(modelId: string, kind: string): string {
+export function keyOf(modelId: string, kind: string | null): string {
   return `${modelId} ${kind}`
 }
 
