@@ -188,6 +188,11 @@ test('files that may not be read: it cannot tell', async () => {
   symlinkSync('fdinfo', join(files.proc, '20/fdinfo'))
   const { bytesByGroup, usedBytes, foreignBytes } = await device.read([20])
   assert.deepEqual([bytesByGroup, usedBytes, foreignBytes], [null, 9 * GB, before.foreignBytes])
+  const ofUsed = async (bytes: number) => {
+    files.set({ ...process(20, 20), 'sys/class/drm/card0/device/mem_info_vram_used': bytes })
+    return (await device.read([20])).foreignBytes
+  }
+  assert.deepEqual([await ofUsed(0), await ofUsed(9 * GB)], [0, 0], 'what was there before us, and has gone')
 })
 
 test('without a card it says what was looked for', async () => {

@@ -37,12 +37,14 @@ function assertFits(state: State, { model }: ModelState): void {
     throw neverFits(model.id, neededBytes, { totalBytes, safetyFactor, usableBytes })
 }
 
-/** A model that is declared small enough and was seen to need more than any device has, whatever else is on it. */
+/** A model that is declared small enough and was seen to need more than any device has, whatever else is on it. Of a device
+ *  that could not be read so far nobody knows what it has. */
 export function neverFitsAsMeasured({ devices }: State, each: ModelState): SchedulerError | null {
   let best: DeviceState | null = null
   for (const device of devices) {
     if (device.id === cpuDeviceId) continue
-    if (leastBytesOn(each, device) <= lineBytes(device)) return null
+    const isUnread = device.fault !== null && device.capacityBytes === 0
+    if (isUnread || leastBytesOn(each, device) <= lineBytes(device)) return null
     if (best === null || lineBytes(device) > lineBytes(best)) best = device
   }
   if (best === null) return null

@@ -5,7 +5,7 @@ import { batchClaimed, batchFinished, batchStarted, recordIdle } from './batches
 import { updateDescendants } from './descendants.ts'
 import { clearMs, learned } from './estimates.ts'
 import { chargeLoad, recordTenants } from './fairness.ts'
-import { settleResident } from './footprint.ts'
+import { restingBytes, settleResident } from './footprint.ts'
 import * as ledger from './ledger.ts'
 import { observe, recountForeign } from './observe.ts'
 import type { Command, SchedulerEvent } from './protocol.ts'
@@ -120,11 +120,13 @@ const bookings: {
 } = {
   'start-load': loadStarted,
   'run-batch': batchStarted,
-  'stop-instance': (state, { instanceId, makeRoomFor }, atMs) => {
+  'stop-instance': (state, { instanceId, makeRoomFor, reason }, atMs) => {
     const instance = state.instanceById.get(instanceId)
     if (!instance) return
     startRelease(instance, atMs)
     if (makeRoomFor !== null) instance.device.nextLoad = makeRoomFor
+    else if (reason.rule === 'no-room' && instance.batchCount === 0)
+      recordFailure(state, instance.model, atMs, `there was no room for a batch on ${instance.device.id}`)
   },
   quarantine: (state, { instanceId }) => {
     const instance = state.instanceById.get(instanceId)
@@ -183,14 +185,13 @@ function loadFinished(state: State, event: EventOf<'load-finished'>): void {
   const { model, device } = instance
   ledger.settle(instance)
   instance.phase = 'ready'
+  if (instance.measuredBytes === null) ledger.resize(instance, restingBytes(instance, 0))
   instance.maxBatch = Math.min(model.model.batch.max, event.maxBatch ?? model.model.batch.max)
   instance.reportedBytes = event.residentBytes
   instance.quotaCount = Math.ceil(model.readyCount / model.instances.length)
   if (device.loading === instance) device.loading = null
   if (event.loadMs !== null) state.loads.markLoaded(model.model.id, event.loadMs)
   model.loadMs = state.loads.estimatedLoadMs(model.model.id)
-  model.loadFailureCount = 0
-  model.loadError = null
   model.needsRoom = false
   recordIdle(model, event.atMs)
 }
@@ -204,11 +205,17 @@ function loadFailed(
   if (instance?.phase !== 'starting') return
   const { model } = instance
   startRelease(instance, atMs)
-  model.loadError = message
   const mayTryAgain = isOutOfMemory && !model.needsRoom
   model.needsRoom = mayTryAgain
-  if (mayTryAgain) return
-  model.coolUntilMs = atMs + Math.min(maxCooldownMs, state.policy.loadCooldown * 2 ** model.loadFailureCount)
+  if (mayTryAgain) model.loadError = message
+  else recordFailure(state, model, atMs, message)
+}
+
+/** Until a batch of the model runs each failure doubles the pause: a load that leaves no room for one is no better than one
+ *  that fails. */
+function recordFailure({ policy }: State, model: ModelState, atMs: number, message: string): void {
+  model.loadError = message
+  model.coolUntilMs = atMs + Math.min(maxCooldownMs, policy.loadCooldown * 2 ** model.loadFailureCount)
   model.loadFailureCount++
 }
 

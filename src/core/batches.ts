@@ -62,6 +62,8 @@ export function batchClaimed(
   ledger.deactivate(instance.device, batch.bytes - bytes)
   instance.activeBytes += bytes - batch.bytes
   state.batchById.set(batchId, { ...batch, bytes, itemCount, isClaimed: true })
+  model.loadFailureCount = 0
+  model.loadError = null
   instance.batchCount++
   instance.quotaCount -= itemCount
   instance.workMs += runMs(model.model, itemCount)

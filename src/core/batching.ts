@@ -48,7 +48,7 @@ export function chooseBatch(view: View, device: DeviceState): BatchPlan | null {
   if (device.runningCount >= device.slots) return null
   let best: { plan: BatchPlan; rank: number } | null = null
   for (const instance of device.instances) {
-    if (largestBatch(instance) === 0) continue
+    if (largestBatch(view, instance) === 0) continue
     const each = planBatch(view, instance)
     if (!best || each.rank > best.rank) best = each
   }
@@ -62,7 +62,7 @@ function planBatch(view: View, instance: InstanceState): { plan: BatchPlan; rank
   const isOverdue = waitedMs(model, nowMs) > waitBoundMs
   const isLetIn = device.interactiveStreak >= state.policy.burst && (isOverdue || own === urgent)
   const urgency = isLetIn && own === interactive ? overdue : own
-  const maxCount = countInTime(view, model, urgency, largestBatch(instance))
+  const maxCount = countInTime(view, model, urgency, largestBatch(view, instance))
   const worth = worthOfBatch(view, instance, urgency, maxCount)
   const isUnfinished = urgency === ordinary && view.someoneIsOut && !visitIsOver(state, instance)
   const inClass = isUnfinished ? worth * unfinishedVisit * returnRate(instance) : worth
@@ -139,13 +139,15 @@ function returnRate({ model, quotaCount, bytes }: InstanceState): number {
   return bytes / 1e9 / Math.max(1, clearMs(model.model, leftCount))
 }
 
-/** Most items the instance can take now: by its profile, its own word, what ran out of memory, and the headroom. 0: none. */
-function largestBatch(instance: InstanceState): number {
+/** Most items the instance can take now: by its profile, its own word, what ran out of memory, and the headroom, as far as
+ *  that is known. 0: none. */
+function largestBatch(view: View, instance: InstanceState): number {
   const { phase, model, runningCount, maxBatch, device } = instance
   if (phase !== 'ready' || model.readyCount <= 0 || runningCount >= model.model.concurrency) return 0
   const limit = batchLimitOf(instance)?.itemCount ?? maxBatch
   let count = Math.min(model.model.batch.max, maxBatch, limit)
   if (activeBytesOn(model, device, count) === 0) return count
+  if (view.isStale(device)) return 0
   const freeBytes = headroomBytes(device)
   while (count > 0 && activeBytesOn(model, device, count) > freeBytes) count--
   return count

@@ -42,13 +42,14 @@ function mayGo(view: View, instance: InstanceState, { urgency, worth }: Claimant
 
 /** Who goes where foreign use has grown so far into what is booked that a resident model with work has no room for one
  *  item, also when nothing ran: of the idle ones the cheapest sufficient set; if that is not enough the model itself, which
- *  may be loaded elsewhere. Nothing while bytes are on their way, nor to one that was only seen while it was loaded: what
- *  stays is what decides where it fits. The model and who goes, or null. */
+ *  may be loaded elsewhere. Nothing while bytes are on their way or the last reading is old, nor to one that was only seen
+ *  while it was loaded: what stays is what decides where it fits, and the next reading tells. The model and who goes, or
+ *  null. */
 export function chooseBlockers(
   view: View,
   device: DeviceState,
 ): { blocked: InstanceState; victims: InstanceState[] } | null {
-  if (device.loading || device.ledger.releasingBytes > 0) return null
+  if (device.loading || device.ledger.releasingBytes > 0 || view.isStale(device)) return null
   const free = device.instances.filter(({ phase, runningCount }) => phase === 'ready' && runningCount === 0)
   const leftBytes = headroomBytes(device) + device.ledger.activeBytes
   const blocked = free.find(

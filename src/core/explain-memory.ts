@@ -7,7 +7,6 @@
 import { cleanBatches } from './batches.ts'
 import { isLeaking } from './farewell.ts'
 import { bookedBytes } from './ledger.ts'
-import { isStale } from './placement.ts'
 import type { BatchLimit, DeviceState, InstanceState, ModelState, State } from './state.ts'
 import { formatBytes, formatMs } from './units.ts'
 import { View } from './view.ts'
@@ -30,10 +29,10 @@ export function whyClosed(state: State, device: DeviceState, nowMs: number): str
   const { id, fault, observedAtMs } = device
   if (fault !== null)
     return [`${id} is not well: ${fault}. What is on it goes, and nothing is loaded until it is well.`]
-  if (!isStale(new View(state, nowMs), device)) return []
+  if (!new View(state, nowMs).isStale(device)) return []
   const limit = formatMs(state.policy.staleAfter)
   return [
-    `${id} was last read ${formatMs(nowMs - observedAtMs!)} ago; nothing is loaded on a reading older than ${limit} (policy.staleAfter).`,
+    `${id} was last read ${formatMs(nowMs - observedAtMs!)} ago; nothing is promised on a reading older than ${limit} (policy.staleAfter).`,
   ]
 }
 

@@ -277,7 +277,7 @@ test('names a device that is not well, or was not read lately', () => {
   arrive(world, 'a', 1)
   world.nowMs += 3000
   const stale =
-    /gpu was last read 3 s ago; nothing is loaded on a reading older than 2 s \(policy\.staleAfter\)/
+    /gpu was last read 3 s ago; nothing is promised on a reading older than 2 s \(policy\.staleAfter\)/
   assert.match(why(world, 'a'), stale)
   assert.match(notes(world).join(), stale)
   read(world, {}, { fault: 'XID 79: it has fallen off the bus' })

@@ -73,6 +73,13 @@ export function residentBytesOn(each: ModelState, device: DeviceState): number {
   return isEnough ? Math.max(1, learnedBytes) : Math.max(declared.vramBytes, learnedBytes)
 }
 
+/** Bytes that stay booked of an instance which runs nothing and holds so much: what was booked for its load, or was never
+ *  needed, is given back. One that has not run yet, and whose size nobody knows, may still need all of its place. */
+export function restingBytes({ model, device, bytes, batchCount }: InstanceState, heldBytes: number): number {
+  const isKnown = model.declared.isSized || batchCount > 0 || footprintOf(model, device.kind) !== null
+  return isKnown ? Math.min(bytes, Math.max(heldBytes, residentBytesOn(model, device))) : bytes
+}
+
 /** Bytes to book for a load. */
 export function loadingBytesOn(each: ModelState, device: DeviceState): number {
   const known = footprintOf(each, device.kind)

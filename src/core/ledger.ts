@@ -30,12 +30,20 @@ export function headroomBytes(device: DeviceState): number {
 }
 
 /** What instances may fill if all that can go goes: quarantined bytes may never come back, nor what such instances hold
- *  beyond what was booked for them. */
-export function offeredBytes({ budgetBytes, ledger, deficitBytes, instances }: DeviceState): number {
+ *  beyond what was booked for them. Where nobody says who holds what, what counts as foreign may have been ours: only an
+ *  empty device tells, so all of the line is offered while something of ours may leave it. */
+export function offeredBytes(device: DeviceState): number {
+  const { unattributed, budgetBytes, capacityBytes, safetyRatio, ledger, deficitBytes, instances } = device
   let stuckBytes = ledger.quarantinedBytes
   if (deficitBytes > 0)
     for (const each of instances) if (each.phase === 'quarantined') stuckBytes += each.deficitBytes
-  return budgetBytes - stuckBytes
+  const isUncertain = unattributed !== null && instances.some(mayLeave)
+  return (isUncertain ? Math.floor(capacityBytes * safetyRatio) : budgetBytes) - stuckBytes
+}
+
+/** Its bytes come back when another model needs the place. */
+export function mayLeave({ phase, model }: InstanceState): boolean {
+  return phase !== 'quarantined' && !model.model.isPinned
 }
 
 /** For a load under way. */

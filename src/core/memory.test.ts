@@ -5,7 +5,7 @@ import fc from 'fast-check'
 import { activeBytesOn, footprintOf, loadingBytesOn, residentBytesOn } from './footprint.ts'
 import { bookedBytes, headroomBytes } from './ledger.ts'
 import type { SchedulerEvent } from './protocol.ts'
-import { arrive, createWorld, finish, report, settle, step, type World, words } from './test-world.ts'
+import { arrive, block, createWorld, finish, report, settle, step, type World, words } from './test-world.ts'
 
 const gb = 1e9
 const model = (id: string, vram: string | undefined, more = {}) => ({ id, vram, loadMs: 1000, ...more })
@@ -76,14 +76,39 @@ test('where a device cannot tell who holds what, use beyond the books is foreign
   assert.equal(device(world).foreignBytes, 4 * gb)
 })
 
-test('nothing is loaded on a device whose last reading is old', () => {
-  const world = createWorld([model('a', '3GB')], [{ id: 'gpu', gb: 8 }], { staleAfter: 2000 })
-  read(world, {})
-  world.nowMs += 3000
+test('no memory is promised on a device whose last reading is old, neither to a load nor to a batch', () => {
+  const models = [model('a', '3GB', { batch: { activation: '1GB' } })]
+  const world = createWorld(models, [{ id: 'gpu', gb: 8 }], { staleAfter: 2000 })
+  const isOld = () => {
+    read(world, {})
+    world.nowMs += 3000
+  }
+  isOld()
   arrive(world, 'a', 1)
   assert.deepEqual(step(world), [])
   read(world, {})
-  assert.deepEqual(words(step(world)), ['load a'])
+  const [load] = step(world)
+  assert.deepEqual(words([load!]), ['load a'])
+  isOld()
+  finish(world, load!)
+  assert.deepEqual(step(world), [])
+  read(world, {})
+  assert.deepEqual(words(step(world)), ['run a'])
+})
+
+test('a resident model whose batch has no room stays while the last reading is old, or was of its load', () => {
+  const models = [model('a', '3GB', { batch: { activation: '1GB' } })]
+  const world = createWorld(models, [{ id: 'gpu', gb: 8 }], { staleAfter: 2000 })
+  read(world, {})
+  arrive(world, 'a', 1)
+  const [load] = step(world)
+  read(world, { 'a-1': 7.5 * gb })
+  finish(world, load!)
+  assert.deepEqual(step(world), [], 'what it held while it was loaded may be more than what stays')
+  world.nowMs += 3000
+  assert.deepEqual(step(world), [])
+  read(world, { 'a-1': 7.5 * gb })
+  assert.deepEqual(words(step(world)), ['stop a for null', 'fail-queue a'])
 })
 
 test('a device that is not well is emptied, and used again when it is', () => {
@@ -125,6 +150,63 @@ test('what a load held for a moment is booked for the next one', () => {
   read(world, { 'a-1': 2 * gb })
   assert.equal(device(world).ledger.residentBytes, 2.04 * gb)
   assert.equal(loadingBytesOn(state(world, 'a'), device(world)), 4 * gb)
+})
+
+test('what was booked for a load and does not stay is given back before the first batch, which may need it', () => {
+  const models = [model('a', '2GB', { batch: { activation: '1GB' } })]
+  const world = createWorld(models, [{ id: 'gpu', gb: 8 }])
+  arrive(world, 'a', 1)
+  const [load] = step(world)
+  read(world, { 'a-1': 7.5 * gb })
+  finish(world, load!)
+  assert.deepEqual(step(world), [], 'it may still hold it')
+  read(world, { 'a-1': 2 * gb })
+  assert.equal(device(world).ledger.residentBytes, 2 * gb)
+  assert.deepEqual(words(step(world)), ['run a'])
+})
+
+test('where a device cannot tell who holds what, a model that needs all of it has it emptied: then it shows what is ours', () => {
+  const world = createWorld([model('a', '3GB'), model('b', '8GB')], [{ id: 'gpu', gb: 8 }])
+  resident(world, 'a')
+  read(world, {}, { usedBytes: 4 * gb })
+  assert.equal(device(world).budgetBytes, 7 * gb)
+  arrive(world, 'b', 1)
+  const [stop] = step(world)
+  assert.deepEqual(words([stop!]), ['stop a for b'])
+  read(world, {}, { usedBytes: 0 })
+  finish(world, stop!)
+  assert.deepEqual(words(step(world)), ['load b'])
+})
+
+test('a load that leaves no room for a batch has failed: it is tried again after pauses, and in the end the queue fails', () => {
+  const world = createWorld([model('a', '7GB', { batch: { activation: '1GB' } })], [{ id: 'gpu', gb: 8 }])
+  const said: string[] = []
+  arrive(world, 'a', 1)
+  for (let load = 0; load < 3; load++) {
+    read(world, {}, { usedBytes: 0 })
+    for (const command of step(world)) finish(world, command)
+    read(world, {}, { usedBytes: 7.5 * gb }) // nobody says that it is the model's own
+    const commands = step(world)
+    said.push(...words(commands))
+    read(world, {}, { usedBytes: 0 })
+    finish(world, commands[0]!)
+    if (load === 2) assert.match((commands[1] as { message: string }).message, /no room for a batch on gpu/)
+    world.nowMs += 10_000 * 2 ** load
+  }
+  const stop = 'stop a for null'
+  assert.deepEqual(said, [stop, stop, stop, 'fail-queue a'])
+})
+
+test('nothing is loaded ahead while something ready waits for quarantined bytes', () => {
+  const world = createWorld([model('a', '3GB'), model('b', '8GB')], [{ id: 'gpu', gb: 8 }])
+  resident(world, 'a')
+  arrive(world, 'b', 1)
+  assert.deepEqual(words(step(world)), ['stop a for b'])
+  block(world, 'a', [{ modelId: 'b', count: 1 }])
+  world.nowMs += 5000
+  assert.deepEqual(words(step(world)), ['quarantine a'])
+  report(world, { type: 'memory-released', atMs: world.nowMs, instanceId: 'a-1' })
+  assert.deepEqual(words(step(world)), ['load b'])
 })
 
 test('a model without a size is loaded alone, and then known', () => {

@@ -4,11 +4,12 @@
 //   foreign use      what is not ours. A device that cannot say who holds what shows it as what is used beyond the books
 //   held > booked    booked at once as far as there is room; the rest is a deficit, which blocks new loads and shows its
 //                    size, but evicts nobody who has work
-//   held < booked    an idle instance that was loaded often enough gives back what it has never needed
+//   held < booked    an instance that runs nothing gives back what was booked for its load and does not stay, and, once it
+//                    was loaded often enough, what it has never needed
 //
 // Also here: signs of memory that does not come back. An instance that holds more after each of many batches leaks; a device
 // that has less after each of several unloads does (drivers: ollama#10597, triton#6836).
-import { observeFresh, observeLoading, observeResident, residentBytesOn } from './footprint.ts'
+import { observeFresh, observeLoading, observeResident, restingBytes } from './footprint.ts'
 import { bookedBytes, headroomBytes, resize } from './ledger.ts'
 import type { SchedulerEvent } from './protocol.ts'
 import type { DeviceState, InstanceState, State } from './state.ts'
@@ -101,13 +102,9 @@ function balance(instance: InstanceState): void {
   const heldBytes = measuredBytes - instance.activeBytes
   if (phase === 'starting' || phase === 'ready') {
     const missingBytes = heldBytes - instance.bytes
-    const isKnown = phase === 'ready' && runningCount === 0 && instance.batchCount > 0
-    const enoughBytes = isKnown
-      ? Math.max(heldBytes, residentBytesOn(instance.model, device))
-      : instance.bytes
     if (missingBytes > 0)
       resize(instance, instance.bytes + Math.min(missingBytes, Math.max(0, headroomBytes(device))))
-    else if (enoughBytes < instance.bytes) resize(instance, enoughBytes)
+    else if (phase === 'ready' && runningCount === 0) resize(instance, restingBytes(instance, heldBytes))
   }
   instance.deficitBytes = Math.max(0, heldBytes - instance.bytes)
   device.deficitBytes += instance.deficitBytes

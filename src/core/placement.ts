@@ -4,7 +4,7 @@
 import { clearMs, keepWorth } from './estimates.ts'
 import { chooseVictims, releasable } from './eviction.ts'
 import { activeBytesOn, leastBytesOn, loadingBytesOn, residentBytesOn } from './footprint.ts'
-import { headroomBytes, offeredBytes } from './ledger.ts'
+import { headroomBytes, mayLeave, offeredBytes } from './ledger.ts'
 import { interactive, ordinary, overdue, type UrgencyClass, urgent } from './ordering.ts'
 import type { RuleId } from './protocol.ts'
 import { firstAgainstStalls, fitsInto, waitForRoom } from './stalls.ts'
@@ -25,7 +25,7 @@ export interface LoadPlan {
  *  it, but for a load that is over before there can be room. Cost: O(models + instances), little of it for each device. */
 export function chooseLoad(view: View, device: DeviceState): LoadPlan | null {
   if (device.id === cpuDeviceId) return chooseCpuLoad(view, device)
-  if (device.loading || isStale(view, device)) return null
+  if (device.loading || view.isStale(device)) return null
   const isIdle = device.runningCount < device.slots && !device.instances.some(hasReadyWork)
   const claimant = chooseClaim(view, device, isIdle)
   if (!claimant) return choosePreload(view, device) ?? choosePrefetch(view, device)
@@ -130,15 +130,15 @@ function choosePreload(view: View, device: DeviceState): LoadPlan | null {
   return model ? { model, victims: [], mustWait: false, rule: 'preload', worth: 0 } : null
 }
 
-/** Nothing is promised on a reading that is old: another process may have taken what it showed. */
-export function isStale({ state, nowMs }: View, { observedAtMs }: DeviceState): boolean {
-  return observedAtMs !== null && nowMs - observedAtMs > state.policy.staleAfter
-}
-
 /** Nothing ready is missing: the model that will be needed soonest for its size and load time, over idle ones that
- *  are worth `prefetchGain` times less; half as much again for one that could not be back in time (do no harm: Cao 1995). */
+ *  are worth `prefetchGain` times less; half as much again for one that could not be back in time (do no harm: Cao 1995).
+ *  Nor does anything ready wait for quarantined bytes: what is loaded meanwhile would have to go again for it. */
 function choosePrefetch(view: View, device: DeviceState): LoadPlan | null {
   const { state, nowMs } = view
+  const { quarantinedBytes } = device.ledger
+  const waits = ({ model }: Claimant) =>
+    leastBytesOn(model, device) <= offeredBytes(device) + quarantinedBytes && canTry(state, model, nowMs)
+  if (quarantinedBytes > 0 && view.missing.some(waits)) return null
   const best = view.expected.find(
     (model) => leastBytesOn(model, device) <= offeredBytes(device) && canTry(state, model, nowMs),
   )
@@ -180,8 +180,14 @@ function planLoad(
   if (victims) return { ...plan, victims }
   // All candidates together may free enough when their own batches need no more room either.
   const heldBytes = candidates.reduce((sum, { bytes }) => sum + bytes, device.ledger.releasingBytes)
-  const isEnough = candidates.length > 0 && missingBytesOn(device, model, candidates) <= heldBytes
-  return isEnough ? { ...plan, victims: candidates } : null
+  if (candidates.length > 0 && missingBytesOn(device, model, candidates) <= heldBytes)
+    return { ...plan, victims: candidates }
+  // Where nobody says who holds what, an empty device tells what is really not ours.
+  const stays = (each: InstanceState) =>
+    each.phase === 'ready' && mayLeave(each) && !candidates.includes(each)
+  if (device.unattributed === null || device.instances.some(stays)) return null
+  if (candidates.length > 0) return { ...plan, victims: candidates }
+  return device.ledger.releasingBytes > 0 ? { ...plan, mustWait: true } : null
 }
 
 /** Bytes that a load lacks; 0 or less: none. While it is loaded the others run; then it runs too. A load may hold more than

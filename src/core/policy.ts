@@ -173,7 +173,7 @@ export const policyOptions = {
     default: 5000,
     min: 500,
     max: 600_000,
-    text: 'Nothing is loaded on a device whose last reading is older: another process may have taken what it showed. Devices are read twice a second. Chosen, not measured.',
+    text: 'No memory of a device is promised whose last reading is older, neither to a load nor to a batch: another process may have taken what it showed. Devices are read twice a second. Chosen, not measured.',
   },
   loadCooldown: {
     kind: 'duration',

@@ -81,7 +81,7 @@ export interface ModelState {
   runningCount: number
   /** Its last load ran out of memory: the next try waits for what is on its way and for idle ones to go. */
   needsRoom: boolean
-  /** Failed loads in a row. */
+  /** Failed loads in a row, and those that left no room for a batch. */
   loadFailureCount: number
   /** No load is tried before this moment, ms. */
   coolUntilMs: number

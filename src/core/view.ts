@@ -6,7 +6,7 @@ import { leastServedMs } from './fairness.ts'
 import { needsDevice } from './footprint.ts'
 import { runMs } from './model.ts'
 import { classOf, type UrgencyClass, worthOf } from './ordering.ts'
-import type { ModelState, State } from './state.ts'
+import type { DeviceState, ModelState, State } from './state.ts'
 
 /** A model with ready items, and what it claims. */
 export interface Claimant {
@@ -98,6 +98,11 @@ export class View {
       ({ readyCount, instances, model }) => readyCount > 0 && instances.length === 0 && model.vramBytes > 0,
     )
     return this.#someoneIsOut
+  }
+
+  /** Nothing is promised on a reading that is old: another process may have taken what it showed. */
+  isStale({ observedAtMs }: DeviceState): boolean {
+    return observedAtMs !== null && this.nowMs - observedAtMs > this.state.policy.staleAfter
   }
 
   nextUseMs(model: ModelState): number {

@@ -11,6 +11,7 @@ import { SchedulerError } from '../core/errors.ts'
 import { isWorthMeasuring } from '../core/footprint.ts'
 import { brokenInvariants } from '../core/invariants.ts'
 import { countByTenant } from '../core/lease.ts'
+import { bookedBytes } from '../core/ledger.ts'
 import { leastBytes, type Model, type ModelId } from '../core/model.ts'
 import type { Policy } from '../core/policy.ts'
 import { type ModelProfile, restoreProfiles } from '../core/profile.ts'
@@ -31,6 +32,7 @@ import { type BatchContext, claimFor, record, runBatch } from './batch.ts'
 import { type Clock, within } from './clock.ts'
 import { Hands, type LiveInstance } from './hands.ts'
 import { HeadReader } from './heads.ts'
+import type { Booked } from './release.ts'
 
 /** A claim without a sign of life for this long is given to another; three heartbeats fit in. Chosen, not measured. */
 const leaseMs = 60_000
@@ -89,7 +91,7 @@ export class Daemon {
     this.#hands = new Hands({
       clock,
       tell: (event) => this.#tell(event),
-      bookedBytes: (instanceId) => this.state.instanceById.get(instanceId)?.bytes ?? 0,
+      booked: (instanceId) => this.#booked(instanceId),
       onError: (error) => this.#fail(error),
     })
     const recorded = (outcomes: readonly Outcome[]) => {
@@ -247,6 +249,13 @@ export class Daemon {
     this.#tell({ type: 'batch-finished', atMs: clock.nowMs(), batchId, ...result, held })
   }
 
+  #booked(instanceId: InstanceId): Booked {
+    const instance = this.state.instanceById.get(instanceId)
+    if (!instance) return { ownBytes: 0, othersBytes: 0 }
+    const { bytes: ownBytes, device } = instance
+    return { ownBytes, othersBytes: bookedBytes(device.ledger) - ownBytes + device.foreignBytes }
+  }
+
   /** Its device, if that knows what a batch held at most. */
   #peakDevice({ device }: LiveInstance): Device | null {
     return device !== null && this.#hands.readings.knowsPeaks(device) ? device : null
@@ -300,11 +309,12 @@ export class Daemon {
     this.#fail(new SchedulerError('NEVER_FITS', `Nothing can run, and items wait for: ${names.join(', ')}.`))
   }
 
-  /** It has ready items and some device is large enough: what is in the way may go, foreign use too. */
+  /** It has ready items and some device is large enough, or could not be read so far: what is in the way may go, foreign
+   * use too, and a driver that is silent may answer. */
   #mayRun({ model, readyCount }: ModelState): boolean {
     const neededBytes = leastBytes(model)
-    const isLargeEnough = ({ capacityBytes, safetyRatio }: DeviceState) =>
-      neededBytes <= Math.floor(capacityBytes * safetyRatio)
+    const isLargeEnough = ({ capacityBytes, safetyRatio, fault }: DeviceState) =>
+      neededBytes <= Math.floor(capacityBytes * safetyRatio) || (fault !== null && capacityBytes === 0)
     return readyCount > 0 && this.state.devices.some(isLargeEnough)
   }
 

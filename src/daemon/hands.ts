@@ -7,7 +7,7 @@ import { outOfMemory } from '../runners/out-of-memory.ts'
 import type { Instance, Runner } from '../runners/runner.ts'
 import { type Clock, Waits, within } from './clock.ts'
 import { Readings } from './readings.ts'
-import { release } from './release.ts'
+import { type Booked, release } from './release.ts'
 
 export interface LiveInstance {
   instance: Instance
@@ -23,8 +23,7 @@ export interface LiveInstance {
 export interface HandsOptions {
   clock: Clock
   tell: (event: SchedulerEvent) => void
-  /** What is booked for an instance. */
-  bookedBytes: (instanceId: InstanceId) => number
+  booked: (instanceId: InstanceId) => Booked
   onError: (error: unknown) => void
 }
 
@@ -33,17 +32,17 @@ export class Hands {
   readonly readings: Readings
   readonly #clock: Clock
   readonly #tell: (event: SchedulerEvent) => void
-  readonly #bookedBytes: (instanceId: InstanceId) => number
+  readonly #booked: (instanceId: InstanceId) => Booked
   /** For memory to come back; over when `close` has given up. */
   readonly #waits: Waits
 
-  constructor({ clock, tell, bookedBytes, onError }: HandsOptions) {
+  constructor({ clock, tell, booked, onError }: HandsOptions) {
     this.#clock = clock
     this.#waits = new Waits(clock)
     this.#tell = (event) => {
       if (!this.#waits.areOver) tell(event)
     }
-    this.#bookedBytes = bookedBytes
+    this.#booked = booked
     this.readings = new Readings({ clock, live: this.live, tell: this.#tell, onError, waits: this.#waits })
   }
 
@@ -127,7 +126,7 @@ export class Hands {
     const isBack = await release(live, {
       clock: this.#clock,
       readings: this.readings,
-      bookedBytes: this.#bookedBytes(instanceId),
+      booked: this.#booked(instanceId),
       onDelay: (cause) =>
         this.#tell({ type: 'release-delayed', atMs: this.#clock.nowMs(), instanceId, cause }),
       waits: this.#waits,

@@ -2,8 +2,9 @@
 // seconds on it is told what is in the way, again whenever that changes; nobody gives up.
 //
 //   a device that is not well   shows nothing: the end of the processes is the proof
-//   one that cannot tell who holds what   what is in use must have gone down by most of what was booked, for some seconds;
-//                                         what is then not back is used beyond the books, and that is foreign use
+//   one that cannot tell who holds what   what is in use must have gone down by most of what was booked, or to what is
+//                                         booked for others or was foreign. It is waited for some seconds; what is then
+//                                         not back is used beyond the books, and that is foreign use
 
 import { formatBytes } from '../core/units.ts'
 import type { Device } from '../devices/device.ts'
@@ -17,11 +18,17 @@ const lateMs = 5000
 /** What must be back of an instance where a device cannot tell, of what was booked: drivers keep a little. */
 const enoughRatio = 0.9
 
+/** On the device of an instance when its end begins. */
+export interface Booked {
+  ownBytes: number
+  /** What may be in use besides: booked for others, or foreign. */
+  othersBytes: number
+}
+
 export interface ReleaseContext {
   clock: Clock
   readings: Readings
-  /** Booked for the instance. */
-  bookedBytes: number
+  booked: Booked
   onDelay: (cause: string) => void
   waits: Waits
 }
@@ -29,7 +36,7 @@ export interface ReleaseContext {
 /** Resolves when the memory is back; false: it was no longer of interest before that. */
 export async function release(
   { instance, device }: LiveInstance,
-  { clock, readings, bookedBytes, onDelay, waits }: ReleaseContext,
+  { clock, readings, booked, onDelay, waits }: ReleaseContext,
 ): Promise<boolean> {
   const group = instance.pid
   const startedAtMs = clock.nowMs()
@@ -54,7 +61,7 @@ export async function release(
   }
   if (!device || group === null) return true
   for (;;) {
-    const held = await stillHeld(device, group, readings, usedBeforeBytes, bookedBytes)
+    const held = await stillHeld(device, group, readings, usedBeforeBytes, booked)
     if (waits.areOver) return false
     if (held === null || (held.isUncertain && passedMs() >= lateMs)) return true
     delayed(held.cause)
@@ -74,7 +81,7 @@ async function stillHeld(
   group: number,
   readings: Readings,
   usedBeforeBytes: number | null,
-  bookedBytes: number,
+  { ownBytes, othersBytes }: Booked,
 ): Promise<{ cause: string; isUncertain: boolean } | null> {
   const reading = await readings.read(device)
   if (!reading) return { cause: `${device.id} does not answer`, isUncertain: false }
@@ -89,6 +96,6 @@ async function stillHeld(
   }
   if (usedBeforeBytes === null || reading.usedBytes === null) return null
   const backBytes = usedBeforeBytes - reading.usedBytes
-  if (backBytes >= bookedBytes * enoughRatio) return null
+  if (backBytes >= ownBytes * enoughRatio || reading.usedBytes <= othersBytes) return null
   return { cause: `${device.id} shows ${formatBytes(Math.max(0, backBytes))} of it back`, isUncertain: true }
 }

@@ -44,17 +44,32 @@ export interface Driver {
 /** Longest wait for a reading, ms; a driver that is well answers within milliseconds. Chosen, not measured. */
 const readMs = 5000
 
+/** A clock that nobody sets, and its timers; the answer of `after` cancels one. */
+export interface SteadyClock {
+  steadyMs(): number
+  after(ms: number, callback: () => void): () => void
+}
+
+const steadyClock: SteadyClock = {
+  steadyMs: () => performance.now(),
+  after(ms, callback) {
+    const timer = setTimeout(callback, ms)
+    return () => clearTimeout(timer)
+  },
+}
+
 export interface CardOptions {
   id: string
   /** Most that may be used; null: all. */
   capBytes: number | null
   limitMs?: number
+  clock?: SteadyClock
 }
 
 export function cardDevice(
   driver: Driver,
   card: Card,
-  { id, capBytes, limitMs = readMs }: CardOptions,
+  { id, capBytes, limitMs = readMs, clock = steadyClock }: CardOptions,
 ): Device {
   const unread = {
     capacityBytes: 0,
@@ -64,7 +79,7 @@ export function cardDevice(
     utilisationRatio: null,
   }
   let last: Omit<DeviceReading, 'fault'> = unread
-  /** Used while nothing of ours was there. */
+  /** Used while nothing of ours was there, less what has gone since. */
   let aloneBytes: number | null = null
   /** Questions that were given up and are still not answered. */
   const late = new Set<{ askedAtMs: number }>()
@@ -74,8 +89,9 @@ export function cardDevice(
     const capacityBytes = Math.min(totalBytes, capBytes ?? totalBytes)
     const usedBytes = Math.max(0, reading.usedBytes - (totalBytes - capacityBytes))
     if (groups.length === 0) aloneBytes = usedBytes
+    else if (aloneBytes !== null) aloneBytes = Math.min(aloneBytes, usedBytes)
     const ours = [...(bytesByGroup?.values() ?? [])].reduce((sum, each) => sum + each, 0)
-    const beforeUs = Math.min(aloneBytes ?? usedBytes, usedBytes)
+    const beforeUs = aloneBytes ?? usedBytes
     const othersBytes = reading.usedBytes - ours - (totalBytes - capacityBytes)
     const foreignBytes = bytesByGroup === null ? beforeUs : Math.max(0, othersBytes)
     last = { capacityBytes, foreignBytes, usedBytes, bytesByGroup, utilisationRatio }
@@ -83,17 +99,17 @@ export function cardDevice(
   }
 
   async function ask(groups: readonly number[]): Promise<CardReading> {
-    const question = { askedAtMs: performance.now() }
+    const question = { askedAtMs: clock.steadyMs() }
     for (const { askedAtMs } of late) throw new Error(lateSentence(question.askedAtMs - askedAtMs))
     const answer = driver.read(card, groups).finally(() => late.delete(question))
-    let timer: NodeJS.Timeout | undefined
+    let cancel = () => {}
     const limit = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => {
+      cancel = clock.after(limitMs, () => {
         late.add(question)
         reject(new Error(lateSentence(limitMs)))
-      }, limitMs)
+      })
     })
-    return Promise.race([answer, limit]).finally(() => clearTimeout(timer))
+    return Promise.race([answer, limit]).finally(cancel)
   }
 
   return {

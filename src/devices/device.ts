@@ -3,8 +3,8 @@
 //
 // Foreign use is used − ours. Where a driver does not say which process holds what (`bytesByGroup` null: WDDM, a
 // container with process ids of its own, some MIG set-ups), `used` cannot be split. Then
-//   foreignBytes  is what was used when none of our groups was on the device, or all that is used now if that is less:
-//                 what was surely there before us, and is not gone. It does not see foreign use that grows beside us.
+//   foreignBytes  is what was used when none of our groups was on the device, or the least that was used since, if that is
+//                 less: what was surely there before us, and is not gone. It does not see foreign use that grows beside us.
 //   usedBytes     lets whoever keeps the books see that too: what is used beyond everything booked is foreign as well,
 //                 so the safe figure is the larger of foreignBytes and usedBytes − booked.
 // Both err to the safe side as long as our instances hold no more than what is booked for them.

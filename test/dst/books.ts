@@ -3,12 +3,13 @@
 // only if it is one of the changes that a reading allows:
 //
 //   more   to what the instance was seen to hold at most, and only below the line
-//   less   of one that has run and runs nothing, never under what it was seen to hold
+//   less   of one that is loaded and runs nothing, never under what it was seen to hold; of one that was not seen, when it
+//          has been loaded
 //   the rest of what is seen is the stated deficit, byte for byte
 import type { DeviceId, InstanceId, SchedulerEvent } from '../../src/core/protocol.ts'
 import { cpuDeviceId, type State } from '../../src/core/state.ts'
 import type { Context } from './context.ts'
-import { Sizes } from './sizes.ts'
+import { keyOf, Sizes } from './sizes.ts'
 import type { WorldDevice } from './world.ts'
 
 export interface BookedInstance {
@@ -57,6 +58,8 @@ export class Books {
   readonly instances = new Map<InstanceId, BookedInstance>()
   readonly batches = new Map<string, BookedBatch>()
   readonly devices: Map<DeviceId, BookedDevice>
+  /** By model and kind of device: most items of the next batch, after one that failed as a whole. */
+  readonly #halves = new Map<string, number>()
   readonly sizes: Sizes
   readonly #context: Context
 
@@ -125,6 +128,11 @@ export class Books {
 
   batchStarted({ batchId, instanceId, maxCount: itemCount, bytes }: CommandOf<'run-batch'>): void {
     const instance = this.instances.get(instanceId)!
+    const most = this.#halves.get(keyOf(instance.modelId, this.#kindOf(instance))) ?? itemCount
+    this.#check(
+      itemCount <= most,
+      () => `${batchId} has ${itemCount} items; it must be ${most} after one that failed as a whole`,
+    )
     this.sizes.checkBatch(batchId, instance.modelId, this.#kindOf(instance), itemCount, bytes)
     this.batches.set(batchId, { id: batchId, instance, itemCount, bytes })
   }
@@ -142,11 +150,15 @@ export class Books {
   finished(event: EventOf<'batch-finished'>): void {
     const batch = this.batches.get(event.batchId)
     if (!batch) return
-    const { instance } = batch
+    const { instance, itemCount } = batch
+    const key = keyOf(instance.modelId, this.#kindOf(instance))
+    if (itemCount > 1 && (event.isOutOfMemory || event.hasCrashed))
+      this.#halves.set(key, Math.floor(itemCount / 2))
+    else this.#halves.delete(key)
     if (this.batchesOf(instance).length === 1) {
       const kind = this.#kindOf(instance)
       if (event.held) this.#seenAtRest(instance, event.held.afterBytes)
-      this.sizes.batchSeen(instance, kind, batch.itemCount, event)
+      this.sizes.batchSeen(batch, kind, event)
     }
     instance.mostRunningBytes = null
     this.#batchEnded(batch)
@@ -223,6 +235,7 @@ export class Books {
   takeOver(event: SchedulerEvent, state: State): void {
     if (event.type === 'memory-observed' && !this.#isOld(event)) this.#takeReading(event.deviceId, state)
     if (event.type === 'batch-claimed') this.#takeClaim(event.batchId, state)
+    if (event.type === 'load-finished') this.#takeLoad(event.instanceId, state)
   }
 
   #takeReading(deviceId: DeviceId, state: State): void {
@@ -235,7 +248,7 @@ export class Books {
       const batches = this.batchesOf(instance)
       const activeBytes = batches.reduce((sum, each) => sum + each.bytes, 0)
       const heldBytes = (instance.seenBytes ?? 0) - activeBytes
-      const mayRest = phase === 'ready' && batches.length === 0 && instance.hasRun
+      const mayRest = phase === 'ready' && batches.length === 0
       if (bytes > beforeBytes) {
         hasGrown = true
         this.#check(
@@ -247,7 +260,7 @@ export class Books {
           mayRest && bytes >= heldBytes,
           () => `${id} gives back ${beforeBytes - bytes} bytes of ${beforeBytes}; it holds ${heldBytes}`,
         )
-        this.sizes.checkRest(id, instance.modelId, device.kind, bytes)
+        this.sizes.checkRest(instance, device.kind, bytes)
       }
       instance.bytes = bytes
       instance.deficitBytes = instance.seenBytes === null ? 0 : Math.max(0, heldBytes - bytes)
@@ -263,6 +276,18 @@ export class Books {
       stated === deficit,
       () => `${deviceId}: the stated deficit is ${stated} bytes; ${deficit} are held beyond the books`,
     )
+  }
+
+  #takeLoad(instanceId: InstanceId, state: State): void {
+    const instance = this.instances.get(instanceId)
+    const bytes = state.instanceById.get(instanceId)?.bytes
+    if (!instance || bytes === undefined || bytes === instance.bytes) return
+    this.#check(
+      instance.seenBytes === null && bytes < instance.bytes,
+      () => `${instanceId} is booked with ${bytes} instead of ${instance.bytes} bytes after its load`,
+    )
+    this.sizes.checkRest(instance, this.#kindOf(instance)!, bytes)
+    instance.bytes = bytes
   }
 
   #takeClaim(batchId: string, state: State): void {

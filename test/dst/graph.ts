@@ -5,6 +5,7 @@ import type { Resolution, ResolvedParent, Resolver } from '../../src/core/resolv
 import type { EdgePolicy, NewItem } from '../../src/core/work-item.ts'
 import { newItem } from '../../src/core/work-item.ts'
 import { Chance, hashOf } from './chance.ts'
+import type { Context } from './context.ts'
 import type { Settings } from './world.ts'
 
 export interface Arrival {
@@ -103,6 +104,14 @@ function expand(item: NewItem, models: readonly Model[], chance: Chance): Resolu
     }),
   )
   return { type: 'expand', items, policy: chance.pick(policies) }
+}
+
+/** What an item does to whoever runs it, always; null: nothing. */
+export function poisonOf({ seed, settings }: Context, id: string): 'kills' | 'needs too much' | null {
+  if (settings.faults.poison === 0) return null
+  const chance = new Chance(seed, `poison ${id}`)
+  if (!chance.happens(settings.faults.poison)) return null
+  return chance.pick(['kills', 'needs too much'])
 }
 
 /** What a worker must answer for an item. */

@@ -3,6 +3,7 @@
 // or twice, ignores TERM, and goes on for a while when the daemon is dead. It has no rules of its own besides.
 import type { ItemError } from '../../src/core/errors.ts'
 import { type Model, runMs } from '../../src/core/model.ts'
+import { outOfMemory, ranOutOfMemory } from '../../src/runners/out-of-memory.ts'
 import type {
   BatchAnswer,
   Exit,
@@ -15,7 +16,7 @@ import { spread } from '../../src/sim/random.ts'
 import type { Chance } from './chance.ts'
 import type { Context } from './context.ts'
 import type { FaultKind } from './faults.ts'
-import { rightOutput, wrongOutput } from './graph.ts'
+import { poisonOf, rightOutput, wrongOutput } from './graph.ts'
 import { type Life, never } from './life.ts'
 import type { Machine, Process } from './machine.ts'
 import type { Traits } from './world.ts'
@@ -28,15 +29,34 @@ const graceMs = 2000
 
 /** What a batch ends with when the daemon stops its instance. */
 export const stopped: ItemError = { code: 'RUNNER_EXITED', message: 'the instance was stopped' }
-const outOfMemory: ItemError = { code: 'OUT_OF_MEMORY', message: 'out of memory' }
+const outOfMemoryError: ItemError = { code: outOfMemory, message: 'the allocation failed' }
+
+/** How a process may end. */
+interface End {
+  code: number | null
+  signal: string | null
+  /** The end of its log. */
+  words: string
+}
+
+const crashed: End = { code: null, signal: 'SIGSEGV', words: '' }
+const killed: End = { code: null, signal: 'SIGKILL', words: '' }
+const gaveUp: End = { code: 3, signal: null, words: 'Error: no weights' }
+const wantedMemory: End = { code: 1, signal: null, words: 'CUDA out of memory. Tried to allocate 2 GiB' }
 
 /** What the checks want to know of an instance. */
 export interface InstanceWatch {
   batchStarted(instance: SimulatedInstance, items: readonly string[]): void
   batchEnded(instance: SimulatedInstance, itemCount: number): void
+  /** An item has done something that may count against it. */
+  blamed(item: string): void
+  /** It has done what it always does. */
+  poisoned(item: string): void
 }
 
 interface Job {
+  /** Of a batch. */
+  readonly items: readonly string[]
   fail: (error: ItemError) => void
 }
 
@@ -58,6 +78,8 @@ export class SimulatedInstance implements Instance {
   /** A load or batches under way. */
   readonly #jobs = new Set<Job>()
   #failure: ItemError | null = null
+  /** Of the kernel, when the last load or batch began. */
+  #killsBefore = 0
   #exit: (exit: Exit) => void = () => {}
 
   constructor(
@@ -87,7 +109,8 @@ export class SimulatedInstance implements Instance {
       for (const cancel of this.#plans) cancel()
       this.#plans.clear()
     }
-    process.endAfter = (ms) => this.#plan(ms, () => this.crash('was killed by SIGKILL'))
+    process.endAfter = (ms) => this.#plan(ms, () => this.#crash(killed))
+    process.kill = () => this.#crash(killed)
   }
 
   remains(): string {
@@ -108,7 +131,7 @@ export class SimulatedInstance implements Instance {
     if (isSlow) this.#context.disturb(loadMs)
     if (fate === 'load-hangs') this.#context.disturb(loadLimitMs + graceMs)
     return new Promise((resolve) => {
-      const job = this.#begin((error) => resolve({ type: 'failed', error }))
+      const job = this.#begin([], (error) => resolve({ type: 'failed', error }))
       const bytes = Math.floor(this.model.vramBytes * this.#traits.footprintRatio)
       this.#plan(loadMs * 0.4, () => {
         if (fate === 'load-out-of-memory' || !this.#machine.allocate(this.process, bytes)) this.#runOut(job)
@@ -118,14 +141,14 @@ export class SimulatedInstance implements Instance {
       )
       if (fate === 'load-hangs' || fate === 'load-out-of-memory') return
       this.#plan(fate === null ? loadMs : loadMs * this.#chance.number(), () => {
-        if (fate === 'load-crashes') return this.crash('ended with code 3')
+        if (fate === 'load-crashes') return this.#crash(gaveUp)
         if (!this.#end(job)) return
         if (fate === 'load-fails')
           return this.#tell(() =>
             resolve({ type: 'failed', error: { code: 'LOAD_FAILED', message: 'no weights' } }),
           )
         if (faults.strikes('idle-crashes'))
-          this.#plan(this.#chance.between(1, 20_000), () => this.crash('was killed by SIGSEGV'))
+          this.#plan(this.#chance.between(1, 20_000), () => this.#crash(crashed))
         const residentBytes = this.#traits.tellsSize ? bytes : null
         const maxBatch = this.#chance.happens(0.2) ? this.#chance.between(1, 8) : null
         this.#tell(() => resolve({ type: 'loaded', residentBytes, maxBatch }))
@@ -171,7 +194,8 @@ export class SimulatedInstance implements Instance {
       answers.push(each)
       this.#tell(() => onAnswer?.(each))
     }
-    const job = this.#begin(finish)
+    const ids = items.map(({ id }) => id)
+    const job = this.#begin(ids, finish)
     this.#plan(1, () => {
       const isTooMuch = count >= this.#traits.outOfMemoryFrom || !this.#machine.allocate(this.process, bytes)
       if (!isTooMuch) {
@@ -179,7 +203,8 @@ export class SimulatedInstance implements Instance {
         peakBytes = this.process.bytes
       } else if (this.#chance.happens(0.7)) this.#runOut(job)
       else if (this.#end(job)) {
-        for (const { id } of items) answer({ type: 'error', id, error: outOfMemory, retryable: true })
+        if (count === 1) this.#watch.blamed(ids[0]!)
+        for (const id of ids) answer({ type: 'error', id, error: outOfMemoryError, retryable: true })
         finish(null)
       }
     })
@@ -188,11 +213,19 @@ export class SimulatedInstance implements Instance {
     const afterEnd: ItemAnswer[] = []
     const endMs = fate === null ? batchMs : batchMs * this.#chance.number()
     for (const [index, { id }] of items.entries()) {
-      const each = this.#answerFor(id)
       const atMs = Math.max(2, (batchMs * (index + 1)) / (count + 1))
+      const poison = poisonOf(this.#context, id)
+      if (poison !== null) {
+        this.#plan(atMs, () => this.#poison(poison, id, job, answer))
+        continue
+      }
+      const each = this.#answerFor(id)
       if (faults.strikes('answer-late')) atEnd.push(each)
-      else if (faults.strikes('answer-after-end')) afterEnd.push(each)
-      else if (!faults.strikes('answer-lost') && (fate === null || atMs < endMs)) {
+      else if (faults.strikes('answer-after-end')) {
+        afterEnd.push(each)
+        this.#watch.blamed(id)
+      } else if (faults.strikes('answer-lost')) this.#watch.blamed(id)
+      else if (fate === null || atMs < endMs) {
         this.#plan(atMs, () => answer(each))
         if (faults.strikes('answer-doubled'))
           this.#plan(atMs + this.#chance.between(0, 50), () =>
@@ -205,7 +238,7 @@ export class SimulatedInstance implements Instance {
       this.#plan(2, () => answer({ type: 'output', id: stranger, output: wrongOutput(stranger) }))
     if (fate === 'batch-hangs') return
     this.#plan(Math.max(2, endMs), () => {
-      if (fate === 'batch-crashes') return this.crash('was killed by SIGSEGV')
+      if (fate === 'batch-crashes') return this.#crash(crashed)
       if (!this.#end(job)) return
       for (const each of atEnd) answer(each)
       finish(null)
@@ -213,8 +246,26 @@ export class SimulatedInstance implements Instance {
     })
   }
 
+  #poison(
+    poison: 'kills' | 'needs too much',
+    id: string,
+    job: Job,
+    answer: (each: ItemAnswer) => void,
+  ): void {
+    if (!this.#jobs.has(job)) return
+    this.#context.faults.counts.poison++
+    this.#watch.poisoned(id)
+    if (poison === 'kills') this.#crash(crashed)
+    else if (this.#chance.happens(0.5)) this.#runOut(job)
+    else {
+      if (job.items.length === 1) this.#watch.blamed(id)
+      answer({ type: 'error', id, error: outOfMemoryError, retryable: true })
+    }
+  }
+
   #answerFor(id: string): ItemAnswer {
     if (!this.#context.faults.strikes('item-fails')) return { type: 'output', id, output: rightOutput(id) }
+    this.#watch.blamed(id)
     const error = { code: 'RUN_FAILED', message: 'chance' }
     return { type: 'error', id, error, retryable: this.#chance.happens(0.5) }
   }
@@ -235,21 +286,41 @@ export class SimulatedInstance implements Instance {
     const killMs = isSlow ? graceMs + this.#chance.pick([0, 1000, 15_000]) : this.#chance.between(1, 100)
     if (isSlow) this.#context.disturb(unloadMs + killMs)
     this.#fail(stopped)
-    this.#plan(unloadMs + killMs, () => this.crash('was killed by SIGTERM'))
+    this.#plan(unloadMs + killMs, () => this.#crash({ ...killed, signal: 'SIGTERM' }))
   }
 
-  /** The process ends, whatever the reason: all of its group is gone. */
-  crash(cause: string): void {
+  /** The process ends, whatever the reason: all of its group is gone. As in src/runners/stdio.ts, who ran out of memory
+   * is told from how it ended. */
+  #crash({ code, signal, words }: End): void {
     if (!this.process.isAlive) return
     if (!this.isStopping) this.#context.disturb(2 * this.model.loadMs) // it has to be loaded again
     this.#machine.end(this.process)
-    this.#fail({ code: 'RUNNER_EXITED', message: `the worker ${cause}` })
-    this.#tell(() => this.#exit({ code: null, signal: null, cause }))
+    const exit = {
+      code,
+      signal,
+      cause: signal === null ? `ended with code ${code}` : `was killed by ${signal}`,
+    }
+    const isForMemory =
+      !this.isStopping && ranOutOfMemory(exit, words, this.#killsBefore, () => this.#machine.kernelKills)
+    this.#fail({ code: isForMemory ? outOfMemory : 'RUNNER_EXITED', message: `the worker ${exit.cause}` })
+    this.#tell(() => this.#exit(exit))
   }
 
+  /** The worker says so; or ends with such words, or is killed: by the kernel, which counts, or by nobody knows whom. */
   #runOut(job: Job): void {
-    if (this.#chance.happens(0.5)) this.crash('was killed by SIGKILL')
-    else if (this.#end(job)) job.fail(outOfMemory)
+    const way = this.#chance.pick(['says', 'says', 'words', 'kernel', 'kill'])
+    if (way === 'words') this.#crash(wantedMemory)
+    else if (way === 'kernel') this.#machine.killForMemory(this.process)
+    else if (way === 'kill') this.#crash(killed)
+    else if (this.#end(job)) {
+      this.#blame(job)
+      job.fail(outOfMemoryError)
+    }
+  }
+
+  /** Who was alone in a batch that failed. */
+  #blame({ items }: Job): void {
+    if (items.length === 1) this.#watch.blamed(items[0]!)
   }
 
   #expire(job: Job, error: ItemError): void {
@@ -260,11 +331,16 @@ export class SimulatedInstance implements Instance {
 
   #fail(error: ItemError): void {
     this.#failure ??= error
-    for (const job of this.#jobs) if (this.#end(job)) job.fail(this.#failure)
+    for (const job of this.#jobs) {
+      if (!this.#end(job)) continue
+      if (!this.isStopping) this.#blame(job)
+      job.fail(this.#failure)
+    }
   }
 
-  #begin(fail: (error: ItemError) => void): Job {
-    const job = { fail }
+  #begin(items: readonly string[], fail: (error: ItemError) => void): Job {
+    const job = { items, fail }
+    this.#killsBefore = this.#machine.kernelKills
     this.#jobs.add(job)
     return job
   }

@@ -8,7 +8,8 @@
 //  (4) Each lease is run at most once, and nothing is run that is not leased.
 //  (5) A stale token changes nothing, and is told so.
 //  (6) An item is charged with a failure only if a runner had it, or its model could not be loaded; never with a stop that
-//      the daemon asked for.
+//      the daemon asked for, nor with what another item of its batch did to their worker. One that runs out of memory alone
+//      is not tried again, and one that kills whatever runs it is found before it has killed many.
 //  (7) No lease ends by time: a daemon that lives keeps it, and after one that died all are given back.
 //  (8) The daemon tells of an outcome what was recorded, once.
 import {
@@ -18,6 +19,7 @@ import {
   type ItemState,
   satisfies,
 } from '../../src/core/work-item.ts'
+import { outOfMemory } from '../../src/runners/out-of-memory.ts'
 import type { Claim, Outcome, Store, StoredItem, StoreEvent } from '../../src/stores/store.ts'
 import type { Context } from './context.ts'
 import { outcomesOf, type StoreWatch } from './disk.ts'
@@ -38,6 +40,10 @@ const next: Record<ItemState, readonly ItemState[]> = {
 
 export const openStates: readonly ItemState[] = ['blocked', 'scheduled', 'ready', 'leased']
 
+/** Halves of a batch of eight, and as many again for each of two attempts that were not known to be suspect; in two thousand
+ * seeds it is eight at most. */
+const mostPoisoned = 12
+
 interface Known {
   readonly id: ItemId
   readonly modelId: string
@@ -50,6 +56,10 @@ interface Known {
   runCount: number
   /** `runCount` when it was leased last. */
   runsBefore: number
+  /** It has done something since that may count against it. */
+  isToBlame: boolean
+  /** Batches that it has brought to an end in this life of the daemon, since the user last retried it. */
+  poisonedCount: number
   /** Who holds it. */
   token: string | null
 }
@@ -120,10 +130,15 @@ export class ItemChecks implements StoreWatch {
     for (const outcome of outcomes) {
       const item = this.#items.get(outcome.id)!
       if (outcome.type !== 'fail' || item.token !== token || outcome.error.code === 'LOAD_FAILED') continue
-      const { message } = outcome.error
+      const { message, code } = outcome.error
       const hadIt = item.runCount > item.runsBefore
       this.#check(hadIt, () => `${item.id}: charged with "${message}", but no runner had it`)
       this.#check(message !== stopped.message, () => `${item.id}: charged with a stop that was asked for`)
+      this.#check(item.isToBlame, () => `${item.id}: charged with "${message}", which it did not do`)
+      this.#check(
+        code !== outOfMemory || !outcome.retryable,
+        () => `${item.id} ran out of memory alone and is to be tried again`,
+      )
     }
   }
 
@@ -137,6 +152,20 @@ export class ItemChecks implements StoreWatch {
       const item = this.#items.get(id)!
       this.#check(++item.runCount <= item.leaseCount, () => `${id} is run twice under one lease`)
     }
+  }
+
+  /** Called when an item does something that may count against it. */
+  blamed(id: ItemId): void {
+    this.#items.get(id)!.isToBlame = true
+  }
+
+  /** Called when an item brings its batch to an end, as it always does. */
+  poisoned(id: ItemId): void {
+    const count = ++this.#items.get(id)!.poisonedCount
+    this.#check(
+      count <= mostPoisoned,
+      () => `${id} has brought ${count} batches to an end, and is tried again`,
+    )
   }
 
   /** (8) Called when the daemon tells that outcomes have been recorded. */
@@ -153,6 +182,7 @@ export class ItemChecks implements StoreWatch {
   /** Answers to a daemon that is gone are told by nobody. */
   lifeBegan(): void {
     this.#accepted = new Map()
+    for (const item of this.#items.values()) item.poisonedCount = 0
   }
 
   async readEvents(method = ''): Promise<void> {
@@ -172,8 +202,10 @@ export class ItemChecks implements StoreWatch {
     else this.#check(next[before].includes(state), () => `${id} went from ${before} to ${state}`)
     this.#check(attempt <= item.maxAttempts, () => `${id}: attempt ${attempt} of ${item.maxAttempts}`)
     if (before === 'blocked' && (state === 'ready' || state === 'done')) this.#checkParents(item, state)
+    if (before === 'failed') item.poisonedCount = 0
     if (state === 'leased') {
       item.leaseCount++
+      item.isToBlame = false
       item.runsBefore = item.runCount
     }
     // (7) A fan-out may take the rest of its parts along; those are cancelled.
@@ -203,6 +235,8 @@ export class ItemChecks implements StoreWatch {
       leaseCount: 0,
       runCount: 0,
       runsBefore: 0,
+      isToBlame: false,
+      poisonedCount: 0,
       token: null,
     }
     this.#items.set(id, item)

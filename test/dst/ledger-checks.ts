@@ -10,7 +10,7 @@
 //      whose end has begun.
 //  (5) Where nobody lies and nothing else is on a device that tells, its processes never hold more than the line.
 //  (6) Nothing is admitted while a recorded process of an earlier daemon lives, on a device that was not read yet or is not
-//      well; nothing is loaded on a reading that is old.
+//      well, and no memory on a reading that is old.
 import { brokenInvariants } from '../../src/core/invariants.ts'
 import { bookedBytes } from '../../src/core/ledger.ts'
 import type { Model } from '../../src/core/model.ts'
@@ -20,6 +20,8 @@ import { type BookedInstance, Books } from './books.ts'
 import type { Context } from './context.ts'
 import type { SimulatedInstance } from './instance.ts'
 import type { Life } from './life.ts'
+import { LifecycleChecks } from './lifecycle-checks.ts'
+import { LoadChecks } from './load-checks.ts'
 import type { Machine } from './machine.ts'
 import type { RunnerWatch } from './runner.ts'
 
@@ -29,14 +31,23 @@ const maxCommands = 2000
 /** Most timers in a second of simulated time: more is a loop that waits for what does not come by waiting. */
 const maxWakes = 100
 
+/** Who else wants to know what happens to items. */
+interface Told {
+  runStarted(modelId: string, items: readonly string[]): void
+  blamed(item: string): void
+  poisoned(item: string): void
+}
+
 export class LedgerChecks implements RunnerWatch {
   readonly #books: Books
+  readonly #lifecycle: LifecycleChecks
+  readonly #loads: LoadChecks
   /** Items that run in an instance's process. */
   readonly #running = new Map<InstanceId, number>()
   readonly #context: Context
   readonly #machine: Machine
   readonly #life: Life
-  readonly #runStarted: (modelId: string, items: readonly string[]) => void
+  readonly #told: Told
   /** Something has happened that has not been checked yet. */
   #isChanged = false
   /** What the daemon was told last, and has not been looked at since. */
@@ -47,19 +58,16 @@ export class LedgerChecks implements RunnerWatch {
   #commandCount = 0
   #commandAtMs = -1
 
-  constructor(
-    context: Context,
-    machine: Machine,
-    life: Life,
-    runStarted: (modelId: string, items: readonly string[]) => void,
-  ) {
+  constructor(context: Context, machine: Machine, life: Life, told: Told) {
     this.#context = context
     this.#machine = machine
     this.#life = life
-    this.#runStarted = runStarted
+    this.#told = told
     const { rates } = context.faults
     this.#isHonest = rates['footprint-lies'] + rates['foreign-moves'] + rates['capacity-less'] === 0
     this.#books = new Books(context, context.world.devices)
+    this.#lifecycle = new LifecycleChecks(context, machine, life)
+    this.#loads = new LoadChecks(context, (model, deviceId) => this.neededBytes(model, deviceId))
   }
 
   get instances(): ReadonlyMap<InstanceId, BookedInstance> {
@@ -86,7 +94,8 @@ export class LedgerChecks implements RunnerWatch {
     this.#checkState(state)
     this.#isChanged = true
     this.#last = event
-    if (event.type === 'command-issued') this.#command(event.command)
+    this.#loads.event(event, state)
+    if (event.type === 'command-issued') this.#command(event.command, state)
     else if (event.type === 'batch-claimed') this.#claimed(event)
     else if (event.type === 'batch-finished') this.#books.finished(event)
     else if (event.type === 'load-finished') this.#books.loaded(event)
@@ -98,7 +107,8 @@ export class LedgerChecks implements RunnerWatch {
   }
 
   /** After everything of a moment has come to rest. */
-  afterMoment(state: State): void {
+  afterMoment(state: State, isWorking: boolean): void {
+    this.#lifecycle.afterMoment(state, isWorking)
     if (!this.#isChanged) return
     this.#checkState(state)
     this.#isChanged = false
@@ -128,7 +138,7 @@ export class LedgerChecks implements RunnerWatch {
       const lineBytes = Math.floor(capacityBytes * safetyRatio!)
       const takenBytes = this.#machine.takenBytes(device)
       this.#check(
-        takenBytes <= lineBytes || !device.tells,
+        takenBytes <= lineBytes || !device.tells || !device.attributes,
         () => `${id} holds ${takenBytes} bytes; its line is ${lineBytes}`,
       )
     }
@@ -142,7 +152,7 @@ export class LedgerChecks implements RunnerWatch {
     this.#check(broken.length === 0, () => broken.join('; '))
   }
 
-  #command(command: Command): void {
+  #command(command: Command, state: State): void {
     const { nowMs } = this.#context.agenda
     this.#commandCount = this.#commandAtMs === nowMs ? this.#commandCount + 1 : 0
     this.#commandAtMs = nowMs
@@ -152,7 +162,10 @@ export class LedgerChecks implements RunnerWatch {
     }
     if (command.type === 'start-load') this.#loadStarted(command)
     else if (command.type === 'run-batch') this.#batchStarted(command)
-    else if (command.type === 'stop-instance') this.#books.leaves(command.instanceId)
+    else if (command.type === 'stop-instance') {
+      this.#lifecycle.stopped(command, state)
+      this.#books.leaves(command.instanceId)
+    }
   }
 
   /** (2), (4), (6) */
@@ -165,28 +178,27 @@ export class LedgerChecks implements RunnerWatch {
         other.deviceId === deviceId && other.phase === 'starting' && other.bytes > 0 && bytes > 0
       this.#check(!isLoading, () => `${instanceId} is a second load in flight on ${deviceId}`)
     }
-    this.#checkDevice(instanceId, deviceId)
+    this.#checkDevice(instanceId, deviceId, bytes)
     this.#books.loadStarted(command)
     if (bytes > 0) this.#checkLine(deviceId)
   }
 
   /** (6) */
-  #checkDevice(instanceId: InstanceId, deviceId: DeviceId): void {
+  #checkDevice(name: string, deviceId: DeviceId, bytes: number): void {
     if (deviceId === cpuDeviceId) return
     const { lineBytes, readAtMs, fault } = this.#books.devices.get(deviceId)!
-    this.#check(lineBytes !== null, () => `${instanceId} is loaded on ${deviceId}, which was not read yet`)
-    this.#check(fault === null, () => `${instanceId} is loaded on ${deviceId}, which is not well: ${fault}`)
-    const ageMs = readAtMs === null ? 0 : this.#context.agenda.nowMs - readAtMs
+    this.#check(lineBytes !== null, () => `${name} goes to ${deviceId}, which was not read yet`)
+    this.#check(fault === null, () => `${name} goes to ${deviceId}, which is not well: ${fault}`)
+    const ageMs = readAtMs === null || bytes === 0 ? 0 : this.#context.agenda.nowMs - readAtMs
     const { staleAfter } = this.#context.world.policy
-    this.#check(ageMs <= staleAfter, () => `${instanceId} is loaded on a reading that is ${ageMs} ms old`)
+    this.#check(ageMs <= staleAfter, () => `${name} goes to ${deviceId} on a reading of ${ageMs} ms ago`)
   }
 
   #batchStarted(command: Extract<Command, { type: 'run-batch' }>): void {
     const { batchId, instanceId, deviceId, bytes } = command
     const phase = this.instances.get(instanceId)?.phase
     this.#check(phase === 'ready', () => `${batchId} goes to ${instanceId}, which is ${phase}`)
-    const fault = this.#books.devices.get(deviceId)?.fault ?? null
-    this.#check(fault === null, () => `${batchId} goes to ${deviceId}, which is not well: ${fault}`)
+    this.#checkDevice(batchId, deviceId, bytes)
     this.#books.batchStarted(command)
     if (bytes > 0) this.#checkLine(deviceId)
   }
@@ -222,7 +234,7 @@ export class LedgerChecks implements RunnerWatch {
   #released(instanceId: InstanceId): void {
     for (const process of this.#machine.processes.values()) {
       if (process.life !== this.#life || process.instanceId !== instanceId) continue
-      const isTold = process.deviceId !== null && this.#machine.devices.get(process.deviceId)!.tells
+      const isTold = process.deviceId !== null && this.#machine.devices.get(process.deviceId)!.hasTold
       this.#check(!process.isAlive, () => `the bytes of ${instanceId} are given back; its process lives`)
       this.#check(
         process.bytes === 0 || !isTold,
@@ -245,7 +257,15 @@ export class LedgerChecks implements RunnerWatch {
     this.#check(!isGone, () => `${instanceId} is given a batch; its process has ended`)
     if (process.isAlive && !isStopping)
       this.#running.set(instanceId, (this.#running.get(instanceId) ?? 0) + items.length)
-    this.#runStarted(instance.model.id, items)
+    this.#told.runStarted(instance.model.id, items)
+  }
+
+  blamed(item: string): void {
+    this.#told.blamed(item)
+  }
+
+  poisoned(item: string): void {
+    this.#told.poisoned(item)
   }
 
   batchEnded({ instanceId }: SimulatedInstance, itemCount: number): void {

@@ -49,9 +49,9 @@ export class Life {
     this.#onEnd()
   }
 
-  /** Something that the world tells it later; a dead process hears nothing. */
-  deliver(ms: number, tell: () => void): void {
-    this.#context.agenda.after(ms, () => {
+  /** Something that the world tells it later; a dead process hears nothing. The answer takes it back. */
+  deliver(ms: number, tell: () => void): () => void {
+    return this.#context.agenda.after(ms, () => {
       if (!this.isOver) tell()
     })
   }

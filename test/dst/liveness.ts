@@ -3,7 +3,8 @@
 //
 //  (1) No rest beside work. While nothing is running, loading, stopping or being asked of the store, and a model with ready
 //      items may be loaded or run within the line of a device, something starts within `restMs`: the daemon reads devices
-//      every 0.5 s, and sets timers for everything else.
+//      every 0.5 s, and sets timers for everything else. A device whose readings take longer is waited for: what is on it
+//      may need more room than there is, and only a reading tells.
 //  (2) No wait without end. A model whose items are ready and fit all the while starts a batch within
 //        the wait bound (docs/policy.md): then its oldest item is overdue and goes before all that has waited less;
 //        + three times the peak backlog: what has waited longer is no more than had to be cleared at the worst, in batches
@@ -19,6 +20,9 @@ import { View } from '../../src/core/view.ts'
 import type { Context } from './context.ts'
 
 const restMs = 3000
+
+/** A device that was last asked longer ago, with an answer, takes its time over the next: two readings. */
+const blindMs = 1000
 
 /** The end of a lease that ended otherwise may be the next moment the daemon looks at: a minute. */
 const stuckMs = 65_000
@@ -158,15 +162,16 @@ function canBeTried(
   return instances.length > 0 || (nowMs >= coolUntilMs && loadFailureCount < state.policy.maxLoadFailures)
 }
 
-/** Some device could hold it if all that is idle went. */
-function fitsNow({ state, neededBytes }: Situation, { model }: ModelState): boolean {
-  return (
-    model.vramBytes === 0 ||
-    state.devices.some(({ id, budgetBytes, ledger, deficitBytes }) => {
-      const leavingBytes = ledger.quarantinedBytes + ledger.releasingBytes + deficitBytes
-      return neededBytes(model, id) <= budgetBytes - leavingBytes
-    })
-  )
+/** Some device could hold it if all that is idle went; and it is on none that has to be read first. */
+function fitsNow({ state, nowMs, neededBytes }: Situation, { model, instances }: ModelState): boolean {
+  const isBlind = ({ observedAtMs }: DeviceState) => observedAtMs !== null && nowMs - observedAtMs > blindMs
+  if (model.vramBytes === 0) return true
+  if (instances.some(({ device }) => isBlind(device))) return false
+  return state.devices.some((device) => {
+    const { id, budgetBytes, ledger, deficitBytes, fault } = device
+    const leavingBytes = ledger.quarantinedBytes + ledger.releasingBytes + deficitBytes
+    return fault === null && !isBlind(device) && neededBytes(model, id) <= budgetBytes - leavingBytes
+  })
 }
 
 function fitsEver({ capacityBytes, safetyRatio }: DeviceState, model: Model): boolean {

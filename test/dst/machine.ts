@@ -18,14 +18,23 @@ export interface Process {
   endedAtMs: number
   /** Held now; after its end what has not come back yet. */
   bytes: number
+  /** Most since its device was read last. */
+  peakBytes: number
   /** Called at its end, to let go of what it was doing. */
   onEnd: () => void
   /** Ends it so much later: its stdin has ended, or it is killed. */
   endAfter: (ms: number) => void
+  /** Ends it now, by SIGKILL. */
+  kill: () => void
 }
 
 interface MachineDevice extends WorldDevice {
   foreignBytes: number
+  /** Nothing can be asked of it, and nothing be put on it, before. */
+  goneUntilMs: number
+  silentUntilMs: number
+  /** Its last answer said who holds what. */
+  hasTold: boolean
 }
 
 export class Machine {
@@ -35,13 +44,18 @@ export class Machine {
   readonly #chance: Chance
   /** Memory that only a restart of the daemon, or the end of all faults, brings back. */
   readonly #stuck = new Set<Process>()
+  /** Processes that the kernel has killed for want of memory. */
+  kernelKills = 0
   #nextPid = 100
 
   constructor(context: Context) {
     this.#context = context
     this.#chance = context.chance('machine')
     this.devices = new Map(
-      context.world.devices.map((device) => [device.options.id, { ...device, foreignBytes: 0 }]),
+      context.world.devices.map((device) => [
+        device.options.id,
+        { ...device, foreignBytes: 0, goneUntilMs: 0, silentUntilMs: 0, hasTold: false },
+      ]),
     )
   }
 
@@ -55,18 +69,22 @@ export class Machine {
       isAlive: true,
       endedAtMs: Number.POSITIVE_INFINITY,
       bytes: 0,
+      peakBytes: 0,
       onEnd: () => {},
       endAfter: () => {},
+      kill: () => {},
     }
     this.processes.set(process.pid, process)
     return process
   }
 
-  /** False: there is not so much left; nothing was taken. */
+  /** False: there is not so much left, or no device; nothing was taken. */
   allocate(process: Process, bytes: number): boolean {
     const device = process.deviceId === null ? null : this.devices.get(process.deviceId)!
-    if (device && this.takenBytes(device) + bytes > device.capacityBytes) return false
+    if (device && (this.isGone(device.options.id) || this.takenBytes(device) + bytes > device.capacityBytes))
+      return false
     process.bytes += bytes
+    process.peakBytes = Math.max(process.peakBytes, process.bytes)
     return true
   }
 
@@ -111,6 +129,17 @@ export class Machine {
     for (const process of this.#stuck) this.#giveBack(process)
   }
 
+  /** RAM is short: the kernel kills whoever holds most of it. */
+  killLargest(deviceId: DeviceId): void {
+    const mine = this.alive().filter((each) => each.deviceId === deviceId && each.bytes > 0)
+    if (mine.length > 0) this.killForMemory(mine.reduce((a, b) => (b.bytes > a.bytes ? b : a)))
+  }
+
+  killForMemory(process: Process): void {
+    this.kernelKills++
+    process.kill()
+  }
+
   moveForeign(deviceId: DeviceId, bytes: number): void {
     const device = this.devices.get(deviceId)!
     device.foreignBytes = 0
@@ -118,13 +147,44 @@ export class Machine {
     this.#context.log('foreign', { deviceId, bytes: device.foreignBytes })
   }
 
+  isGone(deviceId: DeviceId): boolean {
+    return this.devices.get(deviceId)!.goneUntilMs > this.#context.agenda.nowMs
+  }
+
+  /** How long its driver will not answer, ms. */
+  silentMs(deviceId: DeviceId): number {
+    return Math.max(0, this.devices.get(deviceId)!.silentUntilMs - this.#context.agenda.nowMs)
+  }
+
+  silence(deviceId: DeviceId, ms: number): void {
+    this.devices.get(deviceId)!.silentUntilMs = this.#context.agenda.nowMs + ms
+    this.#context.log('silent', { deviceId, ms })
+  }
+
+  /** A card falls off the bus: some of what runs on it ends soon, the rest only fails. */
+  lose(deviceId: DeviceId, ms: number): void {
+    this.devices.get(deviceId)!.goneUntilMs = this.#context.agenda.nowMs + ms
+    this.#context.log('gone', { deviceId, ms })
+    for (const process of this.alive())
+      if (process.deviceId === deviceId && this.#chance.happens(0.5))
+        process.endAfter(this.#chance.between(1, 3000))
+  }
+
+  /** All devices are well again. */
+  mend(): void {
+    for (const device of this.devices.values()) device.goneUntilMs = device.silentUntilMs = 0
+  }
+
   read(deviceId: DeviceId, groups: readonly number[]): DeviceReading {
     const device = this.devices.get(deviceId)!
     const usedBytes = this.takenBytes(device)
     const bytesByGroup = new Map<number, number>()
+    const peakByGroup = new Map<number, number>()
     for (const group of groups) {
       const process = this.processes.get(group)
-      if (process) bytesByGroup.set(group, process.bytes)
+      if (!process) continue
+      bytesByGroup.set(group, process.bytes)
+      if (device.knowsPeaks) this.#takePeak(process, peakByGroup)
     }
     const ours = [...bytesByGroup.values()].reduce((sum, each) => sum + each, 0)
     const declared = {
@@ -140,8 +200,17 @@ export class Machine {
       foreignBytes: usedBytes - ours,
       usedBytes,
       bytesByGroup,
+      ...(device.knowsPeaks ? { peakByGroup } : {}),
     }
     return device.tells ? { ...declared, ...shown } : declared
+  }
+
+  /** The most since the last reading; or none, or a number that is wrong. */
+  #takePeak(process: Process, peakByGroup: Map<number, number>): void {
+    const peakBytes = Math.max(process.bytes, process.peakBytes)
+    process.peakBytes = process.bytes
+    const lie = this.#context.faults.strikes('peaks-lie') ? this.#chance.pick([null, 0, 0.5, 1.5, 3]) : 1
+    if (lie !== null) peakByGroup.set(process.pid, Math.floor(peakBytes * lie))
   }
 
   alive(): Process[] {

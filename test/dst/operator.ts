@@ -112,9 +112,13 @@ export class Operator implements Daemons {
 
   #create(life: Life): Current {
     const { context, machine, items, liveness } = this.#parts
-    const checks: LedgerChecks = new LedgerChecks(context, machine, life, (modelId, ids) => {
-      liveness.batchStarted(modelId)
-      items.runStarted(ids)
+    const checks: LedgerChecks = new LedgerChecks(context, machine, life, {
+      runStarted(modelId, ids) {
+        liveness.batchStarted(modelId)
+        items.runStarted(ids)
+      },
+      blamed: (id) => items.blamed(id),
+      poisoned: (id) => items.poisoned(id),
     })
     const later = null as never // known when the store is open
     return { life, checks, daemon: later, clock: later, isRunning: false }
@@ -163,10 +167,11 @@ export class Operator implements Daemons {
     const { code, message } = error as { code?: string; message: string }
     context.log('error', message)
     if (disk.injected.has(error)) return
-    const hopeless = context.world.models.filter((model) =>
-      current?.daemon.state.devices.every(
-        ({ capacityBytes, safetyRatio }) =>
-          model.vramBytes > 0 && leastBytes(model) > Math.floor(capacityBytes * safetyRatio),
+    const { models, devices } = context.world
+    const hopeless = models.filter((model) =>
+      devices.every(
+        ({ capacityBytes, options }) =>
+          model.vramBytes > 0 && leastBytes(model) > Math.floor(capacityBytes * options.safetyRatio!),
       ),
     )
     const isTrue = code === 'NEVER_FITS' && hopeless.length > 0
@@ -198,7 +203,7 @@ export class Operator implements Daemons {
     )
     const left = machine.alive().filter((each) => each.life === life)
     context.check(left.length === 0, () => `${left.map(({ instanceId }) => instanceId)} live after close`)
-    checks.afterMoment(daemon.state)
+    checks.afterMoment(daemon.state, false)
   }
 
   /** Ctrl-C; in one of three cases again before it is done: then the process exits at once. */

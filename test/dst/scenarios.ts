@@ -14,13 +14,20 @@ export interface Scenario {
 /** Devices, models, items, seconds of faults. */
 type Size = readonly [number, number, number, number]
 
-function pinned(showed: string, seed: number, size: Size, faults: Partial<FaultRates> = {}): Scenario {
+function pinned(
+  showed: string,
+  seed: number,
+  size: Size,
+  faults: Partial<FaultRates> = {},
+  variety = 0,
+): Scenario {
   const [deviceCount, modelCount, itemCount, seconds] = size
   const settings = {
     deviceCount,
     modelCount,
     itemCount,
     spanMs: seconds * 1000,
+    variety,
     faults: { ...noFaults, ...faults },
   }
   return { seed, showed, settings }
@@ -114,5 +121,41 @@ export const scenarios: Record<string, Scenario> = {
   'retry-during-a-sweep': pinned(
     'A retry that was recorded while the store was being swept was forgotten.',
     632, [1, 3, 8, 20], { 'item-fails': 0.4, 'store-slow': 0.3, 'batch-slow': 0.3 },
+  ),
+  'old-reading': pinned(
+    'A batch was promised memory on a reading that was six seconds old.',
+    4, [1, 2, 12, 15], { 'reading-slow': 1, 'footprint-lies': 1 },
+  ),
+  'slow-reading': pinned(
+    'A model that was only read while it was loaded has to wait for a reading that takes its time; that was called rest.',
+    337, [2, 3, 8, 15], { 'reading-slow': 0.3, 'reading-fails': 0.05, 'footprint-lies': 1 },
+  ),
+  'ours-or-foreign': pinned(
+    'Where a device cannot tell who holds what, an instance that held more than declared was foreign use for ever, and a model that needs all of the device waited for it.',
+    12, [1, 3, 15, 15], { 'device-untold': 1, 'footprint-lies': 1 }, 1,
+  ),
+  'gone-before-us': pinned(
+    'What was used before any of ours was there counted as foreign when it had long gone.',
+    8, [1, 3, 15, 15], { 'device-untold': 1, 'footprint-lies': 1, 'memory-lingers-long': 1 }, 1,
+  ),
+  'less-than-booked': pinned(
+    'Where a device cannot tell who holds what, the memory of an instance that held less than was booked was back after five seconds, and not at once.',
+    8, [1, 3, 15, 15], { 'device-untold': 1 }, 1,
+  ),
+  'ahead-of-quarantine': pinned(
+    'A model was loaded ahead into the room that one with work needed and waited for: it had to go again, and its memory was waited for again.',
+    11, [1, 3, 15, 15], { 'memory-lingers-long': 1 }, 1,
+  ),
+  'peak-of-a-load': pinned(
+    'What a load held for a moment stayed booked until a first batch had run; where that left no room for a batch, it was loaded again and again.',
+    43, [1, 3, 15, 15], { 'peaks-lie': 1 }, 1,
+  ),
+  'silent-at-the-start': pinned(
+    'The daemon ended when the driver of a device did not answer at its start: nothing could run on a device without a size.',
+    21, [1, 3, 15, 15], { 'device-silent': 20 }, 1,
+  ),
+  'no-room-after-its-load': pinned(
+    'A model that held more than declared, where a device cannot tell who holds what, left no room for a batch, and was loaded again and again.',
+    299, [1, 2, 12, 10], { 'device-untold': 1, 'footprint-lies': 1 }, 1,
   ),
 } // biome-ignore format: a table

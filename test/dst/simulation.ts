@@ -105,6 +105,25 @@ function planWorld({ context, machine, items }: Parts, operator: Operator): void
       )
     })
   }
+  for (const atMs of faults.moments('kernel-kills', settings.spanMs)) {
+    agenda.after(atMs, () => {
+      const { tells, isCard, options } = chance.pick(world.devices)
+      if (tells && !isCard && faults.happens('kernel-kills')) machine.killLargest(options.id)
+    })
+  }
+  for (const kind of ['device-vanishes', 'device-silent'] as const) {
+    for (const atMs of faults.moments(kind, settings.spanMs)) {
+      agenda.after(atMs, () => {
+        const cards = world.devices.filter(({ isCard }) => isCard)
+        if (cards.length === 0 || !faults.happens(kind)) return
+        const ms = chance.pick([1000, 5000, 20_000, 60_000])
+        const { id } = chance.pick(cards).options
+        context.disturb(ms)
+        if (kind === 'device-vanishes') machine.lose(id, ms)
+        else machine.silence(id, ms)
+      })
+    }
+  }
   for (const atMs of faults.moments('clock-jumps', settings.spanMs)) {
     agenda.after(atMs, () => {
       faults.happens('clock-jumps')
@@ -118,6 +137,7 @@ function planWorld({ context, machine, items }: Parts, operator: Operator): void
     faults.isOn = false
     for (const { options } of world.devices) machine.moveForeign(options.id, 0)
     machine.freeStuck()
+    machine.mend()
     operator.nudge()
   })
   const endMs = settleMs + settings.itemCount * settleItemMs
@@ -136,8 +156,10 @@ async function live(parts: Parts, operator: Operator): Promise<void> {
     entry.act()
     await drainMicrotasks(moment % rejectionsEvery === 0 ? 'immediate' : 'tick')
     const { current } = operator
-    if (current && !current.life.isOver) current.checks.afterMoment(current.daemon.state)
-    liveness.afterMoment(situationOf(parts, operator))
+    const situation = situationOf(parts, operator)
+    if (current && !current.life.isOver)
+      current.checks.afterMoment(current.daemon.state, situation!.isWorking)
+    liveness.afterMoment(situation)
     if (parts.items.openCount > 0) operator.nudge()
   }
 }

@@ -6,7 +6,7 @@
 //   a batch    the same, by its size in powers of two, where its peak was measured for sure. A batch that ran out of memory
 //              did not get what it needed: its peak lowers nothing
 import type { SchedulerEvent } from '../../src/core/protocol.ts'
-import type { BookedDevice, BookedInstance } from './books.ts'
+import type { BookedBatch, BookedDevice, BookedInstance } from './books.ts'
 import type { Context } from './context.ts'
 
 /** More than this above all that was seen is booked for nothing: the issue's bar for what is learned is 5 %. */
@@ -68,10 +68,11 @@ export class Sizes {
     this.#checkSize(name, bytes, least, Math.max(this.#mostRestBytes(modelId, device.kind), mostLoadingBytes))
   }
 
-  /** What an instance at rest may give back. */
-  checkRest(name: string, modelId: string, kind: string, bytes: number): void {
-    const least = this.#leastRestBytes(modelId, kind)
-    this.#check(bytes >= least, () => `${name} keeps ${bytes} bytes; it is known to need ${least}`)
+  /** What an instance at rest may give back: nothing, if nobody knows its size yet. */
+  checkRest({ id, modelId, hasRun, bytes: beforeBytes }: BookedInstance, kind: string, bytes: number): void {
+    const isUnknown = !hasRun && !this.#modelOf(modelId).isSized && !this.#seen.has(keyOf(modelId, kind))
+    const least = isUnknown ? beforeBytes : this.#leastRestBytes(modelId, kind)
+    this.#check(bytes >= least, () => `${id} keeps ${bytes} bytes; it is known to need ${least}`)
   }
 
   checkBatch(name: string, modelId: string, kind: string | null, itemCount: number, bytes: number): void {
@@ -135,8 +136,9 @@ export class Sizes {
   }
 
   /** A batch that was alone on its instance has ended. */
-  batchSeen(instance: BookedInstance, kind: string | null, itemCount: number, event: BatchFinished): void {
+  batchSeen(batch: BookedBatch, kind: string | null, event: BatchFinished): void {
     if (kind === null) return
+    const { instance, itemCount } = batch
     const { batches } = this.#seenOf(instance.modelId, kind)
     const sureBytes = peakOf(instance, event)
     const { mostRunningBytes, mostRestBytes } = instance
@@ -160,8 +162,10 @@ export class Sizes {
     seen.leastCount = Math.min(seen.leastCount, itemCount)
     seen.mostBytes = Math.max(seen.mostBytes, bytes)
     if (sureBytes === null) return
-    if (event.isOutOfMemory) seen.lastBytes = Math.max(seen.lastBytes, sureBytes)
-    else {
+    if (event.isOutOfMemory) {
+      // Nothing new, if so much was booked for it.
+      if (sureBytes > batch.bytes) seen.lastBytes = Math.max(seen.lastBytes, sureBytes)
+    } else {
       seen.count++
       seen.lastBytes = sureBytes
     }
@@ -188,7 +192,7 @@ export class Sizes {
   }
 
   #seenOf(modelId: string, kind: string): Seen {
-    const key = `${modelId} ${kind}`
+    const key = keyOf(modelId, kind)
     let seen = this.#seen.get(key)
     if (!seen) {
       seen = { instanceCount: 0, restBytes: 0, mostRestBytes: 0, mostLoadingBytes: 0, batches: new Map() }
@@ -204,6 +208,10 @@ export class Sizes {
   #check(holds: boolean, sentence: () => string): void {
     this.#context.check(holds, sentence)
   }
+}
+
+export function keyOf(modelId: string, kind: string | null): string {
+  return `${modelId} ${kind}`
 }
 
 /** More items than were seen need more. */

@@ -12,6 +12,8 @@ export interface Settings {
   itemCount: number
   /** Items arrive, and things go wrong, for so long, ms. */
   spanMs: number
+  /** How often devices and models are other than plain, 0 to 1: cards, peaks, models that are pinned or leave when idle. */
+  variety: number
   faults: FaultRates
 }
 
@@ -25,13 +27,20 @@ export function drawSettings(seed: number): Settings {
     itemCount: isLong ? chance.between(500, 1000) : chance.between(5, chance.pick([20, 60, 60, 200])),
     spanMs: 1000 * (isLong ? chance.between(200, 400) : chance.between(10, 90)),
     faults: drawRates(chance),
+    variety: chance.pick([0, 0.5, 1, 1]),
   }
 }
 
 export interface WorldDevice {
   options: DeviceOptions
-  /** It tells what each process holds; else it is only declared, and what is booked is believed. */
+  /** It tells what is on it; else it is only declared, and what is booked is believed. */
   tells: boolean
+  /** It has a driver that may be silent, or say that it is gone. */
+  isCard: boolean
+  /** It tells what each process holds. */
+  attributes: boolean
+  /** It tells what each held at most. */
+  knowsPeaks: boolean
   /** What it really has, bytes. */
   capacityBytes: number
 }
@@ -55,9 +64,16 @@ export interface World {
   policy: Policy
 }
 
-export function createWorld(seed: number, { deviceCount, modelCount }: Settings, faults: Faults): World {
+export function createWorld(
+  seed: number,
+  { deviceCount, modelCount, variety }: Settings,
+  faults: Faults,
+): World {
   const chance = new Chance(seed, 'world')
-  const devices = Array.from({ length: deviceCount }, (_, index) => createDevice(index, chance, faults))
+  const various = new Various(seed, variety)
+  const devices = Array.from({ length: deviceCount }, (_, index) =>
+    createDevice(index, chance, various, faults),
+  )
   const lines = devices.map(({ options }) => Math.floor(options.capacityBytes * options.safetyRatio!))
   const largestBytes = Math.max(...lines)
   const models = Array.from({ length: modelCount }, (_, index) => createModel(index, largestBytes, chance))
@@ -65,19 +81,38 @@ export function createWorld(seed: number, { deviceCount, modelCount }: Settings,
   return { devices, models, traits, policy: createPolicy(chance) }
 }
 
-function createDevice(index: number, chance: Chance, faults: Faults): WorldDevice {
+/** Chance for what is other than plain. */
+class Various {
+  readonly chance: Chance
+  readonly #variety: number
+
+  constructor(seed: number, variety: number) {
+    this.chance = new Chance(seed, 'variety')
+    this.#variety = variety
+  }
+
+  happens(ratio: number): boolean {
+    return this.chance.happens(ratio * this.#variety)
+  }
+}
+
+function createDevice(index: number, chance: Chance, various: Various, faults: Faults): WorldDevice {
   const capacityBytes = chance.between(400, 2000) * 1e6
   const tells = chance.happens(0.8)
   const isLess = tells && faults.strikes('capacity-less')
+  const isCard = tells && various.happens(0.5)
   return {
     options: {
       id: `gpu${index}`,
-      kind: tells ? 'host' : 'static',
+      kind: isCard ? 'nvidia' : tells ? 'host' : 'static',
       capacityBytes,
       safetyRatio: chance.pick([0.8, 0.9, 1]),
       slots: chance.pick([1, 1, 1, 2]),
     },
     tells,
+    isCard,
+    attributes: !(isCard && faults.strikes('device-untold')),
+    knowsPeaks: tells && !isCard && various.happens(1),
     capacityBytes: isLess ? Math.floor(capacityBytes * (0.6 + 0.35 * chance.number())) : capacityBytes,
   }
 }
