@@ -3,7 +3,7 @@
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { Chance } from '../dst/chance.ts'
-import { startEater } from './machine.ts'
+import type { Machine } from './machine.ts'
 import type { ChaosProject } from './project.ts'
 import { type Seen, Sight } from './sight.ts'
 
@@ -26,6 +26,7 @@ export interface Hit {
 export interface AgentOptions {
   seed: number
   round: string
+  machine: Machine
   project: ChaosProject
   counts: FaultCounts
   /** Faults come in the first so many ms. */
@@ -62,10 +63,6 @@ export class Agent {
   /** The first fault comes some time after this. */
   start(): void {
     for (const { atMs, kind } of this.#plan) this.#after(atMs, () => this.#perform(kind))
-  }
-
-  get killedScheduler(): boolean {
-    return this.done['kill scheduler'] > 0
   }
 
   /** No more faults; what it started is gone, what it stopped stays as it is. */
@@ -119,9 +116,9 @@ export class Agent {
   }
 
   #eat(): boolean {
-    const { round, project } = this.#options
+    const { machine, project } = this.#options
     const bytes = project.capacityBytes * (0.3 + 0.7 * this.#chance.number())
-    const eater = startEater(round, bytes, this.#chance.between(500, 3000))
+    const eater = machine.eater(bytes, this.#chance.between(500, 3000))
     this.#eaters.add(eater)
     eater.on('exit', () => this.#eaters.delete(eater))
     return true
