@@ -117,8 +117,8 @@ export class Agent {
 
   #eat(): boolean {
     const { machine, project } = this.#options
-    const bytes = project.capacityBytes * (0.3 + 0.7 * this.#chance.number())
-    const eater = machine.eater(bytes, this.#chance.between(500, 3000))
+    const bytes = project.capacityBytes * (0.5 + 0.5 * this.#chance.number())
+    const eater = machine.eater(bytes, this.#chance.between(1000, 4000))
     this.#eaters.add(eater)
     eater.on('exit', () => this.#eaters.delete(eater))
     return true

@@ -4,11 +4,12 @@
 //  (2) Measured is at most the line and a slack at every look. The slack is what is not known before it is seen: what those
 //      models whose processes live at that moment may hold beyond their declaration, and for each process what one Node
 //      holds more than another.
-//  (3) No load begins in the face of what could be seen: the least that was measured since about the last two readings of
-//      the device, foreign use too, and the load are at most the line and the slack for each process.
+//  (3) No load begins in the face of what could be seen: the least that was measured since the device was last read, foreign
+//      use too, and the load are at most the line and the slack for each process. That reading is at most 5 s old.
+//  (4) No load begins while a process of an earlier start lives.
 //
 // (2) alone would let pass that nobody looks at what liars hold, (3) that a place is given away before it is empty for a
-// moment shorter than two readings.
+// moment shorter than the time between two readings.
 import { apply } from '../../src/core/apply.ts'
 import { bookedBytes } from '../../src/core/ledger.ts'
 import type { State } from '../../src/core/state.ts'
@@ -20,10 +21,11 @@ import type { ChaosProject } from './project.ts'
 /** What a Node process holds more than was declared, or than another one that was measured, bytes. */
 const processBytes = 8e6
 
-/** How old a reading may be when a load is decided, ms: two readings, on a machine that does other things too. */
-const lookBackMs = 1500
-/** What was given back just before shows in the next look, ms. */
-const lookAheadMs = 60
+/** Between two looks, and as long again for a look itself, ms. */
+const lookMs = 60
+
+/** policy.staleAfter, ms. */
+const staleMs = 5000
 
 export interface MemoryFacts {
   peakBookedBytes: number
@@ -49,20 +51,30 @@ export function checkMemory(
     broken: [],
   }
   let state: State | null = null
+  let start: Start = { atMs: 0, readAtMs: 0 }
   for (const line of record) {
     if (line.type === 'run') {
       state = stateOf(line)
+      start = { atMs: line.atMs, readAtMs: 0 }
       continue
     }
     if (!state) continue
     apply(state, line)
     checkBooked(state, line, facts)
+    if (line.type === 'memory-observed') start.readAtMs = line.askedAtMs ?? line.atMs
     if (line.type !== 'command-issued' || line.command.type !== 'start-load') continue
     facts.loads++
-    checkLoad(project, samples, line.atMs, line.command.bytes, facts)
+    checkLoad(project, samples, start, line.atMs, line.command.bytes, facts)
+    checkEarlier(samples, start, line.atMs, facts)
   }
   for (const sample of samples) checkMeasured(project, sample, facts)
   return facts
+}
+
+/** The start of the command that a load is of, and when it last asked the device. */
+interface Start {
+  atMs: number
+  readAtMs: number
 }
 
 /** (1) */
@@ -90,7 +102,7 @@ function checkMeasured(project: ChaosProject, sample: Sample, facts: MemoryFacts
     (sum, model) => sum + project.models.get(model)!.overBytes,
     0,
   )
-  const slackBytes = liesBytes + sample.processCount * processBytes
+  const slackBytes = liesBytes + sample.pids.length * processBytes
   const overBytes = heldBytes - project.lineBytes
   facts.peakMeasuredBytes = Math.max(facts.peakMeasuredBytes, heldBytes)
   if (overBytes > facts.overBytes) {
@@ -108,18 +120,29 @@ function checkMeasured(project: ChaosProject, sample: Sample, facts: MemoryFacts
 function checkLoad(
   project: ChaosProject,
   samples: readonly Sample[],
+  { readAtMs }: Start,
   atMs: number,
   bytes: number,
   facts: MemoryFacts,
 ): void {
-  const seen = samples.filter((each) => each.atMs >= atMs - lookBackMs && each.atMs <= atMs + lookAheadMs)
+  if (atMs - readAtMs > staleMs)
+    facts.broken.push(`a load begins on a reading of ${atMs - readAtMs} ms before`)
+  const seen = samples.filter((each) => each.atMs >= readAtMs - lookMs && each.atMs <= atMs + lookMs)
   if (seen.length === 0) return
   const least = seen.reduce((a, b) => (heldBy(a) + a.foreignBytes <= heldBy(b) + b.foreignBytes ? a : b))
   const sumBytes = heldBy(least) + least.foreignBytes + bytes
-  if (sumBytes <= project.lineBytes + least.processCount * processBytes) return
+  if (sumBytes <= project.lineBytes + least.pids.length * processBytes) return
   facts.broken.push(
     `a load of ${inMB(bytes)} begins beside ${inMB(heldBy(least))} held and ${inMB(least.foreignBytes)} foreign, of ${inMB(project.lineBytes)}`,
   )
+}
+
+/** (4) */
+function checkEarlier(samples: readonly Sample[], start: Start, atMs: number, facts: MemoryFacts): void {
+  const before = samples.findLast((each) => each.atMs < start.atMs - lookMs)
+  const next = samples.find((each) => each.atMs > atMs + lookMs)
+  const left = next?.pids.filter((pid) => before?.pids.includes(pid)) ?? []
+  if (left.length > 0) facts.broken.push(`a load begins while ${left.join(', ')} of an earlier start live`)
 }
 
 function heldBy({ byModel }: Sample): number {

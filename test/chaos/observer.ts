@@ -14,7 +14,8 @@ export interface Sample {
   atMs: number
   /** Resident, by model: its workers, their children and strays. */
   byModel: Record<string, number>
-  processCount: number
+  /** Of the models. */
+  pids: number[]
   /** What others than the models hold, as far as it leaves them less than the capacity. */
   foreignBytes: number
 }
@@ -50,7 +51,7 @@ function look(): void {
   const sample: Sample = {
     atMs: Date.now(),
     byModel,
-    processCount: ofModels.length,
+    pids: ofModels.map(({ pid }) => pid),
     foreignBytes: Math.max(0, capacityBytes - heldBytes - availableBytes),
   }
   writeSync(samples, `${JSON.stringify(sample)}\n`)
