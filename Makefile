@@ -1,5 +1,5 @@
 # Each target installs what it needs from a lockfile, and does nothing twice.
-.PHONY: demo test check bench bench-policy soak build clean
+.PHONY: demo test check bench bench-policy soak chaos build clean
 .DELETE_ON_ERROR:
 
 NODE := node_modules/.bin/node
@@ -36,6 +36,10 @@ bench-policy: node_modules/.installed
 # Ten thousand seeds of the daemon in a simulated world: minutes, on all processors.
 soak: node_modules/.installed
 	node test/dst/soak.ts
+
+# Real processes under kills, stops, lies and a foreign eater; some minutes, ten at most.
+chaos: node_modules/.installed
+	node test/chaos/chaos.ts
 
 clean:
 	rm -rf dist .plimsoll bench/out

@@ -8,7 +8,7 @@ import { dirname, join } from 'node:path'
 import { after, test } from 'node:test'
 import { memoryLimit } from '../src/devices/cgroup.ts'
 import { hostDevice } from '../src/devices/host.ts'
-import { pageBytes } from '../src/devices/processes.ts'
+import { ownerVariable, pageBytes } from '../src/devices/processes.ts'
 import { staticDevice } from '../src/devices/static.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'plimsoll-host-'))
@@ -195,6 +195,42 @@ test('the most that a process held since the last reading is known', async () =>
   assert.ok(peakBytes - afterBytes > 200 * MB, `${peakBytes} at most, ${afterBytes} after`)
   const [nowBytes, nextPeakBytes] = await read()
   assert.ok(nextPeakBytes - nowBytes < 50 * MB, `${nextPeakBytes}: the peak before counts once`)
+})
+
+test('what a child holds that left the group counts for the group, also when its parent is gone', async () => {
+  const child = `const held = Buffer.alloc(100 * 2 ** 20, 1); console.log(held.length); setInterval(() => held, 1000)`
+  const script = `
+    const { spawn } = require('node:child_process')
+    const child = spawn(process.execPath, ['-e', ${JSON.stringify(child)}], { detached: true, stdio: ['ignore', 'pipe', 'ignore'] })
+    child.stdout.on('data', () => console.log(child.pid))
+    setInterval(() => {}, 1000)`
+  const start = async (owner: string) => {
+    const leader = spawn(process.execPath, ['-e', script], {
+      detached: true,
+      stdio: ['ignore', 'pipe', 'ignore'],
+      env: { ...process.env, [ownerVariable]: owner },
+    })
+    const [text] = (await once(leader.stdout!, 'data')) as [Buffer]
+    after(() => {
+      leader.kill('SIGKILL')
+      process.kill(Number(text), 'SIGKILL')
+    })
+    return { leader, group: leader.pid! }
+  }
+  const [first, second] = [await start('/a#x-1'), await start('/a#x-2')]
+  const device = hostDevice('ram', totalmem())
+  const read = async (groups: number[]) => {
+    const { bytesByGroup } = await device.read(groups)
+    return groups.map((group) => Math.round((bytesByGroup!.get(group) ?? 0) / MB))
+  }
+  const [one, two] = (await read([first.group, second.group])) as [number, number]
+  assert.ok(one > 180 && one < 300 && two > 180 && two < 300, `${one} and ${two} MiB`)
+  const exit = once(first.leader, 'exit')
+  first.leader.kill('SIGKILL')
+  second.leader.kill('SIGKILL')
+  await exit
+  const [stray] = (await read([first.group])) as [number]
+  assert.ok(stray > 120 && stray < one - 30, `${stray} MiB after ${one}`)
 })
 
 test('a device that is only declared sees nothing', async () => {

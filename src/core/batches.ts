@@ -11,7 +11,7 @@
 // For apply.ts alone.
 import { learned } from './estimates.ts'
 import { chargeBatch } from './fairness.ts'
-import { activeBytesOn, observeActive } from './footprint.ts'
+import { activeBytesOn, learnedRestBytes, observeActive } from './footprint.ts'
 import * as ledger from './ledger.ts'
 import { type Model, runMs } from './model.ts'
 import { lookAtRest } from './observe.ts'
@@ -99,7 +99,9 @@ function learnActive(
   if (runningCount > 1) return
   if (held) {
     lookAtRest(instance, held.afterBytes)
-    observeActive(instance, itemCount, Math.max(0, held.peakBytes - held.afterBytes), !isOutOfMemory)
+    // What an instance holds at rest goes up and down, with the garbage of a runtime; what is booked for that is there.
+    const restingBytes = Math.max(held.afterBytes, learnedRestBytes(instance))
+    observeActive(instance, itemCount, Math.max(0, held.peakBytes - restingBytes), !isOutOfMemory)
   } else if (peakBytes !== null && reportedBytes !== null)
     observeActive(instance, itemCount, Math.max(0, peakBytes - reportedBytes), !isOutOfMemory)
   else if (batchPeakBytes !== null && idlePeakBytes !== null) {

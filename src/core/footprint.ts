@@ -2,7 +2,8 @@
 //
 //   resident   held by a loaded instance when it runs nothing, after its first batch (OCR doubles at its first inference)
 //   loading    held at most while it is loaded: some loaders hold weights twice for a moment
-//   active     held by a running batch besides, by batch size in powers of two: a batch has a fixed part too
+//   active     held by a running batch beyond what is learned of resident, by batch size in powers of two: a batch has a
+//              fixed part too
 //
 // Only what is sure to be a peak lowers what is believed of a batch: readings twice a second miss the peaks of short ones,
 // and can only raise it. A reading above what is known is believed at once; one below lowers it slowly, since the next may be above again: an upper
@@ -80,6 +81,11 @@ export function restingBytes({ model, device, bytes, batchCount }: InstanceState
   return isKnown ? Math.min(bytes, Math.max(heldBytes, residentBytesOn(model, device))) : bytes
 }
 
+/** What instances were seen to hold at rest; 0: none was seen. */
+export function learnedRestBytes({ model, device }: InstanceState): number {
+  return footprintOf(model, device.kind)?.residentBytes ?? 0
+}
+
 /** Bytes to book for a load. */
 export function loadingBytesOn(each: ModelState, device: DeviceState): number {
   const known = footprintOf(each, device.kind)
@@ -134,10 +140,12 @@ export function observeResident(instance: InstanceState, bytes: number): void {
   known.residentBytes = Math.max(known.residentBytes, bytes)
 }
 
-/** An instance goes: what it held at most pulls the estimate down if that was less. For apply.ts alone. */
-export function settleResident({ model, device, idlePeakBytes }: InstanceState): void {
+/** An instance goes: what it held at most pulls the estimate down if that was less. One that has run little says nothing:
+ * arenas grow with what they have seen. For apply.ts alone. */
+export function settleResident({ model, device, idlePeakBytes, batchCount }: InstanceState): void {
   const known = footprintOf(model, device.kind)
-  if (!known || idlePeakBytes === null || idlePeakBytes >= known.residentBytes) return
+  if (!known || idlePeakBytes === null || idlePeakBytes >= known.residentBytes || batchCount < firstBatches)
+    return
   known.residentBytes += decay * (idlePeakBytes - known.residentBytes)
 }
 

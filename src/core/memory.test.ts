@@ -263,6 +263,43 @@ test('learns what batches hold by their size: a peak lowers what is believed, a 
   assert.equal(of(8), 4)
 })
 
+test('what is booked for an instance at rest is not booked for its batches once more', () => {
+  const world = createWorld([model('a', '1GB', { batch: { max: 8 } })], [{ id: 'gpu', gb: 20 }])
+  resident(world, 'a')
+  const run = (peakGb: number, afterGb: number) => {
+    arrive(world, 'a', 1)
+    const [command] = step(world)
+    assert.ok(command?.type === 'run-batch')
+    world.pending.length = 0
+    const { batchId } = command
+    const held = { peakBytes: peakGb * gb, afterBytes: afterGb * gb }
+    const base = { atMs: world.nowMs, batchId, failedCount: 0, runMs: 100, peakBytes: null }
+    report(world, { type: 'batch-finished', ...base, held })
+    return activeBytesOn(state(world, 'a'), device(world), 1) / gb
+  }
+  assert.equal(run(6, 5), 1)
+  assert.equal(run(6, 4), 1, 'a runtime has collected its garbage: the peak is no higher than before')
+  assert.equal(run(7, 4), 2)
+})
+
+test('an instance that has run little does not lower what is known of how much they hold', () => {
+  const learnedGb = (batchCount: number) => {
+    const world = createWorld([model('a', '1GB')], [{ id: 'gpu', gb: 8 }])
+    for (const [heldGb, count] of [
+      [4, 3],
+      [2, batchCount],
+    ] as const) {
+      for (let batch = 0; batch < count; batch++) resident(world, 'a')
+      const [instance] = state(world, 'a').instances
+      read(world, { [instance!.id]: heldGb * gb })
+      report(world, { type: 'instance-failed', atMs: world.nowMs, instanceId: instance!.id, message: 'gone' })
+      report(world, { type: 'memory-released', atMs: world.nowMs, instanceId: instance!.id })
+    }
+    return footprintOf(state(world, 'a'), 'static')!.residentBytes / gb
+  }
+  assert.deepEqual([1, 2, 3, 6].map(learnedGb), [4, 4, 3.6, 3.6])
+})
+
 test('where only the worker knows, a batch held its peak less what it still holds, or held after the load', () => {
   const world = createWorld([model('a', '1GB', { batch: { max: 8 } })], [{ id: 'gpu', gb: 20 }])
   arrive(world, 'a', 1)

@@ -1,6 +1,6 @@
-// RAM as a device: what our process groups hold, by the resident pages of each process. A page that two processes share
-// is counted for both, so the sum errs to the safe side; a proportional count (smaps_rollup) takes the kernel
-// milliseconds for each large process, this one microseconds.
+// RAM as a device: what our process groups and their strays hold, by the resident pages of each process. A page that two
+// processes share is counted for both, so the sum errs to the safe side; a proportional count (smaps_rollup) takes the
+// kernel milliseconds for each large process, this one microseconds.
 //
 // Capacity is the smallest of what was declared, what the machine has and what our cgroups allow. Others count as far as
 // they leave less of it than we may still take. Swap is not memory here: neither as capacity nor as what a process holds.
@@ -11,6 +11,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { memoryLimit } from './cgroup.ts'
 import type { Device, DeviceReading } from './device.ts'
 import { listProcesses, pageBytes } from './processes.ts'
+import { Strays } from './strays.ts'
 
 /** The trees that are read; a test brings its own. */
 export interface HostRoots {
@@ -20,13 +21,14 @@ export interface HostRoots {
 
 /** A device of at most `capBytes` of this machine's RAM. */
 export function hostDevice(id: string, capBytes: number, { proc, cgroup }: HostRoots = {}): Device {
+  const strays = new Strays(proc)
   return {
     id,
     kind: 'host',
     name: 'RAM',
     uuid: null,
     environment: {},
-    read: (groups) => Promise.resolve(readHost(capBytes, groups, proc, cgroup)),
+    read: (groups) => Promise.resolve(readHost(capBytes, groups, strays, proc, cgroup)),
     close: () => Promise.resolve(),
   }
 }
@@ -34,10 +36,11 @@ export function hostDevice(id: string, capBytes: number, { proc, cgroup }: HostR
 function readHost(
   capBytes: number,
   groups: readonly number[],
+  strays: Strays,
   proc = '/proc',
   cgroup?: string,
 ): DeviceReading {
-  const { bytesByGroup, peakByGroup } = heldByGroup(new Set(groups), proc)
+  const { bytesByGroup, peakByGroup } = heldByGroup(new Set(groups), strays, proc)
   const machine = readMachine(proc)
   const limit = memoryLimit(proc, cgroup)
   const capacityBytes = Math.min(capBytes, machine?.totalBytes ?? capBytes, limit?.limitBytes ?? capBytes)
@@ -58,6 +61,7 @@ function readHost(
 /** One pass over the processes for all groups. null where the system has no list of them. */
 function heldByGroup(
   groups: ReadonlySet<number>,
+  strays: Strays,
   proc: string,
 ): { bytesByGroup: Map<number, number> | null; peakByGroup: Map<number, number> } {
   const peakByGroup = new Map<number, number>()
@@ -66,8 +70,7 @@ function heldByGroup(
   const bytesByGroup = new Map<number, number>()
   const add = (sums: Map<number, number>, group: number, bytes: number) =>
     sums.set(group, (sums.get(group) ?? 0) + bytes)
-  for (const { pid, group, residentPages } of processes) {
-    if (!groups.has(group)) continue
+  for (const [{ pid, residentPages }, group] of strays.groupsOf(processes, groups)) {
     const bytes = residentPages * pageBytes
     add(bytesByGroup, group, bytes)
     add(peakByGroup, group, Math.max(bytes, takePeak(pid, proc) ?? 0))

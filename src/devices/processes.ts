@@ -1,6 +1,9 @@
 // Processes as the system lists them: for RAM, for AMD and for NVIDIA, whose drivers report process ids while our
 // runners are process groups; and for runners, which prove that theirs are gone. `proc` is the root of the tree, so that a
 // test can bring its own.
+//
+// A stray is a descendant of a runner that began a group of its own. It is known by a variable in its environment, which
+// children inherit; one that clears it is not found, and counts as foreign use.
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 
 export interface Process {
@@ -43,6 +46,20 @@ export function listProcesses(proc = '/proc'): Process[] | null {
   }
   const pids = names.filter((name) => /^\d+$/.test(name)).map(Number)
   return pids.sort((a, b) => a - b).flatMap((pid) => readProcess(pid, proc) ?? [])
+}
+
+/** Its value is `<ledger file>#<instance id>`. */
+export const ownerVariable = 'PLIMSOLL_OWNER'
+
+/** The instance that a process was started by, itself or an ancestor of it; null: none, it has ended, or is another user's. */
+export function ownerOf(pid: number, proc = '/proc'): string | null {
+  try {
+    const start = `${ownerVariable}=`
+    const lines = readFileSync(`${proc}/${pid}/environ`, 'utf8').split('\0')
+    return lines.find((line) => line.startsWith(start))?.slice(start.length) ?? null
+  } catch {
+    return null
+  }
 }
 
 /** The inode of the first process namespace of a kernel (PROC_PID_INIT_INO). */

@@ -1,11 +1,6 @@
-// The processes that an instance has: its process group, and strays, descendants that began a group of their own. They are
-// known by a variable in their environment, which children inherit; one that clears it is not found, and counts as foreign
-// use. A zombie is gone: it holds no memory, and in a container nobody may ever ask how it ended.
-import { readFileSync } from 'node:fs'
-import { listProcesses, type Process, programOf } from '../devices/processes.ts'
-
-/** Its value is `<ledger file>#<instance id>`. */
-export const ownerVariable = 'PLIMSOLL_OWNER'
+// The processes that an instance has: its process group, and strays, descendants that began a group of their own. A zombie is
+// gone: it holds no memory, and in a container nobody may ever ask how it ended.
+import { listProcesses, ownerOf, type Process, programOf } from '../devices/processes.ts'
 
 /** How often processes are looked for, ms: soon at first. */
 const firstPollMs = 20
@@ -86,14 +81,8 @@ function living(): Process[] | null {
 
 function isOf({ pid }: Process, owner: string): boolean {
   if (pid === process.pid) return false
-  try {
-    const text = `\0${readFileSync(`/proc/${pid}/environ`, 'utf8')}`
-    const start = `\0${ownerVariable}=${owner}`
-    const at = text.indexOf(start)
-    return at >= 0 && (owner.endsWith('#') || text[at + start.length] === '\0')
-  } catch {
-    return false // it has ended, or is another user's
-  }
+  const actual = ownerOf(pid)
+  return owner.endsWith('#') ? actual?.startsWith(owner) === true : actual === owner
 }
 
 function signalGroup(group: number, name: NodeJS.Signals | 0): boolean {

@@ -3,7 +3,8 @@
 // so that memory held by children counts until it is really free.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, openSync, writeFileSync } from 'node:fs'
-import { endGroup, endStrays, namesOf, ownerVariable, pidsOf } from './owned.ts'
+import { ownerVariable } from '../devices/processes.ts'
+import { endGroup, endStrays, namesOf, pidsOf } from './owned.ts'
 import type { Exit } from './runner.ts'
 
 export interface ProcessOptions {

@@ -37,7 +37,7 @@ const mutants: Record<string, readonly Change[]> = {
     ['core/placement.ts', 'Math.min(device.slots, residentCount)', 'Math.min(device.slots, device.instances.length + 1)'],
   ],
   'quarantined memory keeps others out': [
-    ['core/ledger.ts', 'return budgetBytes - stuckBytes', 'return budgetBytes + 0 * stuckBytes'],
+    ['core/ledger.ts', 'budgetBytes) - stuckBytes', 'budgetBytes) - 0 * stuckBytes'],
   ],
   'nobody makes room for a batch': [['core/decide.ts', 'if (blockers) return', 'if (blockers && false) return']],
   'time follows the wall clock': [['daemon/clock.ts', 'Math.floor(startMs + machine.steadyMs())', 'machine.wallMs() + 0 * startMs']],

@@ -162,13 +162,20 @@ export class Sizes {
     seen.leastCount = Math.min(seen.leastCount, itemCount)
     seen.mostBytes = Math.max(seen.mostBytes, bytes)
     if (sureBytes === null) return
+    const leastBytes = event.held ? this.#beyondRest(instance.modelId, kind, event.held) : sureBytes
     if (event.isOutOfMemory) {
       // Nothing new, if so much was booked for it.
-      if (sureBytes > batch.bytes) seen.lastBytes = Math.max(seen.lastBytes, sureBytes)
+      if (leastBytes > batch.bytes) seen.lastBytes = Math.max(seen.lastBytes, leastBytes)
     } else {
       seen.count++
-      seen.lastBytes = sureBytes
+      seen.lastBytes = leastBytes
     }
+  }
+
+  /** Of a batch that was measured: beyond the most that may be booked for instances at rest. */
+  #beyondRest(modelId: string, kind: string, held: { peakBytes: number; afterBytes: number }): number {
+    const { mostRestBytes } = this.#seenOf(modelId, kind)
+    return Math.max(0, held.peakBytes - Math.max(held.afterBytes, mostRestBytes))
   }
 
   #leastRestBytes(modelId: string, kind: string): number {
