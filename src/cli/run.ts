@@ -4,6 +4,7 @@
 import { writeFileSync } from 'node:fs'
 import { relative } from 'node:path'
 import { Command } from 'commander'
+import type { State } from '../core/state.ts'
 import { formatBytes, formatMs } from '../core/units.ts'
 import type { Clock } from '../daemon/clock.ts'
 import { readRecord } from '../daemon/record.ts'
@@ -98,13 +99,22 @@ async function findLate(pipeline: Pipeline, current: Run): Promise<LateStep[]> {
   return lateSteps(current.daemon.state, items, current.clock.nowMs())
 }
 
+function modelsOf({ models }: State): string {
+  const sized = models.filter(({ model }) => model.isSized)
+  const bytes = sized.reduce((sum, { model }) => sum + model.vramBytes, 0)
+  const unsizedCount = models.length - sized.length
+  const known = sized.length > 0 ? [`models of ${formatBytes(bytes)} together`] : []
+  const unknown =
+    unsizedCount > 0 ? [`${counted(unsizedCount, 'model')} whose size is yet to be measured`] : []
+  return [...known, ...unknown].join(' and ')
+}
+
 function greeting(pipeline: Pipeline, { items, addedCount, reapedCount, leftovers, daemon }: Run): string {
   const budgets = daemon.state.devices.filter(({ budgetBytes }) => budgetBytes > 0)
   const line = budgets.map(({ id, budgetBytes }) => `${id} up to ${formatBytes(budgetBytes)}`).join(', ')
-  const needs = daemon.state.models.reduce((sum, { model }) => sum + model.vramBytes, 0)
   const known = items.length - addedCount
   return [
-    `${pipeline.name}: ${items.length} items${known > 0 ? `, ${known} of them known from before` : ''}; models of ${formatBytes(needs)} together; ${line}`,
+    `${pipeline.name}: ${items.length} items${known > 0 ? `, ${known} of them known from before` : ''}; ${modelsOf(daemon.state)}; ${line}`,
     ...(reapedCount > 0
       ? [
           `${reapedCount} processes of an earlier run were still there and have been stopped${leftovers.length > 0 ? `, but ${leftovers.join(' and ')} cannot be; its memory counts as foreign use` : ''}.`,

@@ -1,7 +1,7 @@
 // Whom to stop so that a model fits: of the instances that may go, those least worth keeping (load time saved per byte
 // and per second until needed), and none more than necessary. Only ready instances that run nothing are ever victims.
 import { keepWorth, visitIsOver } from './estimates.ts'
-import { activeBytesOn } from './footprint.ts'
+import { activeBytesOn, restingBytes } from './footprint.ts'
 import { headroomBytes } from './ledger.ts'
 import { classOf, interactive, ordinary, score, worthOf } from './ordering.ts'
 import { latency } from './policy.ts'
@@ -43,8 +43,7 @@ function mayGo(view: View, instance: InstanceState, { urgency, worth }: Claimant
 /** Who goes where foreign use has grown so far into what is booked that a resident model with work has no room for one
  *  item, also when nothing ran: of the idle ones the cheapest sufficient set; if that is not enough the model itself, which
  *  may be loaded elsewhere. Nothing while bytes are on their way or the last reading is old, nor to one that was only seen
- *  while it was loaded: what stays is what decides where it fits, and the next reading tells. The model and who goes, or
- *  null. */
+ *  while it was loaded, or that has more booked than it needs: the next reading tells. The model and who goes, or null. */
 export function chooseBlockers(
   view: View,
   device: DeviceState,
@@ -53,15 +52,21 @@ export function chooseBlockers(
   const free = device.instances.filter(({ phase, runningCount }) => phase === 'ready' && runningCount === 0)
   const leftBytes = headroomBytes(device) + device.ledger.activeBytes
   const blocked = free.find(
-    ({ model, measuredBytes, beforeBatchBytes }) =>
-      model.readyCount > 0 &&
-      activeBytesOn(model, device, 1) > Math.max(0, leftBytes) &&
-      (measuredBytes === null || beforeBatchBytes !== null),
+    (each) =>
+      each.model.readyCount > 0 &&
+      activeBytesOn(each.model, device, 1) > Math.max(0, leftBytes) &&
+      (each.measuredBytes === null || each.beforeBatchBytes !== null) &&
+      !givesBack(each),
   )
   if (!blocked) return null
   const idle = free.filter(({ model }) => model.readyCount === 0 && !model.model.isPinned)
   const neededBytes = activeBytesOn(blocked.model, device, 1) - leftBytes
   return { blocked, victims: chooseVictims(view, idle, neededBytes) ?? [blocked] }
+}
+
+/** At the next reading it gives back what was booked for its load alone, such as all of the device where no size was known. */
+function givesBack(each: InstanceState): boolean {
+  return each.measuredBytes !== null && restingBytes(each, each.measuredBytes) < each.bytes
 }
 
 /** The price of a load: how many times more the claimant must deserve the place. */

@@ -132,7 +132,8 @@ export function observeFresh({ model, device }: InstanceState, bytes: number): v
 export function observeResident(instance: InstanceState, bytes: number): void {
   const known = knownFootprint(instance.model, instance.device.kind)
   if (instance.idlePeakBytes === null) {
-    const errorRatio = Math.abs(instance.bytes - bytes) / Math.max(1, bytes)
+    const isGuess = !instance.model.declared.isSized && known.residentCount === 0 // all of the device
+    const errorRatio = isGuess ? 0 : Math.abs(instance.bytes - bytes) / Math.max(1, bytes)
     known.errorRatio += (errorRatio - known.errorRatio) / (known.residentCount + 1)
     known.residentCount++
   }

@@ -220,6 +220,23 @@ test('a model without a size is loaded alone, and then known', () => {
   assert.equal(device(world).ledger.residentBytes, Math.ceil(3 * gb * 1.02))
 })
 
+test('a model without a size is not loaded again for the room of its second batch: the next reading gives that back', () => {
+  const world = createWorld([model('a', undefined, { batch: { max: 1 } })], [{ id: 'gpu', gb: 8 }])
+  arrive(world, 'a', 2)
+  finish(world, step(world)[0]!)
+  read(world, { 'a-1': gb })
+  const [run] = step(world)
+  assert.ok(run?.type === 'run-batch')
+  world.pending.length = 0
+  const held = { peakBytes: 3 * gb, afterBytes: 2 * gb }
+  const base = { atMs: world.nowMs, batchId: run.batchId, failedCount: 0, runMs: 100, peakBytes: null }
+  report(world, { type: 'batch-finished', ...base, held })
+  assert.deepEqual(words(step(world)), [], 'all of the device is booked, and a batch needs 1 GB more')
+  read(world, { 'a-1': 2 * gb })
+  assert.deepEqual(words(step(world)), ['run a'])
+  assert.equal(state(world, 'a').footprints[0]!.errorRatio, 0, 'nobody had said what it needs')
+})
+
 test('a model that was seen to need more than any device has fails its items with the numbers', () => {
   const world = createWorld([model('a', '2GB')], [{ id: 'gpu', gb: 4 }])
   for (let load = 0; load < 3; load++) {

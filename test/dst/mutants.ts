@@ -99,7 +99,7 @@ const mutants: Record<string, readonly Change[]> = {
   'nobody goes for the sake of the line': [['core/farewell.ts', 'return overTheLine(view, device, resting) ??', 'return']],
   'what has work goes for the sake of the line': [['core/farewell.ts', 'model.readyCount === 0 && !model.model.isPinned)\n  const needed', '!model.model.isPinned)\n  const needed']],
   'loads are promised memory on an old reading': [['core/placement.ts', 'device.loading || view.isStale(device)', 'device.loading']],
-  'a model goes for what it held while it was loaded': [['core/eviction.ts', '(measuredBytes === null || beforeBatchBytes !== null)', 'measuredBytes !== -1']],
+  'a model goes for what it held while it was loaded': [['core/eviction.ts', '(each.measuredBytes === null || each.beforeBatchBytes !== null)', 'each.measuredBytes !== -1']],
   'a batch books nothing': [['core/decide.ts', 'bytes: activeBytesOn(instance.model, instance.device, maxCount)', 'bytes: 0']],
   'a load books half': [['core/decide.ts', 'bytes: needsDevice(model) ? loadingBytesOn(model, device) : 0', 'bytes: Math.floor(loadingBytesOn(model, device) / 2)']],
   'foreign use is ignored': [['core/observe.ts', '* safetyRatio) - device.foreignBytes)', '* safetyRatio) - 0 * device.foreignBytes)']],
