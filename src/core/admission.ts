@@ -9,6 +9,7 @@
 // Everything else (batches of others, more loads than these, retries) makes it longer, never shorter.
 import type { SchedulerError } from './errors.ts'
 import { leastBytesOn, needsDevice, residentBytesOn } from './footprint.ts'
+import { pinnedBytes } from './ledger.ts'
 import { leastBytes, type ModelId, runMs } from './model.ts'
 import { cpuDeviceId, type DeviceState, type ModelState, modelOf, type State } from './state.ts'
 import { formatMs } from './units.ts'
@@ -37,25 +38,30 @@ function assertFits(state: State, { model }: ModelState): void {
     throw neverFits(model.id, neededBytes, { totalBytes, safetyFactor, usableBytes })
 }
 
-/** A model that is declared small enough and was seen to need more than any device has, whatever else is on it. Of a device
- *  that could not be read so far nobody knows what it has. */
+/** A model that is declared small enough, and was seen to need more than any device has, whatever else is on it, or has no
+ *  place beside what is pinned. Of a device that could not be read so far nobody knows what it has. */
 export function neverFitsAsMeasured({ devices }: State, each: ModelState): SchedulerError | null {
   let best: DeviceState | null = null
   for (const device of devices) {
     if (device.id === cpuDeviceId) continue
     const isUnread = device.fault !== null && device.capacityBytes === 0
-    if (isUnread || leastBytesOn(each, device) <= lineBytes(device)) return null
-    if (best === null || lineBytes(device) > lineBytes(best)) best = device
+    if (isUnread || leastBytesOn(each, device) <= freeableBytes(device)) return null
+    if (best === null || freeableBytes(device) > freeableBytes(best)) best = device
   }
   if (best === null) return null
   const { capacityBytes: totalBytes, safetyRatio: safetyFactor } = best
-  const offer = { totalBytes, safetyFactor, usableBytes: lineBytes(best) }
+  const offer = { totalBytes, safetyFactor, usableBytes: freeableBytes(best), pinnedBytes: pinnedBytes(best) }
   return neverFits(each.model.id, leastBytesOn(each, best), offer)
 }
 
 /** What a device could promise if nobody else used it. */
 function lineBytes({ capacityBytes, safetyRatio }: DeviceState): number {
   return Math.floor(capacityBytes * safetyRatio)
+}
+
+/** The same, but for what is pinned there. */
+function freeableBytes(device: DeviceState): number {
+  return lineBytes(device) - pinnedBytes(device)
 }
 
 /** An item that has not ended, as far as the way to it is concerned. */

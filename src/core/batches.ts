@@ -46,7 +46,7 @@ export function batchStarted(
 /** The queue's head follows as an event of its own; until then nothing more of it is claimed than was known. */
 export function batchClaimed(
   state: State,
-  { batchId, itemCount, countByTenant }: EventOf<'batch-claimed'>,
+  { batchId, itemCount, countByTenant, atMs }: EventOf<'batch-claimed'>,
 ): void {
   const batch = state.batchById.get(batchId)
   if (!batch || batch.isClaimed) return
@@ -56,6 +56,7 @@ export function batchClaimed(
   if (itemCount === 0) {
     model.readyCount = 0
     endBatch(state, batch)
+    recordIdle(model, atMs)
     return
   }
   const bytes = Math.min(batch.bytes, activeBytesOn(model, instance.device, itemCount))
@@ -68,6 +69,7 @@ export function batchClaimed(
   instance.quotaCount -= itemCount
   instance.workMs += runMs(model.model, itemCount)
   if (countByTenant) chargeBatch(state, model, itemCount, countByTenant)
+  recordIdle(model, atMs)
 }
 
 export function batchFinished(state: State, event: EventOf<'batch-finished'>): void {

@@ -148,7 +148,7 @@ function largestBatch(view: View, instance: InstanceState): number {
   let count = Math.min(model.model.batch.max, maxBatch, limit)
   if (activeBytesOn(model, device, count) === 0) return count
   if (view.isStale(device)) return 0
-  const freeBytes = headroomBytes(device)
+  const freeBytes = Math.max(0, headroomBytes(device)) // fewer items may need nothing
   while (count > 0 && activeBytesOn(model, device, count) > freeBytes) count--
   return count
 }

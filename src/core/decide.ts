@@ -2,8 +2,8 @@
 // again after each command, until the answer is null. The rules, in order:
 //
 //  (1) Memory of a stopped instance that has not come back in `releaseTimeout` is quarantined.
-//  (2) A model whose loads failed `maxLoadFailures` times in a row, or that was seen to need more than any device has, fails
-//      the items that wait for it.
+//  (2) A model whose loads failed `maxLoadFailures` times in a row, that was seen to need more than any device has, or that
+//      has no place beside what is pinned, fails the items that wait for it.
 //  (3) While draining, nothing new starts.
 //  Then for each device, the loader before the slots, so that loads run beside compute:
 //      Instances go whose device is not well, that hold it over the line, leak, or have been idle too long (farewell.ts).
@@ -54,6 +54,7 @@ function overdueRelease(state: State, nowMs: number): Command | null {
 
 /** (2) */
 function hopelessQueue(state: State): Command | null {
+  const hasPins = state.devices.some((each) => each.hasPins)
   for (const each of state.models) {
     const { model, readyCount, loadFailureCount, loadError, instances } = each
     if (readyCount === 0 || instances.length > 0) continue
@@ -61,7 +62,8 @@ function hopelessQueue(state: State): Command | null {
       const reason = because('loads-failed', { loadFailureCount })
       return { type: 'fail-queue', modelId: model.id, message: loadError ?? 'unknown', reason }
     }
-    const excess = each.footprints.length > 0 ? neverFitsAsMeasured(state, each) : null
+    const isKnown = each.footprints.length > 0 || hasPins
+    const excess = isKnown && needsDevice(each) ? neverFitsAsMeasured(state, each) : null
     if (excess) {
       const reason = because('never-fits', {})
       return { type: 'fail-queue', modelId: model.id, message: excess.message, reason }
@@ -155,7 +157,8 @@ function wakeAtMs(state: State, nowMs: number): number | null {
     for (const instance of instances) {
       if (instance.phase === 'stopping')
         wake = Math.min(wake, instance.stoppedAtMs + state.policy.releaseTimeout)
-      else wake = Math.min(wake, idleUntilMs(instance) ?? wake)
+      else if (instance.phase === 'ready' && !state.isDraining)
+        wake = Math.min(wake, idleUntilMs(instance) ?? wake)
     }
   }
   for (const { coolUntilMs, readyCount } of state.models) {

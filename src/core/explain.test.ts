@@ -98,7 +98,17 @@ test('counts the room of batches that run beside a load as missing', () => {
   )
 })
 
-test('counts the room of the next batches beside a load as missing, and names who never goes', () => {
+test('names who never goes', () => {
+  const models = [model('a', '4GB', { isPinned: true }), model('b', '3GB'), model('c', '3GB')]
+  const world = createWorld(models, [gpu])
+  resident(world, 'a', 'c')
+  arrive(world, 'c', 1)
+  step(world)
+  arrive(world, 'b', 1)
+  assert.match(why(world, 'b'), /2 GB are missing\. On gpu are a 4 GB \(pinned: it never goes\), c 3 GB/)
+})
+
+test('counts the room of the batches of what is pinned, where that leaves too little', () => {
   const models = [
     model('a', '4GB', { batch: { activation: '2GB', max: 1 }, isPinned: true }),
     model('b', '3GB'),
@@ -108,7 +118,7 @@ test('counts the room of the next batches beside a load as missing, and names wh
   arrive(world, 'b', 1)
   assert.match(
     why(world, 'b'),
-    /needs 3 GB on gpu: 1 GB are missing\. On gpu are a 4 GB \(pinned: it never goes\)\./,
+    /needs 5 GB on gpu, which can offer 4 GB at most: 1 GB too little, even if all that may go went\./,
   )
 })
 

@@ -180,7 +180,7 @@ function loadSentences(state: State, device: DeviceState, each: ModelState, nowM
   const lost = lostBytes(device, nowMs)
   const excessBytes = leastBytesOn(each, device) - offeredBytes(device)
   if (excessBytes > 0) {
-    const offer = `which can offer ${formatBytes(Math.max(0, offeredBytes(device)))} at most: ${formatBytes(excessBytes)} too little, even if all that is loaded went`
+    const offer = `which can offer ${formatBytes(Math.max(0, offeredBytes(device)))} at most: ${formatBytes(excessBytes)} too little, even if all that may go went`
     return [`${begin}, ${offer}.`, ...lost]
   }
   if (device.loading)

@@ -10,7 +10,7 @@
 // expectile (Newey and Powell 1987). What is declared stands until a model has been loaded `enoughLoads` times; after that
 // what was learned is booked, with a small margin, be it more or less. A model that declares no size has its first load
 // alone on a device, with all of its budget.
-import { offeredBytes } from './ledger.ts'
+import { isStaying, offeredBytes } from './ledger.ts'
 import type { DeviceState, InstanceState, ModelState } from './state.ts'
 
 export interface Footprint {
@@ -64,20 +64,20 @@ export function needsDevice({ declared }: ModelState): boolean {
 /** Bytes to book for a loaded instance; of models that need a device. */
 export function residentBytesOn(each: ModelState, device: DeviceState): number {
   const { declared } = each
-  const known = footprintOf(each, device.kind)
-  if (!known || (known.residentCount === 0 && known.residentBytes === 0))
-    return declared.isSized
-      ? declared.vramBytes
-      : Math.max(1, offeredBytes(device) - activeBytesOn(each, device, 1))
-  const learnedBytes = Math.ceil(known.residentBytes * marginRatio)
-  const isEnough = known.residentCount >= enoughLoads || !declared.isSized
-  return isEnough ? Math.max(1, learnedBytes) : Math.max(declared.vramBytes, learnedBytes)
+  const { residentBytes = 0, residentCount = 0 } = footprintOf(each, device.kind) ?? {}
+  const learnedBytes = Math.ceil(residentBytes * marginRatio)
+  if (residentCount >= enoughLoads) return Math.max(1, learnedBytes)
+  if (declared.isSized) return Math.max(declared.vramBytes, learnedBytes)
+  if (residentCount > 0) return Math.max(1, learnedBytes)
+  const allBytes = offeredBytes(device) - Math.max(activeBytesOn(each, device, 1), pinnedRoomOn(each, device))
+  return Math.max(1, allBytes, learnedBytes)
 }
 
 /** Bytes that stay booked of an instance which runs nothing and holds so much: what was booked for its load, or was never
  *  needed, is given back. One that has not run yet, and whose size nobody knows, may still need all of its place. */
 export function restingBytes({ model, device, bytes, batchCount }: InstanceState, heldBytes: number): number {
-  const isKnown = model.declared.isSized || batchCount > 0 || footprintOf(model, device.kind) !== null
+  const { residentCount = 0 } = footprintOf(model, device.kind) ?? {}
+  const isKnown = model.declared.isSized || batchCount + residentCount > 0
   return isKnown ? Math.min(bytes, Math.max(heldBytes, residentBytesOn(model, device))) : bytes
 }
 
@@ -104,12 +104,24 @@ export function activeBytesOn(each: ModelState, device: DeviceState, itemCount: 
   return batchCount >= enoughLoads ? learnedBytes : Math.max(declaredBytes, learnedBytes)
 }
 
-/** Least bytes that a device must offer to load the model and run one item. */
+/** Least bytes that a device must offer, beside what is pinned there, to load the model and run one item of it, or of that. */
 export function leastBytesOn(each: ModelState, device: DeviceState): number {
+  const pinnedBytes = pinnedRoomOn(each, device)
   return Math.max(
-    loadingBytesOn(each, device),
-    residentBytesOn(each, device) + activeBytesOn(each, device, 1),
+    loadingBytesOn(each, device) + pinnedBytes,
+    residentBytesOn(each, device) + Math.max(activeBytesOn(each, device, 1), pinnedBytes),
   )
+}
+
+/** For one item of the most demanding of the models that are pinned there. */
+function pinnedRoomOn(each: ModelState, device: DeviceState): number {
+  let bytes = 0
+  if (!device.hasPins) return bytes
+  for (const instance of device.instances) {
+    const { model } = instance
+    if (isStaying(instance) && model !== each) bytes = Math.max(bytes, activeBytesOn(model, device, 1))
+  }
+  return bytes
 }
 
 /** A batch that is to be measured where a device knows peaks: the first of an instance and of each size, then a few. A

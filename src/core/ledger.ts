@@ -30,20 +30,37 @@ export function headroomBytes(device: DeviceState): number {
 }
 
 /** What instances may fill if all that can go goes: quarantined bytes may never come back, nor what such instances hold
- *  beyond what was booked for them. Where nobody says who holds what, what counts as foreign may have been ours: only an
+ *  beyond what was booked for them; and what is pinned stays. Where nobody says who holds what, what counts as foreign may have been ours: only an
  *  empty device tells, so all of the line is offered while something of ours may leave it. */
 export function offeredBytes(device: DeviceState): number {
-  const { unattributed, budgetBytes, capacityBytes, safetyRatio, ledger, deficitBytes, instances } = device
-  let stuckBytes = ledger.quarantinedBytes
-  if (deficitBytes > 0)
-    for (const each of instances) if (each.phase === 'quarantined') stuckBytes += each.deficitBytes
+  const { unattributed, budgetBytes, capacityBytes, safetyRatio, instances } = device
   const isUncertain = unattributed !== null && instances.some(mayLeave)
-  return (isUncertain ? Math.floor(capacityBytes * safetyRatio) : budgetBytes) - stuckBytes
+  const bytes = isUncertain ? Math.floor(capacityBytes * safetyRatio) : budgetBytes
+  return bytes - pinnedBytes(device) - stuckBytes(device)
 }
 
-/** Its bytes come back when another model needs the place. */
-export function mayLeave({ phase, model }: InstanceState): boolean {
-  return phase !== 'quarantined' && !model.model.isPinned
+/** Quarantined, or held beyond what was booked for them by instances that are, or are pinned. */
+export function stuckBytes({ ledger, deficitBytes, instances }: DeviceState): number {
+  let bytes = ledger.quarantinedBytes
+  if (deficitBytes > 0) for (const each of instances) if (!mayLeave(each)) bytes += each.deficitBytes
+  return bytes
+}
+
+/** Its bytes come back when another model needs the place, or are on their way. */
+export function mayLeave(instance: InstanceState): boolean {
+  return instance.phase !== 'quarantined' && !isStaying(instance)
+}
+
+/** It is pinned: it goes for nobody. */
+export function isStaying({ phase, model }: InstanceState): boolean {
+  return model.model.isPinned && (phase === 'starting' || phase === 'ready')
+}
+
+/** Booked for instances that go for nobody. */
+export function pinnedBytes({ hasPins, instances }: DeviceState): number {
+  let bytes = 0
+  if (hasPins) for (const each of instances) if (isStaying(each)) bytes += each.bytes
+  return bytes
 }
 
 /** For a load under way. */

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { decide } from './decide.ts'
 import { activeBytesOn, footprintOf, loadingBytesOn, residentBytesOn } from './footprint.ts'
 import { bookedBytes, headroomBytes } from './ledger.ts'
 import type { SchedulerEvent } from './protocol.ts'
@@ -459,7 +460,64 @@ test('a pinned model is no victim, and a preloaded one is there before anything 
   const world = createWorld(models, [{ id: 'gpu', gb: 4 }])
   assert.deepEqual(words(settle(world)), ['load a'])
   arrive(world, 'b', 1)
+  const [command] = step(world)
+  assert.ok(command?.type === 'fail-queue', 'what has no place beside it would wait for ever')
+  assert.match(command.message, /needs 3 GB; the largest device offers 1 GB .*3 GB that are pinned/)
+})
+
+test('a preloaded model that needs no device memory is loaded beside the devices', () => {
+  const world = createWorld([model('a', '0', { isPreloaded: true })], [{ id: 'gpu', gb: 4 }])
+  const [load] = step(world)
+  assert.ok(load?.type === 'start-load')
+  assert.equal(load.deviceId, 'cpu')
+})
+
+test('a preload that ran out of memory is tried again when its memory is back', () => {
+  const world = createWorld([model('a', '1GB', { isPreloaded: true })], [{ id: 'gpu', gb: 4 }])
+  const [load] = step(world)
+  assert.ok(load?.type === 'start-load')
+  const base = { atMs: world.nowMs, instanceId: load.instanceId }
+  report(world, { type: 'load-failed', ...base, message: 'CUDA out of memory', isOutOfMemory: true })
   assert.deepEqual(step(world), [])
+  report(world, { type: 'memory-released', ...base })
+  assert.deepEqual(words(step(world)), ['load a'])
+})
+
+test('a model that went for being idle is not loaded ahead, unless it is expected before it would go again', () => {
+  const models = [
+    model('a', '1GB', { keepAliveMs: 1000 }),
+    model('b', '1GB', { batch: { perItemMs: 60_000 } }),
+  ]
+  const world = createWorld(models, [{ id: 'gpu', gb: 8 }])
+  arrive(world, 'b', 1)
+  for (const load of step(world)) finish(world, load)
+  assert.deepEqual(words(step(world)), ['run b'])
+  const said: string[] = []
+  for (const gapMs of [500, 500, 500]) {
+    resident(world, 'a')
+    world.nowMs += gapMs
+  }
+  for (let second = 0; second < 10; second++) {
+    const commands = step(world)
+    said.push(...words(commands))
+    for (const command of commands) if (command.type === 'stop-instance') finish(world, command)
+    world.nowMs += 1000
+  }
+  assert.deepEqual(said, ['stop a for null'])
+})
+
+test('an instance whose claim was empty is idle again, and one that is put into quarantine wakes nobody', () => {
+  const world = createWorld([model('a', '1GB', { keepAliveMs: 1000 })], [{ id: 'gpu', gb: 8 }])
+  resident(world, 'a')
+  arrive(world, 'a', 1)
+  world.queues.set('a', []) // a user has cancelled it meanwhile
+  assert.deepEqual(words(step(world)), ['run a'])
+  world.pending.length = 0
+  world.nowMs += 2000
+  assert.deepEqual(words(step(world)), ['stop a for null'])
+  world.nowMs += 5000
+  assert.deepEqual(words(step(world)), ['quarantine a'])
+  assert.deepEqual(decide(world.state, world.nowMs), { command: null, wakeAtMs: null })
 })
 
 test('tells of a device that has less memory after each of several unloads', () => {

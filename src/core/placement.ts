@@ -3,8 +3,8 @@
 // whom it makes room for (`nextLoad`), so that bytes on their way back are never promised twice.
 import { clearMs, keepWorth } from './estimates.ts'
 import { chooseVictims, releasable } from './eviction.ts'
-import { activeBytesOn, leastBytesOn, loadingBytesOn, residentBytesOn } from './footprint.ts'
-import { headroomBytes, mayLeave, offeredBytes } from './ledger.ts'
+import { activeBytesOn, leastBytesOn, loadingBytesOn, needsDevice, residentBytesOn } from './footprint.ts'
+import { headroomBytes, mayLeave, offeredBytes, stuckBytes } from './ledger.ts'
 import { interactive, ordinary, overdue, type UrgencyClass, urgent } from './ordering.ts'
 import type { RuleId } from './protocol.ts'
 import { firstAgainstStalls, fitsInto, waitForRoom } from './stalls.ts'
@@ -61,11 +61,15 @@ const loadRules: Record<UrgencyClass, RuleId> = {
   [interactive]: 'load-interactive',
 }
 
-/** Models of size 0 need no room: each is started when it has work and no instance. */
-function chooseCpuLoad({ state, nowMs }: View, device: DeviceState): LoadPlan | null {
+/** Models of size 0 need no room: each is started when it has work, or is to be there from the start, and has no instance. */
+function chooseCpuLoad(view: View, device: DeviceState): LoadPlan | null {
+  const { state, nowMs } = view
   const model = state.models.find(
     (each) =>
-      each.model.vramBytes === 0 && each.readyCount > 0 && !has(device, each) && canTry(state, each, nowMs),
+      !needsDevice(each) &&
+      (each.readyCount > 0 || view.preloads.includes(each)) &&
+      !has(device, each) &&
+      canTry(state, each, nowMs),
   )
   return model ? { model, victims: [], mustWait: false, rule: 'load-best', worth: 0 } : null
 }
@@ -125,9 +129,10 @@ function wants(view: View, device: DeviceState, model: ModelState, isIdle: boole
 function choosePreload(view: View, device: DeviceState): LoadPlan | null {
   const { state, nowMs } = view
   const model = view.preloads.find(
-    (each) => leastBytesOn(each, device) <= headroomBytes(device) && canTry(state, each, nowMs),
+    (each) =>
+      needsDevice(each) && leastBytesOn(each, device) <= headroomBytes(device) && canTry(state, each, nowMs),
   )
-  return model ? { model, victims: [], mustWait: false, rule: 'preload', worth: 0 } : null
+  return model ? planLoad(view, device, model, [], 'preload', 0) : null
 }
 
 /** Nothing ready is missing: the model that will be needed soonest for its size and load time, over idle ones that
@@ -135,10 +140,10 @@ function choosePreload(view: View, device: DeviceState): LoadPlan | null {
  *  Nor does anything ready wait for quarantined bytes: what is loaded meanwhile would have to go again for it. */
 function choosePrefetch(view: View, device: DeviceState): LoadPlan | null {
   const { state, nowMs } = view
-  const { quarantinedBytes } = device.ledger
+  const stuck = stuckBytes(device)
   const waits = ({ model }: Claimant) =>
-    leastBytesOn(model, device) <= offeredBytes(device) + quarantinedBytes && canTry(state, model, nowMs)
-  if (quarantinedBytes > 0 && view.missing.some(waits)) return null
+    leastBytesOn(model, device) <= offeredBytes(device) + stuck && canTry(state, model, nowMs)
+  if (stuck > 0 && view.missing.some(waits)) return null
   const best = view.expected.find(
     (model) => leastBytesOn(model, device) <= offeredBytes(device) && canTry(state, model, nowMs),
   )
@@ -182,12 +187,17 @@ function planLoad(
   const heldBytes = candidates.reduce((sum, { bytes }) => sum + bytes, device.ledger.releasingBytes)
   if (candidates.length > 0 && missingBytesOn(device, model, candidates) <= heldBytes)
     return { ...plan, victims: candidates }
-  // Where nobody says who holds what, an empty device tells what is really not ours.
   const stays = (each: InstanceState) =>
     each.phase === 'ready' && mayLeave(each) && !candidates.includes(each)
-  if (device.unattributed === null || device.instances.some(stays)) return null
+  if (device.instances.some(stays)) return null
+  // Beside what is pinned one batch at a time may have to do. Where nobody says who holds what, a device that is emptied
+  // tells what is really not ours.
+  const leastMissingBytes = leastBytesOn(model, device) - headroomBytes(device) - device.ledger.activeBytes
+  if (leastMissingBytes > heldBytes && device.unattributed === null) return null
   if (candidates.length > 0) return { ...plan, victims: candidates }
-  return device.ledger.releasingBytes > 0 ? { ...plan, mustWait: true } : null
+  if (device.ledger.releasingBytes > 0) return { ...plan, mustWait: true }
+  const mustWait = loadingBytesOn(model, device) > headroomBytes(device)
+  return leastMissingBytes <= 0 ? { ...plan, mustWait } : null
 }
 
 /** Bytes that a load lacks; 0 or less: none. While it is loaded the others run; then it runs too. A load may hold more than

@@ -6,7 +6,7 @@
 //   fitsInto             a load in the time in which the memory lane would only wait for visits to end
 import { arrivalMs, clearMs, finality } from './estimates.ts'
 import { leastBytesOn, loadingBytesOn } from './footprint.ts'
-import { headroomBytes } from './ledger.ts'
+import { headroomBytes, mayLeave } from './ledger.ts'
 import { runMs } from './model.ts'
 import { finalityExponent, interactive, ordinary } from './ordering.ts'
 import { throughput } from './policy.ts'
@@ -151,7 +151,7 @@ export function waitForRoom(view: View, device: DeviceState, first: Claimant): W
     Math.max(runningMs(model), guard * model.loadMs - workMs)
   const leftMsOf = first.urgency === interactive ? cutMs : visitMs
   const leaving = device.instances
-    .filter(({ phase }) => phase === 'ready')
+    .filter((instance) => instance.phase === 'ready' && mayLeave(instance))
     .map((instance) => ({ bytes: instance.bytes, leftMs: leftMsOf(instance) }))
     .sort((a, b) => a.leftMs - b.leftMs)
   const { activeBytes, releasingBytes } = device.ledger

@@ -111,6 +111,8 @@ export interface DeviceState {
   readonly id: DeviceId
   readonly kind: string
   readonly safetyRatio: number
+  /** Some model is pinned. */
+  readonly hasPins: boolean
   capacityBytes: number
   foreignBytes: number
   /** The last reading, where it could not tell who holds what; else null. */
@@ -222,10 +224,11 @@ export function createState(
 ): State {
   const modelStates = [...models].sort((a, b) => (a.id < b.id ? -1 : 1)).map(createModelState)
   const cpu = { id: cpuDeviceId, kind: 'cpu', capacityBytes: 0, slots: Number.POSITIVE_INFINITY }
+  const hasPins = models.some(({ isPinned }) => isPinned)
   const needsCpu = models.some(({ vramBytes }) => vramBytes === 0)
   const deviceStates = [...devices, ...(needsCpu ? [cpu] : [])]
     .sort((a, b) => (a.id < b.id ? -1 : 1))
-    .map(createDeviceState)
+    .map((each) => createDeviceState(each, hasPins))
   const state: State = {
     policy,
     models: modelStates,
@@ -281,17 +284,15 @@ function createModelState(model: Model, index: number): ModelState {
   }
 }
 
-function createDeviceState({
-  id,
-  kind,
-  capacityBytes,
-  safetyRatio = 0.9,
-  slots = 1,
-}: DeviceOptions): DeviceState {
+function createDeviceState(
+  { id, kind, capacityBytes, safetyRatio = 0.9, slots = 1 }: DeviceOptions,
+  hasPins: boolean,
+): DeviceState {
   return {
     id,
     kind,
     safetyRatio,
+    hasPins,
     capacityBytes,
     foreignBytes: 0,
     unattributed: null,

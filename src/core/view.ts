@@ -71,13 +71,15 @@ export class View {
     return this.#missing
   }
 
-  /** Models that are nowhere, have nothing ready and will be needed; the one most worth having first. */
+  /** Models that are nowhere, have nothing ready, will be needed and would stay until then; the one most worth having
+   *  first. */
   get expected(): readonly ModelState[] {
     if (this.#expected) return this.#expected
     const worths: [ModelState, number][] = []
     for (const model of this.state.models) {
       if (model.readyCount > 0 || model.instances.length > 0 || !needsDevice(model)) continue
-      if (this.nextUseMs(model) < 1e9) worths.push([model, keepWorth(this, model)])
+      const waitMs = this.nextUseMs(model)
+      if (waitMs < 1e9 && staysFor(model, waitMs)) worths.push([model, keepWorth(this, model)])
     }
     this.#expected = worths.sort((a, b) => b[1] - a[1]).map(([model]) => model)
     return this.#expected
@@ -115,4 +117,9 @@ export class View {
     }
     return ms
   }
+}
+
+/** Whether an instance that has nothing to do for so long is not stopped for it. */
+function staysFor({ model: { keepAliveMs, isPinned }, blockedCount }: ModelState, ms: number): boolean {
+  return keepAliveMs === null || isPinned || blockedCount > 0 || ms < keepAliveMs
 }

@@ -45,15 +45,25 @@ export class VramConfig {
   }
 }
 
+interface Offer {
+  totalBytes: number
+  safetyFactor: number
+  usableBytes: number
+  /** Of models that stay; these are not usable. Default 0. */
+  pinnedBytes?: number
+}
+
 /** `Model "sdxl" needs 26 GB; the largest device offers 14.4 GB (16 GB × 0.9). …` */
 export function neverFits(
   modelId: string,
   neededBytes: number,
-  { usableBytes, totalBytes, safetyFactor }: Pick<VramConfig, 'usableBytes' | 'totalBytes' | 'safetyFactor'>,
+  { usableBytes, totalBytes, safetyFactor, pinnedBytes = 0 }: Offer,
 ): SchedulerError {
+  const pinned = pinnedBytes > 0 ? `, without ${formatBytes(pinnedBytes)} that are pinned` : ''
+  const advice = `Use a smaller variant, a larger device or a higher safety${pinned ? ', or pin less' : ''}.`
   return new SchedulerError(
     'NEVER_FITS',
-    `Model "${modelId}" needs ${formatBytes(neededBytes)}; the largest device offers ${formatBytes(usableBytes)} (${formatBytes(totalBytes)} × ${safetyFactor}). Use a smaller variant, a larger device or a higher safety.`,
+    `Model "${modelId}" needs ${formatBytes(neededBytes)}; the largest device offers ${formatBytes(usableBytes)} (${formatBytes(totalBytes)} × ${safetyFactor}${pinned}). ${advice}`,
     { modelId, neededBytes, offeredBytes: usableBytes },
   )
 }

@@ -96,7 +96,9 @@ export class Books {
 
   loadStarted({ instanceId, modelId, deviceId, bytes }: CommandOf<'start-load'>): void {
     const device = this.devices.get(deviceId) ?? null
-    this.sizes.checkLoad(instanceId, modelId, device, bytes, this.bookedBytes(deviceId))
+    const batchBytes = this.#batchRoom(deviceId, modelId)
+    const heldBytes = this.bookedBytes(deviceId) + this.deficitBytes(deviceId)
+    this.sizes.checkLoad(instanceId, modelId, device, bytes, heldBytes, batchBytes)
     this.instances.set(instanceId, {
       id: instanceId,
       deviceId,
@@ -110,6 +112,16 @@ export class Books {
       reportedBytes: null,
       hasRun: false,
     })
+  }
+
+  /** An item of the most demanding model in every slot. */
+  #batchRoom(deviceId: DeviceId, newcomer: string): number {
+    const device = this.#context.world.devices.find(({ options }) => options.id === deviceId)
+    if (!device) return 0
+    const { kind, slots } = device.options
+    const here = [...this.instances.values()].filter((each) => each.deviceId === deviceId)
+    const models = [newcomer, ...here.map(({ modelId }) => modelId)]
+    return slots! * Math.max(...models.map((id) => this.sizes.mostBatchBytes(id, kind, 1)))
   }
 
   loaded({ instanceId, residentBytes }: EventOf<'load-finished'>): void {

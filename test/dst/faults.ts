@@ -23,6 +23,7 @@ export const faultTable = {
   poison: [0.1, 'item', 'kills its worker, or runs out of memory, whatever runs beside it'],
   'idle-crashes': [0.4, 'load', 'the worker ends some time after it, between batches or in one'],
   'item-fails': [0.4, 'item', 'the worker reports an error, half of them final'],
+  'size-unknown': [0.5, 'model', 'declares no size'],
   'footprint-lies': [0.7, 'model', 'holds up to half more than it declares'],
   'answer-late': [0.3, 'item', 'comes with the end of the batch'],
   'answer-lost': [0.2, 'item', 'never comes'],

@@ -132,7 +132,7 @@ export class SimulatedInstance implements Instance {
     if (fate === 'load-hangs') this.#context.disturb(loadLimitMs + graceMs)
     return new Promise((resolve) => {
       const job = this.#begin([], (error) => resolve({ type: 'failed', error }))
-      const bytes = Math.floor(this.model.vramBytes * this.#traits.footprintRatio)
+      const { bytes } = this.#traits
       this.#plan(loadMs * 0.4, () => {
         if (fate === 'load-out-of-memory' || !this.#machine.allocate(this.process, bytes)) this.#runOut(job)
       })
@@ -182,7 +182,7 @@ export class SimulatedInstance implements Instance {
     if (isSlow || isLong) this.#context.disturb(batchMs)
     if (fate === 'batch-hangs') this.#context.disturb(limitMs + graceMs)
     const answers: ItemAnswer[] = []
-    const bytes = Math.floor(count * this.model.batch.activationBytes * this.#traits.footprintRatio)
+    const bytes = Math.floor(count * this.#traits.activationBytes)
     let heldBytes = 0
     let peakBytes = this.process.bytes
     const finish = (failure: ItemError | null) => {

@@ -18,6 +18,7 @@ import type { Command, DeviceId, InstanceId, SchedulerEvent } from '../../src/co
 import { cpuDeviceId, type State } from '../../src/core/state.ts'
 import { type BookedInstance, Books } from './books.ts'
 import type { Context } from './context.ts'
+import type { FaultKind } from './faults.ts'
 import type { SimulatedInstance } from './instance.ts'
 import type { Life } from './life.ts'
 import { LifecycleChecks } from './lifecycle-checks.ts'
@@ -30,6 +31,9 @@ const maxCommands = 2000
 
 /** Most timers in a second of simulated time: more is a loop that waits for what does not come by waiting. */
 const maxWakes = 100
+
+/** Without these nobody holds more than is declared. */
+const lies: readonly FaultKind[] = ['footprint-lies', 'size-unknown', 'foreign-moves', 'capacity-less']
 
 /** Who else wants to know what happens to items. */
 interface Told {
@@ -64,7 +68,7 @@ export class LedgerChecks implements RunnerWatch {
     this.#life = life
     this.#told = told
     const { rates } = context.faults
-    this.#isHonest = rates['footprint-lies'] + rates['foreign-moves'] + rates['capacity-less'] === 0
+    this.#isHonest = lies.every((kind) => rates[kind] === 0)
     this.#books = new Books(context, context.world.devices)
     this.#lifecycle = new LifecycleChecks(context, machine, life)
     this.#loads = new LoadChecks(context, (model, deviceId) => this.neededBytes(model, deviceId))
@@ -170,7 +174,7 @@ export class LedgerChecks implements RunnerWatch {
 
   /** (2), (4), (6) */
   #loadStarted(command: Extract<Command, { type: 'start-load' }>): void {
-    const { instanceId, deviceId, bytes } = command
+    const { instanceId, modelId, deviceId, bytes } = command
     const left = this.#machine.alive().find(({ life, isRecorded }) => life !== this.#life && isRecorded)
     this.#check(!left, () => `${instanceId} is loaded while ${left!.instanceId} of an earlier daemon lives`)
     for (const other of this.instances.values()) {
@@ -179,6 +183,11 @@ export class LedgerChecks implements RunnerWatch {
       this.#check(!isLoading, () => `${instanceId} is a second load in flight on ${deviceId}`)
     }
     this.#checkDevice(instanceId, deviceId, bytes)
+    const { vramBytes } = this.#context.world.models.find(({ id }) => id === modelId)!
+    this.#check(
+      (deviceId === cpuDeviceId) === (vramBytes === 0),
+      () => `${instanceId} is loaded on ${deviceId}`,
+    )
     this.#books.loadStarted(command)
     if (bytes > 0) this.#checkLine(deviceId)
   }

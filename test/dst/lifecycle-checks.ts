@@ -54,6 +54,7 @@ export class LifecycleChecks {
       this.#check(overBytes(device) > 0, () => `${instanceId} goes for the sake of the line, which is kept`)
     }
     if (rule !== 'idle') return
+    this.#watchIdle(instance, this.#context.agenda.nowMs)
     const idleMs = this.#context.agenda.nowMs - (this.#idleSince.get(instanceId) ?? Number.NaN)
     this.#check(
       idleMs >= keepAliveMs!,

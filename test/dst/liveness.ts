@@ -3,7 +3,8 @@
 //
 //  (1) No rest beside work. While nothing is running, loading, stopping or being asked of the store, and a model with ready
 //      items may be loaded or run within the line of a device, something starts within `restMs`: the daemon reads devices
-//      every 0.5 s, and sets timers for everything else. A device whose readings take longer is waited for: what is on it
+//      every 0.5 s, and sets timers for everything else. The same for a model that is to be there from the start, where
+//      nothing waits. A device whose readings take longer is waited for: what is on it
 //      may need more room than there is, and only a reading tells.
 //  (2) No wait without end. A model whose items are ready and fit all the while starts a batch within
 //        the wait bound (docs/policy.md): then its oldest item is overdue and goes before all that has waited less;
@@ -14,6 +15,8 @@
 //      Interactive items, one in eight, have their turns within these. Time in which a fault holds something up does not
 //      count, nor does the pause after a failed load. `worstRatio` says how near a run came to its bound.
 //  (3) An end. What can never run is said, not waited for; a drain ends with the running batches, `close` in `closeMs`.
+import { activeBytesOn } from '../../src/core/footprint.ts'
+import { headroomBytes } from '../../src/core/ledger.ts'
 import { leastBytes, type Model, runMs } from '../../src/core/model.ts'
 import type { DeviceState, ModelState, State } from '../../src/core/state.ts'
 import { View } from '../../src/core/view.ts'
@@ -84,7 +87,8 @@ export class Liveness {
       (model) => (readyByModel.get(model.model.id) ?? 0) > 0 && canBeTried(situation, model),
     )
     const able = wanting.filter((model) => fitsNow(situation, model))
-    this.#checkRest(situation, able, passedMs)
+    const preloads = wanting.length > 0 ? [] : state.models.filter((model) => mayPreload(situation, model))
+    this.#checkRest(situation, [...able, ...preloads], passedMs)
     this.#checkEnd(situation, passedMs)
     const isCalm = agenda.nowMs > disturbedUntilMs
     for (const model of state.models) {
@@ -162,6 +166,21 @@ function canBeTried(
   return instances.length > 0 || (nowMs >= coolUntilMs && loadFailureCount < state.policy.maxLoadFailures)
 }
 
+/** It is to be there from the start, has never been, and a device has room for it now, and for the batches of others. */
+function mayPreload(situation: Situation, each: ModelState): boolean {
+  const { state, nowMs, neededBytes } = situation
+  const { model, instances } = each
+  if (!model.isPreloaded || instances.length > 0 || state.loads.loadCount(model.id) > 0) return false
+  if (!canBeTried(situation, each)) return false
+  if (model.vramBytes === 0) return true
+  return state.devices.some((device) => {
+    const { id, slots, observedAtMs, fault } = device
+    if (fault !== null || (observedAtMs !== null && nowMs - observedAtMs > blindMs)) return false
+    const batchBytes = Math.max(0, ...device.instances.map((other) => activeBytesOn(other.model, device, 1)))
+    return neededBytes(model, id) + slots * batchBytes <= headroomBytes(device)
+  })
+}
+
 /** Some device could hold it if all that is idle went; and it is on none that has to be read first. */
 function fitsNow({ state, nowMs, neededBytes }: Situation, { model, instances }: ModelState): boolean {
   const isBlind = ({ observedAtMs }: DeviceState) => observedAtMs !== null && nowMs - observedAtMs > blindMs
@@ -169,11 +188,20 @@ function fitsNow({ state, nowMs, neededBytes }: Situation, { model, instances }:
   if (instances.some(({ device }) => isBlind(device))) return false
   return state.devices.some((device) => {
     const { id, budgetBytes, ledger, deficitBytes, fault } = device
-    const leavingBytes = ledger.quarantinedBytes + ledger.releasingBytes + deficitBytes
+    const leavingBytes = ledger.quarantinedBytes + ledger.releasingBytes + deficitBytes + stayingBytes(device)
     return fault === null && !isBlind(device) && neededBytes(model, id) <= budgetBytes - leavingBytes
   })
 }
 
-function fitsEver({ capacityBytes, safetyRatio }: DeviceState, model: Model): boolean {
+/** What is pinned, and the room for its batches. */
+export function stayingBytes(device: DeviceState): number {
+  const pinned = device.instances.filter(({ model, phase }) => model.model.isPinned && phase !== 'stopping')
+  const bytes = pinned.reduce((sum, each) => sum + each.bytes, 0)
+  return bytes + Math.max(0, ...pinned.map(({ model }) => activeBytesOn(model, device, 1)))
+}
+
+/** A device that could not be read so far may be large enough. */
+function fitsEver({ capacityBytes, safetyRatio, fault }: DeviceState, model: Model): boolean {
+  if (fault !== null && capacityBytes === 0) return true
   return model.vramBytes === 0 || leastBytes(model) <= Math.floor(capacityBytes * safetyRatio)
 }

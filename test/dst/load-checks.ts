@@ -6,11 +6,13 @@
 //      nothing is on its way back.
 //  (3) A queue fails only after as many failures as the policy says, or when no device is large enough for what its model was
 //      seen to need.
-//  (4) Nothing is loaded ahead while a model that is needed waits for quarantined bytes.
+//  (4) Nothing is loaded ahead while a model that is needed waits for quarantined bytes; nor a model that has been loaded in
+//      vain again and again, and gone for being idle.
 import { leastBytes, type Model, type ModelId } from '../../src/core/model.ts'
 import type { Command, DeviceId, SchedulerEvent } from '../../src/core/protocol.ts'
 import { cpuDeviceId, type State } from '../../src/core/state.ts'
 import type { Context } from './context.ts'
+import { stayingBytes } from './liveness.ts'
 
 type EventOf<Type extends SchedulerEvent['type']> = Extract<SchedulerEvent, { type: Type }>
 type CommandOf<Type> = Extract<Command, { type: Type }>
@@ -18,12 +20,17 @@ type CommandOf<Type> = Extract<Command, { type: Type }>
 /** The longest pause, ms. */
 const longestPauseMs = 300_000
 
+/** Arrivals are awaited until two have been missed, if a fifth of their gap is less than the keepAlive: six times that. */
+const mostUnused = 7
+
 interface Failures {
   count: number
   /** By the daemon's clock. */
   pauseUntilMs: number
   /** The last load ran out of memory, and it is the first of its row that did. */
   needsRoom: boolean
+  /** Instances that have gone for being idle and had no batch, since the last one. */
+  unusedCount: number
 }
 
 export class LoadChecks {
@@ -44,7 +51,7 @@ export class LoadChecks {
     else if (event.type === 'load-finished') this.#of(modelIdOf(event, state)).needsRoom = false
     else if (event.type === 'batch-claimed' && event.itemCount > 0) {
       const modelId = state.batchById.get(event.batchId)?.instance.model.model.id
-      if (modelId !== undefined) Object.assign(this.#of(modelId), { count: 0 })
+      if (modelId !== undefined) Object.assign(this.#of(modelId), { count: 0, unusedCount: 0 })
     }
   }
 
@@ -53,10 +60,18 @@ export class LoadChecks {
       this.#started(command, atMs, state)
       if (command.reason.rule === 'prefetch') this.#loadedAhead(command, state)
     } else if (command.type === 'fail-queue') this.#queueFailed(command, state)
-    else if (command.type === 'stop-instance' && command.reason.rule === 'no-room') {
-      const hasRun = (state.instanceById.get(command.instanceId)?.batchCount ?? 1) > 0
-      if (command.makeRoomFor === null && !hasRun) this.#pause(command.modelId, atMs)
-    }
+    else if (command.type === 'stop-instance') this.#stopped(command, atMs, state)
+  }
+
+  #stopped(
+    { instanceId, modelId, makeRoomFor, reason: { rule } }: CommandOf<'stop-instance'>,
+    atMs: number,
+    state: State,
+  ): void {
+    const hasRun = (state.instanceById.get(instanceId)?.batchCount ?? 1) > 0
+    if (hasRun) return
+    if (rule === 'no-room' && makeRoomFor === null) this.#pause(modelId, atMs)
+    if (rule === 'idle') this.#of(modelId).unusedCount++
   }
 
   #failed({ instanceId, atMs, isOutOfMemory = false }: EventOf<'load-failed'>, state: State): void {
@@ -109,15 +124,20 @@ export class LoadChecks {
       return
     }
     const { declared } = state.modelById.get(modelId)!
-    const large = state.devices.find(
-      ({ id, capacityBytes, safetyRatio }) =>
-        this.#neededBytes(declared, id) <= Math.floor(capacityBytes * safetyRatio),
-    )
+    const large = state.devices.find((device) => {
+      const lineBytes = Math.floor(device.capacityBytes * device.safetyRatio)
+      return this.#neededBytes(declared, device.id) <= lineBytes - stayingBytes(device)
+    })
     this.#check(!large, () => `the queue of ${modelId} fails (${rule}), and ${large!.id} is large enough`)
   }
 
   /** (4) Of models of which nothing is known but what they declare. */
-  #loadedAhead({ instanceId, deviceId }: CommandOf<'start-load'>, state: State): void {
+  #loadedAhead({ instanceId, modelId, deviceId }: CommandOf<'start-load'>, state: State): void {
+    const { unusedCount } = this.#of(modelId)
+    this.#check(
+      unusedCount < mostUnused,
+      () => `${instanceId} is loaded ahead, after ${unusedCount} that went unused`,
+    )
     const device = state.deviceById.get(deviceId)!
     if (device.ledger.quarantinedBytes === 0) return
     const needed = state.models.find(
@@ -127,7 +147,8 @@ export class LoadChecks {
         footprints.length === 0 &&
         declared.vramBytes > 0 &&
         leastBytes(declared) <= device.budgetBytes &&
-        !this.#failures.has(declared.id),
+        (this.#failures.get(declared.id)?.count ?? 0) === 0 &&
+        !this.#failures.get(declared.id)?.needsRoom,
     )
     this.#check(
       !needed,
@@ -138,7 +159,7 @@ export class LoadChecks {
   #of(modelId: ModelId): Failures {
     let failures = this.#failures.get(modelId)
     if (!failures) {
-      failures = { count: 0, pauseUntilMs: 0, needsRoom: false }
+      failures = { count: 0, pauseUntilMs: 0, needsRoom: false, unusedCount: 0 }
       this.#failures.set(modelId, failures)
     }
     return failures

@@ -37,7 +37,7 @@ const mutants: Record<string, readonly Change[]> = {
     ['core/placement.ts', 'Math.min(device.slots, residentCount)', 'Math.min(device.slots, device.instances.length + 1)'],
   ],
   'quarantined memory keeps others out': [
-    ['core/ledger.ts', 'budgetBytes) - stuckBytes', 'budgetBytes) - 0 * stuckBytes'],
+    ['core/ledger.ts', 'return bytes - pinnedBytes(device) - stuckBytes(device)', 'return bytes - pinnedBytes(device)'],
   ],
   'nobody makes room for a batch': [['core/decide.ts', 'if (blockers) return', 'if (blockers && false) return']],
   'time follows the wall clock': [['daemon/clock.ts', 'Math.floor(startMs + machine.steadyMs())', 'machine.wallMs() + 0 * startMs']],
@@ -60,10 +60,22 @@ const mutants: Record<string, readonly Change[]> = {
   'what may be ours is foreign for ever': [['core/ledger.ts', 'unattributed !== null && instances.some(mayLeave)', 'false && instances.some(mayLeave)']],
   'what was there before us has never gone': [['devices/card.ts', 'else if (aloneBytes !== null) aloneBytes = Math.min(aloneBytes, usedBytes)', '']],
   'what is back must be what was booked': [['daemon/release.ts', ' || reading.usedBytes <= othersBytes', '']],
-  'loads ahead into room that is waited for': [['core/placement.ts', 'quarantinedBytes > 0 && view.missing.some(waits)', 'false']],
+  'loads ahead into room that is waited for': [['core/placement.ts', 'stuck > 0 && view.missing.some(waits)', 'false']],
   'the peak of a load stays booked': [['core/footprint.ts', 'return isKnown ? Math.min(bytes', 'return isKnown && batchCount > 0 ? Math.min(bytes']],
   'a device that was never read has no size': [['daemon/daemon.ts', ' || (fault !== null && capacityBytes === 0)', '']],
   'a load that leaves no room for a batch went well': [['core/apply.ts', "reason.rule === 'no-room' && instance.batchCount === 0", "reason.rule === 'no-room' && instance.batchCount < 0"]],
+  'what has no place beside the pinned waits': [['core/admission.ts', 'return lineBytes(device) - pinnedBytes(device)', 'return lineBytes(device)']],
+  'room for a batch of each in every slot beside the pinned': [['core/placement.ts', 'leastMissingBytes > heldBytes && device.unattributed === null', 'device.unattributed === null']],
+  'what is quarantined and idle wakes the daemon': [['core/decide.ts', "instance.phase === 'ready' && !state.isDraining", "instance.phase !== 'starting' && !state.isDraining"]],
+  'what is idle wakes a daemon that drains': [['core/decide.ts', "instance.phase === 'ready' && !state.isDraining", "instance.phase === 'ready'"]],
+  'after an empty claim nothing is idle': [['core/batches.ts', '    endBatch(state, batch)\n    recordIdle(model, atMs)', '    endBatch(state, batch)']],
+  'a preload does not wait for the memory it ran out of': [['core/placement.ts', "planLoad(view, device, model, [], 'preload', 0) : null", "{ model, victims: [], mustWait: false, rule: 'preload', worth: 0 } : null"]],
+  'a preload that needs no device takes one': [
+    ['core/placement.ts', 'needsDevice(each) && leastBytesOn', 'leastBytesOn'],
+    ['core/placement.ts', '(each.readyCount > 0 || view.preloads.includes(each))', 'each.readyCount > 0'],
+  ],
+  'what went for being idle is loaded ahead': [['core/view.ts', 'waitMs < 1e9 && staysFor(model, waitMs)', 'waitMs < 1e9']],
+  'a batch that needs nothing needs headroom': [['core/batching.ts', 'Math.max(0, headroomBytes(device)) // fewer items may need nothing', 'headroomBytes(device)']],
 
   // ── the daemon ──
   'leases of a killed daemon are not given back': [['daemon/recovery.ts', 'await store.releaseAll(clock.nowMs())', 'clock.nowMs()']],
@@ -89,6 +101,13 @@ const mutants: Record<string, readonly Change[]> = {
   'what runs out of memory alone is tried again': [['daemon/batch.ts', 'isForMemory ? { ...answer, retryable: false } : answer', 'answer']],
 
   // ── the core ──
+  'what is idle stays': [['core/farewell.ts', 'return overTheLine(view, device, resting) ?? leaking(resting) ?? idle(view, resting)', 'return overTheLine(view, device, resting) ?? leaking(resting)']],
+  'what is idle goes before its keepAlive': [['core/farewell.ts', 'idleSinceMs + keepAliveMs', 'idleSinceMs + keepAliveMs / 2']],
+  'what waits does not keep an instance from being idle': [['core/batches.ts', 'readyCount + claimingCount + blockedCount > 0', 'readyCount + claimingCount > 0']],
+  'a pinned model is a victim': [['core/eviction.ts', 'instance.runningCount > 0 || instance.model.model.isPinned', 'instance.runningCount > 0']],
+  'a pinned model goes for the sake of the line': [['core/farewell.ts', 'model.readyCount === 0 && !model.model.isPinned)\n  const needed', 'model.readyCount === 0)\n  const needed']],
+  'what is to be there from the start is not': [['core/placement.ts', 'choosePreload(view, device) ?? choosePrefetch', 'choosePrefetch']],
+  'a model without a size needs a byte': [['core/footprint.ts', 'return Math.max(1, allBytes, learnedBytes)', 'return Math.max(1, learnedBytes)']],
   'a batch that failed as a whole is not halved': [['core/batches.ts', 'limit.itemCount = Math.min(limit.itemCount, Math.floor(itemCount / 2))', '']],
   'loads that run out of memory are never paused': [['core/apply.ts', 'const mayTryAgain = isOutOfMemory && !model.needsRoom', 'const mayTryAgain = isOutOfMemory']],
   'pauses after failed loads do not grow': [['core/apply.ts', '* 2 ** model.loadFailureCount)', ')']],

@@ -158,4 +158,40 @@ export const scenarios: Record<string, Scenario> = {
     'A model that held more than declared, where a device cannot tell who holds what, left no room for a batch, and was loaded again and again.',
     299, [1, 2, 12, 10], { 'device-untold': 1, 'footprint-lies': 1 }, 1,
   ),
+  'pinned-in-the-way': pinned(
+    'Items of a model that has no place beside a pinned one waited for ever.',
+    2, [1, 4, 15, 15], {}, 1,
+  ),
+  'one-batch-beside-what-is-pinned': pinned(
+    'A model that fits beside a pinned one, but not with a batch of each in every slot, was never loaded, and kept others out.',
+    50, [1, 4, 15, 15], {}, 1,
+  ),
+  'idle-in-quarantine': pinned(
+    'An instance that had been idle and whose memory did not come back woke the daemon every millisecond.',
+    1, [1, 3, 15, 15], { 'memory-lingers-long': 1 }, 1,
+  ),
+  'idle-while-draining': pinned(
+    'An instance that was idle for its keepAlive while the daemon drained woke it every millisecond.',
+    6, [1, 3, 15, 15], { drain: 20, 'batch-slow': 0.5 }, 1,
+  ),
+  'empty-claim': pinned(
+    'An instance whose last claim was empty was never idle, and stayed.',
+    54, [1, 3, 25, 15], { 'user-cancels': 60, 'store-slow': 0.3 }, 1,
+  ),
+  'preload-out-of-memory': pinned(
+    'A model that was to be there from the start and ran out of memory was loaded again before its memory was back.',
+    46, [1, 3, 15, 15], { 'load-out-of-memory': 0.5 }, 1,
+  ),
+  'preload-without-a-device': pinned(
+    'A model that needs no device and was to be there from the start was loaded on one, and took its slots.',
+    217, [2, 4, 4, 15], { 'item-fails': 0.7 }, 1,
+  ),
+  'loaded-ahead-in-vain': pinned(
+    'A model that went for being idle was loaded ahead at once, and again and again.',
+    324, [1, 3, 15, 15], {}, 1,
+  ),
+  'room-for-nothing': pinned(
+    'Where more was held than may be, a batch of one item that needs nothing had no room, since one of more items needs some.',
+    1080, [1, 3, 30, 16], { 'footprint-lies': 0.7, 'peaks-lie': 0.3, 'user-retries': 4, 'answer-lost': 0.2, 'kernel-kills': 2 }, 1,
+  ),
 } // biome-ignore format: a table

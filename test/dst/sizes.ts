@@ -51,6 +51,7 @@ export class Sizes {
     device: BookedDevice | null,
     bytes: number,
     othersBytes: number,
+    batchBytes: number,
   ): void {
     const model = this.#modelOf(modelId)
     if (model.vramBytes === 0 || !device) {
@@ -59,8 +60,7 @@ export class Sizes {
     }
     const { instanceCount, mostLoadingBytes } = this.#seenOf(modelId, device.kind)
     if (!model.isSized && instanceCount === 0) {
-      const { activationBytes } = model.batch
-      const allBytes = device.lineBytes! - othersBytes - activationBytes
+      const allBytes = device.lineBytes! - othersBytes - batchBytes
       this.#checkSize(name, bytes, Math.max(1, allBytes), device.lineBytes!)
       return
     }
@@ -70,7 +70,8 @@ export class Sizes {
 
   /** What an instance at rest may give back: nothing, if nobody knows its size yet. */
   checkRest({ id, modelId, hasRun, bytes: beforeBytes }: BookedInstance, kind: string, bytes: number): void {
-    const isUnknown = !hasRun && !this.#modelOf(modelId).isSized && !this.#seen.has(keyOf(modelId, kind))
+    const { instanceCount } = this.#seenOf(modelId, kind)
+    const isUnknown = !hasRun && !this.#modelOf(modelId).isSized && instanceCount === 0
     const least = isUnknown ? beforeBytes : this.#leastRestBytes(modelId, kind)
     this.#check(bytes >= least, () => `${id} keeps ${bytes} bytes; it is known to need ${least}`)
   }
@@ -85,20 +86,18 @@ export class Sizes {
     const isEnough = [...batches.values()].some(({ count }) => count >= enoughCount)
     const declared = isEnough ? 0 : itemCount * this.#modelOf(modelId).batch.activationBytes
     const least = Math.max(declared, own?.lastBytes ?? 0)
-    this.#checkSize(name, bytes, least, this.#mostBatchBytes(modelId, kind, itemCount))
+    this.#checkSize(name, bytes, least, this.mostBatchBytes(modelId, kind, itemCount))
   }
 
   /** Room in which a model that can be loaded at all can be loaded and run one item. */
   mostNeededBytes(modelId: string, { kind }: BookedDevice): number {
-    const { vramBytes, isSized } = this.#modelOf(modelId)
-    if (vramBytes === 0) return 0
-    const { instanceCount, mostLoadingBytes } = this.#seenOf(modelId, kind)
-    if (!isSized && instanceCount === 0) return 1 + this.#mostBatchBytes(modelId, kind, 1) // whatever there is
+    if (this.#modelOf(modelId).vramBytes === 0) return 0
+    const { mostLoadingBytes } = this.#seenOf(modelId, kind)
     const restBytes = this.#mostRestBytes(modelId, kind)
-    return Math.max(mostLoadingBytes, restBytes + this.#mostBatchBytes(modelId, kind, 1))
+    return Math.max(mostLoadingBytes, restBytes + this.mostBatchBytes(modelId, kind, 1))
   }
 
-  #mostBatchBytes(modelId: string, kind: string, itemCount: number): number {
+  mostBatchBytes(modelId: string, kind: string, itemCount: number): number {
     const { batches } = this.#seenOf(modelId, kind)
     const own = batches.get(bucketOf(itemCount))
     if (own && own.count >= enoughCount) return scaled(own, itemCount)
@@ -115,7 +114,6 @@ export class Sizes {
   /** An instance that has not run yet: it will hold no less when it has. */
   freshSeen({ modelId }: BookedInstance, kind: string, bytes: number): void {
     const seen = this.#seenOf(modelId, kind)
-    if (!this.#modelOf(modelId).isSized && seen.instanceCount === 0) return // it has all of the device as yet
     seen.restBytes = Math.max(seen.restBytes, bytes)
     seen.mostRestBytes = Math.max(seen.mostRestBytes, bytes)
   }
@@ -148,7 +146,7 @@ export class Sizes {
     // something of so many items.
     const bytes = sureBytes ?? readBytes
     const isSure = sureBytes !== null && !event.isOutOfMemory
-    const isTold = isSure || bytes > this.#mostBatchBytes(instance.modelId, kind, itemCount)
+    const isTold = isSure || bytes > this.mostBatchBytes(instance.modelId, kind, itemCount)
     const size = bucketOf(itemCount)
     const seen = batches.get(size) ?? {
       count: 0,

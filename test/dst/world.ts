@@ -47,8 +47,9 @@ export interface WorldDevice {
 
 /** What a model's worker really does. */
 export interface Traits {
-  /** Bytes it holds, over those it declares. */
-  footprintRatio: number
+  /** Held when it is loaded, and for each item of a batch besides. */
+  bytes: number
+  activationBytes: number
   /** Batches of so many items or more run out of memory. */
   outOfMemoryFrom: number
   /** Like a command for each item it has no process of its own. */
@@ -76,8 +77,11 @@ export function createWorld(
   )
   const lines = devices.map(({ options }) => Math.floor(options.capacityBytes * options.safetyRatio!))
   const largestBytes = Math.max(...lines)
-  const models = Array.from({ length: modelCount }, (_, index) => createModel(index, largestBytes, chance))
-  const traits = new Map(models.map((model) => [model.id, createTraits(model, chance, faults)]))
+  const plain = Array.from({ length: modelCount }, (_, index) => createModel(index, largestBytes, chance))
+  const traits = new Map(plain.map((model) => [model.id, createTraits(model, chance, faults)]))
+  // What is pinned where nobody says who holds what hides for ever what else is there.
+  const mayPin = devices.every(({ attributes }) => attributes)
+  const models = plain.map((model) => varied(model, mayPin, various, faults))
   return { devices, models, traits, policy: createPolicy(chance) }
 }
 
@@ -141,9 +145,24 @@ function createModel(index: number, largestBytes: number, chance: Chance): Model
   })
 }
 
-function createTraits({ vramBytes, batch }: Model, chance: Chance, faults: Faults): Traits {
+/** The same model, perhaps with a life of its own, or without a size. */
+function varied(model: Model, mayPin: boolean, various: Various, faults: Faults): Model {
+  const needsDevice = model.vramBytes > 0
+  const isUnsized = needsDevice && faults.strikes('size-unknown')
   return {
-    footprintRatio: faults.strikes('footprint-lies') ? 1 + chance.number() / 2 : 0.7 + 0.3 * chance.number(),
+    ...model,
+    ...(isUnsized ? { vramBytes: 1, isSized: false } : {}),
+    keepAliveMs: various.happens(0.5) ? various.chance.pick([0, 50, 1000, 5000]) : null,
+    isPinned: various.happens(0.3) && needsDevice && mayPin,
+    isPreloaded: various.happens(0.5),
+  }
+}
+
+function createTraits({ vramBytes, batch }: Model, chance: Chance, faults: Faults): Traits {
+  const ratio = faults.strikes('footprint-lies') ? 1 + chance.number() / 2 : 0.7 + 0.3 * chance.number()
+  return {
+    bytes: Math.floor(vramBytes * ratio),
+    activationBytes: batch.activationBytes * ratio,
     outOfMemoryFrom: faults.strikes('batch-out-of-memory')
       ? chance.between(1, batch.max)
       : Number.POSITIVE_INFINITY,
