@@ -37,7 +37,7 @@ export function createRunner(
       const logFile = join(logFolder, `${instanceId}.log`)
       if (spec.kind === 'command')
         return new StdioInstance({ ...common, argv: spec.argv, logFile, answersOn: 1, modelOptions })
-      const argv = ['node', `--max-semi-space-size=${semiSpaceMb}`, hostFile, spec.file]
+      const argv = ['node', '--expose-gc', `--max-semi-space-size=${semiSpaceMb}`, hostFile, spec.file]
       return new StdioInstance({ ...common, argv, logFile, answersOn: 3, modelOptions })
     },
   }
