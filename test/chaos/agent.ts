@@ -16,13 +16,6 @@ interface Fault {
   kind: FaultKind
 }
 
-/** A worker that was killed or stopped: what ran there may have failed for it. */
-export interface Hit {
-  atMs: number
-  pid: number
-  startTime: string
-}
-
 export interface AgentOptions {
   seed: number
   round: string
@@ -36,7 +29,8 @@ export interface AgentOptions {
 }
 
 export class Agent {
-  readonly hits: Hit[] = []
+  /** Workers that were killed or stopped: what ran there may have failed for it. */
+  readonly hitPids = new Set<number>()
   readonly done: Record<FaultKind, number>
   readonly #options: AgentOptions
   readonly #chance: Chance
@@ -111,7 +105,7 @@ export class Agent {
     if (leaders.length === 0) return null
     const worker = this.#chance.pick(leaders)
     if (!signal(worker, name)) return null
-    this.hits.push({ atMs: Date.now(), pid: worker.pid, startTime: worker.startTime })
+    this.hitPids.add(worker.pid)
     return worker
   }
 

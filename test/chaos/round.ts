@@ -68,8 +68,7 @@ export async function runRound(options: RoundOptions): Promise<RoundReport> {
   agent.start()
   await scheduler.runToItsEnd()
   await agent.end()
-  const hitPids = new Set(agent.hits.map(({ pid }) => pid))
-  const afterFaults = await readFacts(project, hitPids)
+  const afterFaults = await readFacts(project, agent.hitPids)
   const lost = lostItems(afterFaults.facts, true)
   const failedForAFault = afterFaults.facts.stored.filter(({ state }) => state === 'failed').length
   if (failedForAFault > 0) {
@@ -79,7 +78,7 @@ export async function runRound(options: RoundOptions): Promise<RoundReport> {
   const left = new Sight(round).look().map(({ pid, model }) => `${pid} (${model ?? 'the scheduler'})`)
   await machine.end()
 
-  const { facts, events } = await readFacts(project, hitPids)
+  const { facts, events } = await readFacts(project, agent.hitPids)
   if (failedForAFault > 0) lost.push(...lostItems(facts, false))
   const report: RoundReport = {
     seed,

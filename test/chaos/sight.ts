@@ -9,8 +9,6 @@ export interface Seen {
   pid: number
   parent: number
   group: number
-  /** Since the boot, in ticks: with the pid it names a process. */
-  startTime: string
   /** Resident. */
   bytes: number
   model: string | null
@@ -18,6 +16,7 @@ export interface Seen {
 }
 
 interface Known {
+  /** Since the boot, in ticks: with the pid it names a process. */
   startTime: string
   seenAtMs: number
   /** null: it is not of this round. */
@@ -61,7 +60,7 @@ export class Sight {
       const status = readFileSync(`/proc/${pid}/status`, 'utf8')
       const resident = /^VmRSS:\s+(\d+) kB/m.exec(status)
       const bytes = resident ? Number(resident[1]) * 1024 : 0
-      return { pid, parent: Number(fields[1]), group: Number(fields[2]), startTime, bytes, ...mark }
+      return { pid, parent: Number(fields[1]), group: Number(fields[2]), bytes, ...mark }
     } catch {
       return undefined
     }
