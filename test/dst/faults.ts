@@ -31,6 +31,7 @@ export const faultTable = {
   'answer-after-end': [0.2, 'item', 'comes when the batch is over'],
   'answer-of-stranger': [0.1, 'batch', 'an answer for an item that is not in the batch'],
   'stop-slow': [0.5, 'stop', 'ignores TERM, or cannot be killed for up to 15 s'],
+  'stop-never': [0.1, 'stop', 'does not react to KILL for minutes, or until the faults end'],
   'memory-lingers': [0.6, 'end', 'comes back after up to 4 s'],
   'memory-lingers-long': [0.3, 'end', 'comes back after 10 to 60 s'],
   'memory-stays': [0.1, 'end', 'does not come back until the daemon is started again'],

@@ -114,7 +114,8 @@ export class SimulatedInstance implements Instance {
   }
 
   remains(): string {
-    return `process ${this.process.pid} (simulated)`
+    if (!this.process.isAlive) return 'its processes are gone'
+    return `process ${this.process.pid} (simulated), which does not react to KILL`
   }
 
   get isBusy(): boolean {
@@ -286,13 +287,24 @@ export class SimulatedInstance implements Instance {
     const killMs = isSlow ? graceMs + this.#chance.pick([0, 1000, 15_000]) : this.#chance.between(1, 100)
     if (isSlow) this.#context.disturb(unloadMs + killMs)
     this.#fail(stopped)
-    this.#plan(unloadMs + killMs, () => this.#crash({ ...killed, signal: 'SIGTERM' }))
+    const terminated = { ...killed, signal: 'SIGTERM' }
+    if (!this.#context.faults.strikes('stop-never')) {
+      this.#plan(unloadMs + killMs, () => this.#crash(terminated))
+      return
+    }
+    this.process.isStuck = true
+    const ms = this.#chance.pick([30_000, 200_000, Number.POSITIVE_INFINITY])
+    if (ms < Number.POSITIVE_INFINITY)
+      this.#plan(ms, () => {
+        this.process.isStuck = false
+        this.#crash(terminated)
+      })
   }
 
   /** The process ends, whatever the reason: all of its group is gone. As in src/runners/stdio.ts, who ran out of memory
    * is told from how it ended. */
   #crash({ code, signal, words }: End): void {
-    if (!this.process.isAlive) return
+    if (!this.process.isAlive || this.process.isStuck) return
     if (!this.isStopping) this.#context.disturb(2 * this.model.loadMs) // it has to be loaded again
     this.#machine.end(this.process)
     const exit = {

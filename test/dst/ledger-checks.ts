@@ -9,7 +9,7 @@
 //  (4) At most one load is in flight on a device; a batch goes only to an instance that is loaded, and nothing to one
 //      whose end has begun.
 //  (5) Where nobody lies and nothing else is on a device that tells, its processes never hold more than the line.
-//  (6) Nothing is admitted while a recorded process of an earlier daemon lives, on a device that was not read yet or is not
+//  (6) Nothing is admitted while a recorded process of an earlier daemon lives, but for one that cannot be killed; nor on a device that was not read yet or is not
 //      well, and no memory on a reading that is old.
 import { brokenInvariants } from '../../src/core/invariants.ts'
 import { bookedBytes } from '../../src/core/ledger.ts'
@@ -23,7 +23,7 @@ import type { SimulatedInstance } from './instance.ts'
 import type { Life } from './life.ts'
 import { LifecycleChecks } from './lifecycle-checks.ts'
 import { LoadChecks } from './load-checks.ts'
-import type { Machine } from './machine.ts'
+import type { Machine, Process } from './machine.ts'
 import type { RunnerWatch } from './runner.ts'
 
 /** Most commands in one moment: a loop that does not end shows here. */
@@ -175,7 +175,9 @@ export class LedgerChecks implements RunnerWatch {
   /** (2), (4), (6) */
   #loadStarted(command: Extract<Command, { type: 'start-load' }>): void {
     const { instanceId, modelId, deviceId, bytes } = command
-    const left = this.#machine.alive().find(({ life, isRecorded }) => life !== this.#life && isRecorded)
+    const isLeft = ({ life, isRecorded, isGivenUp }: Process) =>
+      life !== this.#life && isRecorded && !isGivenUp
+    const left = this.#machine.alive().find(isLeft)
     this.#check(!left, () => `${instanceId} is loaded while ${left!.instanceId} of an earlier daemon lives`)
     for (const other of this.instances.values()) {
       const isLoading =

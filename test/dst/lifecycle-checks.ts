@@ -7,13 +7,14 @@
 //      not after.
 //  (4) What runs a batch is left to finish; what has work does not go for the sake of the line; what is pinned goes only for
 //      its own sake: when its device is not well, when it leaks, or has no room for a batch.
-//  (5) Memory that is back is told of within some looks at the device, and memory that is not has a cause.
+//  (5) Memory that is back is told of within some looks at the device. Memory that is not has a cause, which names the process
+//      that is still there, and is put into quarantine in time.
 import { bookedBytes } from '../../src/core/ledger.ts'
 import type { Command, InstanceId } from '../../src/core/protocol.ts'
 import type { DeviceState, InstanceState, State } from '../../src/core/state.ts'
 import type { Context } from './context.ts'
 import type { Life } from './life.ts'
-import type { Machine } from './machine.ts'
+import type { Machine, Process } from './machine.ts'
 
 type StopCommand = Extract<Command, { type: 'stop-instance' }>
 
@@ -67,7 +68,7 @@ export class LifecycleChecks {
     const passedMs = nowMs - this.#lastAtMs
     this.#lastAtMs = nowMs
     for (const instance of state.instanceById.values()) this.#watchIdle(instance, nowMs)
-    this.#watchEnds(state, passedMs)
+    this.#watchEnds(state, passedMs, isWorking)
     if (!isWorking) return
     for (const device of state.devices) this.#checkResting(device)
     for (const [id, sinceMs] of this.#idleSince) {
@@ -113,12 +114,15 @@ export class LifecycleChecks {
   }
 
   /** (5) */
-  #watchEnds(state: State, passedMs: number): void {
+  #watchEnds(state: State, passedMs: number, isWorking: boolean): void {
     const { nowMs } = this.#context.agenda
     for (const [id, end] of this.#ends) {
       const instance = state.instanceById.get(id)
       if (!instance) this.#ends.delete(id)
-      else this.#checkEnd(instance, end, passedMs)
+      else {
+        this.#checkEnd(instance, end, passedMs)
+        if (isWorking) this.#checkQuarantine(instance, nowMs - end.beganAtMs)
+      }
     }
     for (const { id, phase } of state.instanceById.values())
       if (phase === 'stopping' && !this.#ends.has(id)) this.#ends.set(id, { beganAtMs: nowMs, backMs: 0 })
@@ -139,20 +143,32 @@ export class LifecycleChecks {
       end.backMs <= limitMs,
       () => `the bytes of ${id} have been back for ${end.backMs} ms, and it is not told`,
     )
+    if (lateMs <= 5000 + limitMs || !isCalm) return
+    const process = this.#processOf(id)
+    const name = process?.isAlive ? `process ${process.pid} ` : ''
     this.#check(
-      releaseCause !== null || lateMs <= 5000 + limitMs || !isCalm,
-      () => `${id} has been on its way out for ${lateMs} ms, and nothing says why`,
+      releaseCause?.includes(name) ?? false,
+      () => `${id} has been on its way out for ${lateMs} ms, and nothing says why: ${releaseCause}`,
+    )
+  }
+
+  #checkQuarantine({ id, phase }: InstanceState, lateMs: number): void {
+    this.#check(
+      phase !== 'stopping' || lateMs <= this.#context.world.policy.releaseTimeout + timerMs,
+      () => `${id} has been on its way out for ${lateMs} ms, and is not in quarantine`,
     )
   }
 
   /** Nothing of it is left, and it can be seen: where nobody says who holds what, nothing else is there either. */
   #isBack(instanceId: InstanceId, deviceId: string): boolean {
     const device = this.#machine.devices.get(deviceId)
-    const mine = [...this.#machine.processes.values()].some(
-      (each) => each.life === this.#life && each.instanceId === instanceId,
-    )
-    if (mine || !device) return false
+    if (this.#processOf(instanceId) || !device) return false
     return !device.tells || device.hasTold || this.#machine.takenBytes(device) === 0
+  }
+
+  #processOf(instanceId: string): Process | undefined {
+    const processes = [...this.#machine.processes.values()]
+    return processes.find((each) => each.life === this.#life && each.instanceId === instanceId)
   }
 
   #check(holds: boolean, sentence: () => string): void {

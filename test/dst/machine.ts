@@ -15,6 +15,10 @@ export interface Process {
   /** On disk, so that the next start finds it. */
   isRecorded: boolean
   isAlive: boolean
+  /** It reacts to nothing. */
+  isStuck: boolean
+  /** A start of the daemon has waited for its end, and has given up. */
+  isGivenUp: boolean
   endedAtMs: number
   /** Held now; after its end what has not come back yet. */
   bytes: number
@@ -67,6 +71,8 @@ export class Machine {
       life,
       isRecorded: false,
       isAlive: true,
+      isStuck: false,
+      isGivenUp: false,
       endedAtMs: Number.POSITIVE_INFINITY,
       bytes: 0,
       peakBytes: 0,
@@ -170,9 +176,14 @@ export class Machine {
         process.endAfter(this.#chance.between(1, 3000))
   }
 
-  /** All devices are well again. */
+  /** All devices are well again, and what was killed ends. */
   mend(): void {
     for (const device of this.devices.values()) device.goneUntilMs = device.silentUntilMs = 0
+    for (const process of this.alive()) {
+      if (!process.isStuck) continue
+      process.isStuck = false
+      process.endAfter(this.#chance.between(1, 100))
+    }
   }
 
   read(deviceId: DeviceId, groups: readonly number[]): DeviceReading {

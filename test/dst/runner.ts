@@ -9,8 +9,9 @@ import { type InstanceWatch, SimulatedInstance } from './instance.ts'
 import { type Life, never } from './life.ts'
 import type { Machine } from './machine.ts'
 
-/** From TERM to KILL, ms: as in runners/ledger.ts. */
+/** From TERM to KILL, and from there until nobody waits any longer, ms: as in runners/ledger.ts. */
 const leftoverGraceMs = 2000
+const leftoverLimitMs = 10_000
 
 export interface RunnerWatch extends InstanceWatch {
   /** Where an instance was asked for; null: it needs no device. */
@@ -70,10 +71,12 @@ export class Runners {
       const heedsTerm = this.#chance.happens(0.5)
       process.endAfter(this.#chance.between(1, 50) + (heedsTerm ? 0 : leftoverGraceMs))
     }
-    while (left.some(({ isAlive }) => isAlive)) {
+    const untilMs = this.#context.agenda.nowMs + leftoverGraceMs + leftoverLimitMs
+    while (left.some(({ isAlive }) => isAlive) && this.#context.agenda.nowMs < untilMs) {
       await this.#context.agenda.sleep(20)
       if (life.isOver) return never()
     }
+    for (const process of left) process.isGivenUp = process.isAlive
     return left.length
   }
 }
