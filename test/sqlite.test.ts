@@ -1,21 +1,13 @@
-// What is SQLite's own: processes that are killed, files that are locked, damaged, full or old, and readers beside the
-// owner. The rules that it shares with other stores are in store-conformance.ts (run for both in stores.test.ts); what a
-// resolver says wrong and long chains are here.
+// What is SQLite's own: owners that are killed, readers beside them, transactions of many calls. The rules that it shares with
+// other stores are in store-conformance.ts (run for both in stores.test.ts), what a file may be in sqlite-file.test.ts, crashes
+// and refusals at every write in store-crash.test.ts and store-refused.test.ts.
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import {
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  truncateSync,
-  writeFileSync,
-} from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { DatabaseSync } from 'node:sqlite'
+import type { DatabaseSync } from 'node:sqlite'
 import { after, test } from 'node:test'
 import type { NewItem } from '../src/core/work-item.ts'
 import { openSqliteReader, openSqliteStore } from '../src/stores/sqlite.ts'
@@ -128,12 +120,6 @@ test('another process is refused while an owner lives, and let in when it was ki
   await (await openSqliteStore({ file })).close()
 })
 
-test('a link to the file is the same database, with the same owner', () =>
-  withStore(async (_, file) => {
-    symlinkSync(file, `${file}.link`)
-    await assert.rejects(openSqliteStore({ file: `${file}.link` }), { code: 'STORE_LOCKED' })
-  }))
-
 test('opens again with thousands of ready items whose times add up beyond exact integers', async () => {
   const file = newFile()
   const first = await openSqliteStore({ file })
@@ -242,69 +228,7 @@ test('any text is an id: a call made twice changes nothing', () =>
     assert.deepEqual(await store.cancel(ids, 3), { cancelledCount: 5 })
   }))
 
-// ── files ──
-
-test('refuses a file whose pages were overwritten, and leaves it as it is', async () => {
-  const file = newFile()
-  const store = await openSqliteStore({ file })
-  await store.submit(largeArchive, nowAtMs)
-  await store.close()
-  const bytes = readFileSync(file)
-  for (let at = 4096; at < bytes.length; at += 4096) bytes.fill(0xa7, at, at + 64)
-  writeFileSync(file, bytes)
-  await assert.rejects(openSqliteStore({ file }), {
-    code: 'STORE_CORRUPT',
-    message: /was left as it is.*Move it away/,
-  })
-  assert.deepEqual(readFileSync(file), bytes)
-})
-
-test('refuses a damaged file, a text, and the database of another program, with its name', async () => {
-  const damaged = newFile()
-  const store = await openSqliteStore({ file: damaged })
-  await store.submit(
-    Array.from({ length: 200 }, (_, index) => item(`item-${index}`)),
-    1,
-  )
-  await store.close()
-  truncateSync(damaged, 9000)
-  const text = newFile()
-  writeFileSync(text, 'Dear aunt, '.repeat(1000))
-  const foreign = newFile()
-  const other = new DatabaseSync(foreign)
-  other.exec('CREATE TABLE aunt (name TEXT)')
-  other.close()
-  for (const file of [damaged, text, foreign]) {
-    await assert.rejects(
-      openSqliteStore({ file }),
-      (error: Error & { code: string }) => error.code === 'STORE_CORRUPT' && error.message.includes(file),
-    )
-  }
-})
-
-test('says what is wrong with a path, not that somebody else uses it', async () => {
-  const missing = join(folder, 'no-such-folder', 'a.db')
-  await assert.rejects(openSqliteStore({ file: missing }), { code: 'STORE_FAILED', message: /folder exists/ })
-  await assert.rejects(openSqliteReader(missing), { code: 'STORE_FAILED', message: /folder exists/ })
-  const directory = newFile()
-  mkdirSync(directory)
-  await assert.rejects(openSqliteStore({ file: directory }), {
-    code: 'STORE_FAILED',
-    message: /it is a folder/,
-  })
-  const file = newFile()
-  writeFileSync(`${file}-owner`, 'Dear aunt, '.repeat(1000))
-  await assert.rejects(openSqliteStore({ file }), { code: 'STORE_CORRUPT', message: /-owner/ })
-})
-
-test('refuses a file of a later version', async () => {
-  const file = newFile()
-  await (await openSqliteStore({ file })).close()
-  const db = new DatabaseSync(file)
-  db.exec('PRAGMA user_version = 99')
-  db.close()
-  await assert.rejects(openSqliteStore({ file }), { code: 'STORE_CORRUPT', message: /version 99/ })
-})
+// ── transactions ──
 
 test('a full disk fails every call of its transaction, keeps what was there, and passes', () =>
   withStore(async (store) => {
@@ -327,6 +251,22 @@ test('a full disk fails every call of its transaction, keeps what was there, and
     db.exec('PRAGMA max_page_count = 1000000')
     for (const answer of await write()) assert.equal(answer.status, 'fulfilled')
     assert.deepEqual(await states(store), { a: 'done', b: 'ready', c: 'done' })
+  }))
+
+test('only leases are not waited for: whatever is committed with them, or after them, is on disk', () =>
+  withStore(async (store) => {
+    const { db } = store as unknown as { db: DatabaseSync }
+    const waits = () => (db.prepare('PRAGMA synchronous').get() as { synchronous: number }).synchronous === 2
+    await store.submit([item('a'), item('b'), item('c')], 1)
+    assert.ok(waits())
+    const { token } = await claim(store, 1)
+    assert.ok(!waits())
+    await Promise.all([claim(store, 1), store.finish(token, [{ type: 'done', id: 'a', output: 1 }], 20)])
+    assert.ok(waits(), 'a result in the same commit')
+    await Promise.all([claim(store, 1), store.heartbeat(token, 100, 20)])
+    assert.ok(!waits())
+    await store.sweep(30)
+    assert.ok(waits())
   }))
 
 test('a call that is refused leaves the others of its transaction alone', () =>

@@ -9,9 +9,6 @@ import { SqliteWriter } from './sqlite-writer.ts'
 const columns = 'seq submitted_at kind state attempt open turn ready_at until run latest_end_at'.split(' ')
 const brief = columns.map((name) => `progress.${name}`).join(', ')
 export const briefCount = columns.length
-/** All but the first two change. */
-const changing = [...columns.slice(2), 'room'].map((name) => `${name} = excluded.${name}`)
-
 /** A row as an array, in the order of the query's columns. */
 export type Values = (number | null)[]
 
@@ -101,15 +98,15 @@ export function prepareQueries(db: DatabaseSync): Queries {
 
 /** What is written row by row; the values come in this order. */
 export function prepareWriters(db: DatabaseSync) {
-  const writer = (table: string, names: string, otherwise?: string) =>
-    new SqliteWriter(db, table, names.split(' '), otherwise)
+  const writer = (into: string, names: string, otherwise?: string) =>
+    new SqliteWriter(db, into, names.split(' '), otherwise)
   return {
-    item: writer('item', 'seq id priority max_attempts timeout deadline_at maker source_id parents source input'),
-    progress: writer('progress', `${columns.join(' ')} room`, `ON CONFLICT DO UPDATE SET ${changing}`),
-    edge: writer('edge', 'parent child policy'),
-    input: writer('run', 'number input', 'ON CONFLICT DO UPDATE SET input = excluded.input'),
+    item: writer('INSERT INTO item', 'seq id priority max_attempts timeout deadline_at maker source_id parents source input'),
+    progress: writer('INSERT OR REPLACE INTO progress', `${columns.join(' ')} room`),
+    edge: writer('INSERT INTO edge', 'parent child policy'),
+    input: writer('INSERT INTO run', 'number input', 'ON CONFLICT DO UPDATE SET input = excluded.input'),
     // Where no start is said the old one stands: an item that is given back keeps that of its last attempt.
-    result: writer('run', 'number started_at ended_at output error', `ON CONFLICT DO UPDATE SET
+    result: writer('INSERT INTO run', 'number started_at ended_at output error', `ON CONFLICT DO UPDATE SET
       started_at = coalesce(excluded.started_at, started_at), ended_at = excluded.ended_at, output = excluded.output, error = excluded.error`),
   } // biome-ignore format: a table
 }

@@ -12,11 +12,11 @@ export class SqliteWriter {
   readonly #width: number
   #values: Value[] = []
 
-  /** `otherwise`: what becomes of a row that is there already. */
-  constructor(db: DatabaseSync, table: string, columns: readonly string[], otherwise = '') {
+  /** `into`: how the statement begins. `otherwise`: what becomes of a row that is there already. */
+  constructor(db: DatabaseSync, into: string, columns: readonly string[], otherwise = '') {
     const row = `(${columns.map(() => '?')})`
     const statement = (count: number) =>
-      db.prepare(`INSERT INTO ${table} (${columns}) VALUES ${Array(count).fill(row)} ${otherwise}`)
+      db.prepare(`${into} (${columns}) VALUES ${Array(count).fill(row)} ${otherwise}`)
     this.#one = statement(1)
     this.#many = statement(manyCount)
     this.#width = columns.length

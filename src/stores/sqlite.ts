@@ -1,6 +1,6 @@
 // The embedded store: one SQLite file through Node's own driver, WAL, synchronous FULL. Calls made in one turn of the
-// event loop share a transaction (group commit) and are answered after the commit: what a promise said is on disk. A call
-// checks all that it may refuse before it changes anything, so a refusal leaves the others of its transaction alone.
+// event loop share a transaction (group commit) and are answered after the commit: what a promise said is on disk, but for
+// leases, which are in the file and may be lost with the machine. A call checks all that it may refuse before it changes anything, so a refusal leaves the others of its transaction alone.
 // One process owns a database; others may read beside it (sqlite-reader.ts). How items change state is in
 // sqlite-graph.ts, what they look like in the file in sqlite-schema.ts.
 import type { DatabaseSync } from 'node:sqlite'
@@ -42,6 +42,8 @@ export async function openSqliteStore({ file, ...options }: SqliteOptions): Prom
 
 interface Operation {
   work: () => unknown
+  /** Lost with the machine it would be as if it had not been asked for. */
+  mayBeLost: boolean
   nowMs: number
   resolve: (value: never) => void
   reject: (error: unknown) => void
@@ -58,6 +60,7 @@ class SqliteStore extends SqliteReader implements Store {
   /** Counts the openings of the file: a token of an earlier process never matches. */
   readonly #opening: number
   #claimNumber = 0
+  #waitsForDisk = true
   #operations: Operation[] = []
   /** Why counts and rows may differ: what was undone could not be read again. */
   #broken: unknown = null
@@ -107,8 +110,13 @@ class SqliteStore extends SqliteReader implements Store {
     return this.counts.stats()
   }
 
+  /** Of leases the disk is not waited for (docs/adr/0006). */
+  #lease<T>(nowMs: number, work: () => T): Promise<T> {
+    return this.#write(nowMs, work, true)
+  }
+
   claim(request: ClaimRequest, nowMs: number): Promise<Claim> {
-    return this.#write(nowMs, () => {
+    return this.#lease(nowMs, () => {
       const token = `${this.#opening}.${++this.#claimNumber}`
       const taken = this.#items.take(this.#queue.take(request))
       const rows = taken.map(({ row }) => row)
@@ -122,7 +130,7 @@ class SqliteStore extends SqliteReader implements Store {
   }
 
   heartbeat(token: string, leaseMs: number, nowMs: number): Promise<boolean> {
-    return this.#write(nowMs, () => {
+    return this.#lease(nowMs, () => {
       const claim = this.#claims.of(token)
       if (claim) this.#claims.prolong(claim, nowMs + leaseMs)
       return claim !== undefined && !claim.isBroken
@@ -233,9 +241,9 @@ class SqliteStore extends SqliteReader implements Store {
     this.#owner.close()
   }
 
-  #write<T>(nowMs: number, work: () => T): Promise<T> {
+  #write<T>(nowMs: number, work: () => T, mayBeLost = false): Promise<T> {
     return new Promise((resolve, reject) => {
-      this.#operations.push({ work, nowMs, resolve, reject })
+      this.#operations.push({ work, mayBeLost, nowMs, resolve, reject })
       if (this.#operations.length === 1) setImmediate(() => this.#flush())
     })
   }
@@ -255,6 +263,7 @@ class SqliteStore extends SqliteReader implements Store {
     try {
       if (this.#broken) throw this.#broken
       translate(this.file, () => {
+        this.#waitForDisk(!operations.every(({ mayBeLost }) => mayBeLost))
         this.query.begin.run()
         for (const operation of operations) {
           try {
@@ -274,6 +283,13 @@ class SqliteStore extends SqliteReader implements Store {
       return
     }
     for (const answer of answers) answer()
+  }
+
+  /** Whether commits return when they are on disk. A process that is killed loses nothing either way. */
+  #waitForDisk(isWaiting: boolean): void {
+    if (isWaiting === this.#waitsForDisk) return
+    this.db.exec(`PRAGMA synchronous = ${isWaiting ? 'FULL' : 'NORMAL'}`)
+    this.#waitsForDisk = isWaiting
   }
 
   /** A call that is refused has changed nothing: the transaction goes on. */
