@@ -66,6 +66,7 @@ function print(all: readonly RoundReport[]): void {
     'booked / line',
     'measured',
     'over / slack',
+    'foreign',
     'left',
     's',
   ]
@@ -86,6 +87,7 @@ function print(all: readonly RoundReport[]): void {
     `${inMB(memory.peakBookedBytes)} / ${inMB(round.lineBytes)}`,
     inMB(memory.peakMeasuredBytes),
     `${inMB(memory.overBytes)} / ${inMB(memory.slackBytes)}`,
+    inMB(memory.peakForeignBytes),
     String(round.left.length),
     (round.tookMs / 1000).toFixed(0),
   ])

@@ -33,6 +33,7 @@ export interface MemoryFacts {
   /** Most that was measured above the line, and the slack of that look. */
   overBytes: number
   slackBytes: number
+  peakForeignBytes: number
   loads: number
   broken: string[]
 }
@@ -47,6 +48,7 @@ export function checkMemory(
     peakMeasuredBytes: 0,
     overBytes: 0,
     slackBytes: 0,
+    peakForeignBytes: 0,
     loads: 0,
     broken: [],
   }
@@ -105,6 +107,7 @@ function checkMeasured(project: ChaosProject, sample: Sample, facts: MemoryFacts
   const slackBytes = liesBytes + sample.pids.length * processBytes
   const overBytes = heldBytes - project.lineBytes
   facts.peakMeasuredBytes = Math.max(facts.peakMeasuredBytes, heldBytes)
+  facts.peakForeignBytes = Math.max(facts.peakForeignBytes, sample.foreignBytes)
   if (overBytes > facts.overBytes) {
     facts.overBytes = overBytes
     facts.slackBytes = slackBytes
