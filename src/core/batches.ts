@@ -101,12 +101,18 @@ function learnActive(
   if (held) {
     lookAtRest(instance, held.afterBytes)
     observeActive(instance, itemCount, Math.max(0, held.peakBytes - held.afterBytes), !isOutOfMemory)
-  } else if (peakBytes !== null && reportedBytes !== null)
-    observeActive(instance, itemCount, Math.max(0, peakBytes - reportedBytes), !isOutOfMemory)
-  else if (batchPeakBytes !== null && idlePeakBytes !== null) {
+  } else if (peakBytes !== null && reportedBytes !== null) {
+    const ownBytes = reportedBytes + grownBytes(instance)
+    observeActive(instance, itemCount, Math.max(0, peakBytes - ownBytes), !isOutOfMemory)
+  } else if (batchPeakBytes !== null && idlePeakBytes !== null) {
     const restingBytes = Math.max(beforeBatchBytes ?? 0, idlePeakBytes)
     observeActive(instance, itemCount, Math.max(0, batchPeakBytes - restingBytes), false)
   }
+}
+
+/** What an instance holds for good since its first batches, and a worker's own peak counts too. */
+function grownBytes({ beforeBatchBytes, freshBytes }: InstanceState): number {
+  return freshBytes === null ? 0 : Math.max(0, (beforeBatchBytes ?? 0) - freshBytes)
 }
 
 export function batchLimitOf({ model, device }: InstanceState): BatchLimit | null {
