@@ -153,6 +153,7 @@ function loadStarted(state: State, { instanceId, modelId, deviceId, bytes }: Com
     measuredBytes: null,
     deficitBytes: 0,
     idlePeakBytes: null,
+    freshBytes: null,
     beforeBatchBytes: null,
     batchPeakBytes: null,
     settledBytes: null,

@@ -95,7 +95,6 @@ function learnActive(
   itemCount: number,
   { peakBytes, residentBytes = null, held = null, isOutOfMemory = false }: EventOf<'batch-finished'>,
 ): void {
-  instance.reportedBytes = residentBytes ?? instance.reportedBytes
   const { beforeBatchBytes, batchPeakBytes, reportedBytes, idlePeakBytes, runningCount } = instance
   instance.batchPeakBytes = null
   if (runningCount > 1) return
@@ -104,12 +103,18 @@ function learnActive(
     // What an instance holds at rest goes up and down, with the garbage of a runtime; what is booked for that is there.
     const restingBytes = Math.max(held.afterBytes, learnedRestBytes(instance))
     observeActive(instance, itemCount, Math.max(0, held.peakBytes - restingBytes), !isOutOfMemory)
-  } else if (peakBytes !== null && reportedBytes !== null)
-    observeActive(instance, itemCount, Math.max(0, peakBytes - reportedBytes), !isOutOfMemory)
-  else if (batchPeakBytes !== null && idlePeakBytes !== null) {
+  } else if (peakBytes !== null && reportedBytes !== null) {
+    const ownBytes = residentBytes ?? reportedBytes + grownBytes(instance)
+    observeActive(instance, itemCount, Math.max(0, peakBytes - ownBytes), !isOutOfMemory)
+  } else if (batchPeakBytes !== null && idlePeakBytes !== null) {
     const restingBytes = Math.max(beforeBatchBytes ?? 0, idlePeakBytes)
     observeActive(instance, itemCount, Math.max(0, batchPeakBytes - restingBytes), false)
   }
+}
+
+/** What an instance holds for good since its first batches, and a worker's own peak counts too. */
+function grownBytes({ beforeBatchBytes, freshBytes }: InstanceState): number {
+  return freshBytes === null ? 0 : Math.max(0, (beforeBatchBytes ?? 0) - freshBytes)
 }
 
 export function batchLimitOf({ model, device }: InstanceState): BatchLimit | null {

@@ -10,7 +10,7 @@
 // expectile (Newey and Powell 1987). What is declared stands until a model has been loaded `enoughLoads` times; after that
 // what was learned is booked, with a small margin, be it more or less. A model that declares no size has its first load
 // alone on a device, with all of its budget.
-import { isStaying, offeredBytes } from './ledger.ts'
+import { isStaying, offeredBytes, pinnedBytes } from './ledger.ts'
 import type { DeviceState, InstanceState, ModelState } from './state.ts'
 
 export interface Footprint {
@@ -47,6 +47,9 @@ const enoughBatches = 8
 
 /** How far a lower reading pulls what is known down. Chosen, not measured. */
 const decay = 0.2
+
+/** So many growths in a row are more than a cache that fills. Chosen. */
+const growthsOfALeak = 3
 
 /** Booked above what was learned. Two loads of the demo's models differ by up to 2 % (`plimsoll models`). */
 const marginRatio = 1.02
@@ -93,23 +96,35 @@ export function loadingBytesOn(each: ModelState, device: DeviceState): number {
   return known ? Math.max(residentBytes, Math.ceil(known.loadingBytes)) : residentBytes
 }
 
-/** Bytes to book for a batch of so many items. */
+/** Bytes to book for a batch of so many items: where only larger ones are known, as many as these need, or all that the device
+ *  has beside the model, if that is less. */
 export function activeBytesOn(each: ModelState, device: DeviceState, itemCount: number): number {
   const declaredBytes = each.declared.batch.activationBytes * itemCount
   const known = footprintOf(each, device.kind)
   if (!known || known.active.length === 0) return declaredBytes
   const size = known.active.find((each) => each.itemCount >= itemCount) ?? known.active.at(-1)!
   const { bytes, batchCount, seenCount } = size
-  const learnedBytes = Math.ceil(bytes * Math.max(1, itemCount / seenCount))
+  let learnedBytes = Math.ceil(bytes * Math.max(1, itemCount / seenCount))
+  if (size.itemCount >= 2 * itemCount) {
+    const shareBytes = Math.ceil((bytes * itemCount) / seenCount)
+    learnedBytes = Math.min(learnedBytes, Math.max(shareBytes, besideBytes(each, device, known)))
+  }
   return batchCount >= enoughLoads ? learnedBytes : Math.max(declaredBytes, learnedBytes)
+}
+
+/** What a device has beside a model and what is pinned, if all else goes. */
+function besideBytes(each: ModelState, device: DeviceState, { residentBytes }: Footprint): number {
+  const { isSized, vramBytes } = each.declared
+  const ownBytes = Math.max(isSized ? vramBytes : 1, Math.ceil(residentBytes * marginRatio))
+  return Math.floor(device.capacityBytes * device.safetyRatio) - pinnedBytes(device, each) - ownBytes
 }
 
 /** Least bytes that a device must offer, beside what is pinned there, to load the model and run one item of it, or of that. */
 export function leastBytesOn(each: ModelState, device: DeviceState): number {
-  const pinnedBytes = pinnedRoomOn(each, device)
+  const roomBytes = pinnedRoomOn(each, device)
   return Math.max(
-    loadingBytesOn(each, device) + pinnedBytes,
-    residentBytesOn(each, device) + Math.max(activeBytesOn(each, device, 1), pinnedBytes),
+    loadingBytesOn(each, device) + roomBytes,
+    residentBytesOn(each, device) + Math.max(activeBytesOn(each, device, 1), roomBytes),
   )
 }
 
@@ -153,13 +168,17 @@ export function observeResident(instance: InstanceState, bytes: number): void {
   known.residentBytes = Math.max(known.residentBytes, bytes)
 }
 
-/** An instance goes: what it held at most pulls the estimate down if that was less. One that has run little says nothing:
- * arenas grow with what they have seen. For apply.ts alone. */
-export function settleResident({ model, device, idlePeakBytes, batchCount }: InstanceState): void {
+/** An instance goes: what it held at most pulls the estimate down if that was less, unless it has run little: arenas grow with
+ *  what they have seen. If it was growing when it was last looked at, the next one begins with what this one held when it
+ *  had settled. For apply.ts alone. */
+export function settleResident(instance: InstanceState): void {
+  const { model, device, idlePeakBytes, settledBytes, growth, batchCount } = instance
   const known = footprintOf(model, device.kind)
-  if (!known || idlePeakBytes === null || idlePeakBytes >= known.residentBytes || batchCount < firstBatches)
-    return
-  known.residentBytes += decay * (idlePeakBytes - known.residentBytes)
+  if (!known || idlePeakBytes === null) return
+  if (settledBytes !== null && growth.count >= growthsOfALeak)
+    known.residentBytes = Math.min(known.residentBytes, settledBytes)
+  if (idlePeakBytes < known.residentBytes && batchCount >= firstBatches)
+    known.residentBytes += decay * (idlePeakBytes - known.residentBytes)
 }
 
 /** An instance that is being loaded holds so much. For apply.ts alone. */

@@ -12,7 +12,7 @@
 // What an instance holds beyond what is booked for it is booked at once (`resize`) as far as there is room. The rest is the
 // device's deficit: no account, since nobody promised it, but nothing is promised while it lasts.
 import { assert } from './errors.ts'
-import type { DeviceState, InstanceState, Ledger } from './state.ts'
+import type { DeviceState, InstanceState, Ledger, ModelState } from './state.ts'
 
 export function bookedBytes({
   reservedBytes,
@@ -56,10 +56,10 @@ export function isStaying({ phase, model }: InstanceState): boolean {
   return model.model.isPinned && (phase === 'starting' || phase === 'ready')
 }
 
-/** Booked for instances that go for nobody. */
-export function pinnedBytes({ hasPins, instances }: DeviceState): number {
+/** Booked for instances that go for nobody, but for those of one model. */
+export function pinnedBytes({ hasPins, instances }: DeviceState, but: ModelState | null = null): number {
   let bytes = 0
-  if (hasPins) for (const each of instances) if (isStaying(each)) bytes += each.bytes
+  if (hasPins) for (const each of instances) if (isStaying(each) && each.model !== but) bytes += each.bytes
   return bytes
 }
 

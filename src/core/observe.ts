@@ -77,6 +77,7 @@ function look(instance: InstanceState, bytes: number, peakBytes: number): void {
 export function lookAtRest(instance: InstanceState, bytes: number): void {
   instance.beforeBatchBytes = bytes
   if (instance.batchCount === 0) {
+    instance.freshBytes = bytes
     observeFresh(instance, bytes)
     return
   }

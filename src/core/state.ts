@@ -165,6 +165,8 @@ export interface InstanceState {
   deficitBytes: number
   /** Most that was read while it ran nothing, after its first batch; null: never. */
   idlePeakBytes: number | null
+  /** Last reading before its first batch; null: none. */
+  freshBytes: number | null
   /** Last reading before its batch, and most since the batch began; null: no reading. */
   beforeBatchBytes: number | null
   batchPeakBytes: number | null

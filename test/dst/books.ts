@@ -12,6 +12,10 @@ import type { Context } from './context.ts'
 import { keyOf, Sizes } from './sizes.ts'
 import type { WorldDevice } from './world.ts'
 
+/** An instance has settled after so many batches; what is more than so much above the most is growth. */
+const settledCount = 3
+const growthRatio = 1.01
+
 export interface BookedInstance {
   readonly id: InstanceId
   readonly deviceId: DeviceId
@@ -22,13 +26,24 @@ export interface BookedInstance {
   seenBytes: number | null
   /** What it was seen to hold, and nobody promised. */
   deficitBytes: number
+  /** Seen before its first batch, and last while it ran nothing. */
+  freshBytes: number | null
+  restBytes: number | null
   /** Most that was seen while it ran nothing, after its first batch. */
   mostRestBytes: number | null
   /** Most that was seen since its last batch ended. */
   mostRunningBytes: number | null
   /** What its worker said after the load. */
   reportedBytes: number | null
+  /** Foreign use of its device when its load began. */
+  readonly foreignBeforeBytes: number
   hasRun: boolean
+  /** Batches that were claimed for it; at the last look at it at rest; and looks that showed more than ever, less the others. */
+  batchCount: number
+  lookedCount: number
+  growthCount: number
+  /** Seen at rest after its first few batches. */
+  settledBytes: number | null
 }
 
 export interface BookedBatch {
@@ -49,7 +64,13 @@ export interface BookedDevice {
   /** The last reading, where it could not tell who holds what. */
   untold: EventOf<'memory-observed'> | null
   fault: string | null
+  foreignBytes: number
+  /** Unloads in a row that left something behind, and how much; foreign use before the loads of those not looked at. */
+  readonly leak: { count: number; bytes: number; unloads: number[] }
 }
+
+/** After an unload so much more is in use than before its load: it may have left something behind. */
+const leftBytes = 16e6
 
 type EventOf<Type extends SchedulerEvent['type']> = Extract<SchedulerEvent, { type: Type }>
 type CommandOf<Type> = Extract<EventOf<'command-issued'>['command'], { type: Type }>
@@ -71,7 +92,9 @@ export class Books {
         const { id, kind, capacityBytes } = options
         const safetyRatio = options.safetyRatio!
         const lineBytes = tells ? null : Math.floor(capacityBytes * safetyRatio)
-        return [id, { kind, safetyRatio, lineBytes, readAtMs: null, askedAtMs: 0, untold: null, fault: null }]
+        const leak = { count: 0, bytes: 0, unloads: [] }
+        const unread = { readAtMs: null, askedAtMs: 0, untold: null, fault: null, foreignBytes: 0, leak }
+        return [id, { kind, safetyRatio, lineBytes, ...unread }]
       }),
     )
   }
@@ -107,10 +130,17 @@ export class Books {
       phase: 'starting',
       seenBytes: null,
       deficitBytes: 0,
+      freshBytes: null,
+      restBytes: null,
       mostRestBytes: null,
       mostRunningBytes: null,
       reportedBytes: null,
+      foreignBeforeBytes: device?.foreignBytes ?? 0,
       hasRun: false,
+      batchCount: 0,
+      lookedCount: 0,
+      growthCount: 0,
+      settledBytes: null,
     })
   }
 
@@ -156,6 +186,7 @@ export class Books {
     else {
       batch.itemCount = itemCount
       batch.instance.hasRun = true
+      batch.instance.batchCount++
     }
   }
 
@@ -185,11 +216,14 @@ export class Books {
 
   released(instanceId: InstanceId): void {
     const { deviceId } = this.instances.get(instanceId) ?? { deviceId: null }
+    const { seenBytes = null, foreignBeforeBytes = 0 } = this.instances.get(instanceId) ?? {}
     this.instances.delete(instanceId)
     const device = deviceId === null ? undefined : this.devices.get(deviceId)
+    if (seenBytes !== null) device?.leak.unloads.push(foreignBeforeBytes)
     if (!device?.untold) return
     const { capacityBytes, foreignBytes, usedBytes } = device.untold
     const beyondBytes = Math.max(foreignBytes, usedBytes! - this.bookedBytes(deviceId!))
+    device.foreignBytes = beyondBytes
     device.lineBytes = Math.max(0, Math.floor(capacityBytes * device.safetyRatio) - beyondBytes)
   }
 
@@ -200,6 +234,8 @@ export class Books {
     const { askedAtMs = event.atMs } = event
     device.askedAtMs = askedAtMs
     const foreignBytes = this.#foreignBytes(event)
+    device.foreignBytes = foreignBytes
+    this.#watchUnloads(device)
     device.untold = this.#isUntold(event) ? event : null
     device.lineBytes = Math.max(0, Math.floor(capacityBytes * device.safetyRatio) - foreignBytes)
     device.readAtMs = this.#context.agenda.nowMs - (event.atMs - askedAtMs)
@@ -214,7 +250,18 @@ export class Books {
       if (this.batchesOf(instance).length > 0)
         instance.mostRunningBytes = Math.max(instance.mostRunningBytes ?? 0, peakBytes)
       else if (instance.hasRun) this.#seenAtRest(instance, bytes)
-      else this.sizes.freshSeen(instance, device.kind, bytes)
+      else {
+        instance.freshBytes = instance.restBytes = bytes
+        this.sizes.freshSeen(instance, device.kind, bytes)
+      }
+    }
+  }
+
+  #watchUnloads({ leak, foreignBytes }: BookedDevice): void {
+    for (const beforeBytes of leak.unloads.splice(0)) {
+      const isLeft = foreignBytes - beforeBytes >= leftBytes
+      leak.count = isLeft ? leak.count + 1 : 0
+      leak.bytes = isLeft ? leak.bytes + foreignBytes - beforeBytes : 0
     }
   }
 
@@ -238,9 +285,20 @@ export class Books {
   }
 
   #seenAtRest(instance: BookedInstance, bytes: number): void {
+    this.#watchGrowth(instance, bytes)
     const isFirst = instance.mostRestBytes === null
+    instance.restBytes = bytes
     instance.mostRestBytes = Math.max(instance.mostRestBytes ?? 0, bytes)
     this.sizes.restSeen(instance, this.#kindOf(instance), bytes, isFirst)
+  }
+
+  #watchGrowth(instance: BookedInstance, bytes: number): void {
+    const { batchCount, lookedCount, growthCount, mostRestBytes } = instance
+    if (batchCount === lookedCount) return
+    const hasGrown = mostRestBytes !== null && bytes > mostRestBytes * growthRatio
+    instance.growthCount = Math.max(0, growthCount + (hasGrown ? 1 : -1))
+    instance.lookedCount = batchCount
+    if (batchCount >= settledCount) instance.settledBytes ??= bytes
   }
 
   /** After the daemon has applied the event: takes over what it changed, if it may have. */
@@ -282,7 +340,12 @@ export class Books {
       !hasGrown || booked <= device.lineBytes!,
       () => `${deviceId}: a reading books ${booked} bytes; the line is ${device.lineBytes}`,
     )
-    const stated = state.deviceById.get(deviceId)!.deficitBytes
+    const { deficitBytes: stated, leak } = state.deviceById.get(deviceId)!
+    this.#check(
+      leak.count === device.leak.count && leak.bytes === device.leak.bytes,
+      () =>
+        `${deviceId}: ${device.leak.count} unloads left ${device.leak.bytes} bytes; ${leak.count} are told of`,
+    )
     const deficit = this.deficitBytes(deviceId)
     this.#check(
       stated === deficit,

@@ -36,6 +36,8 @@ export const faultTable = {
   'memory-lingers-long': [0.3, 'end', 'comes back after 10 to 60 s'],
   'memory-stays': [0.1, 'end', 'does not come back until the daemon is started again'],
   'leftover-stubborn': [0.7, 'kill', 'a worker lives on after the daemon was killed'],
+  leaks: [0.5, 'model', 'holds more after each batch, until it is loaded anew'],
+  'unload-leaves': [0.5, 'device', 'each unload leaves something behind, until the faults end'],
   'foreign-moves': [12, 'minute', 'another process takes memory or gives it back'],
   'capacity-less': [0.3, 'device', 'the device has less memory than was declared'],
   'device-untold': [0.5, 'card', 'its driver never tells who holds what'],

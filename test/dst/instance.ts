@@ -188,6 +188,8 @@ export class SimulatedInstance implements Instance {
     let peakBytes = this.process.bytes
     const finish = (failure: ItemError | null) => {
       this.#machine.free(this.process, heldBytes)
+      if (this.process.isAlive && this.#context.faults.isOn)
+        this.#machine.allocate(this.process, this.#traits.leakBytes)
       this.#watch.batchEnded(this, count)
       this.#tell(() => resolve({ answers, failure, peakBytes }))
     }

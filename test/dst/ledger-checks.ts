@@ -33,7 +33,14 @@ const maxCommands = 2000
 const maxWakes = 100
 
 /** Without these nobody holds more than is declared. */
-const lies: readonly FaultKind[] = ['footprint-lies', 'size-unknown', 'foreign-moves', 'capacity-less']
+const lies: readonly FaultKind[] = [
+  'footprint-lies',
+  'size-unknown',
+  'leaks',
+  'unload-leaves',
+  'foreign-moves',
+  'capacity-less',
+]
 
 /** Who else wants to know what happens to items. */
 interface Told {
@@ -70,8 +77,8 @@ export class LedgerChecks implements RunnerWatch {
     const { rates } = context.faults
     this.#isHonest = lies.every((kind) => rates[kind] === 0)
     this.#books = new Books(context, context.world.devices)
-    this.#lifecycle = new LifecycleChecks(context, machine, life)
-    this.#loads = new LoadChecks(context, (model, deviceId) => this.neededBytes(model, deviceId))
+    this.#lifecycle = new LifecycleChecks(context, machine, life, this.#books)
+    this.#loads = new LoadChecks(context, (model, deviceId) => this.#leastNeededBytes(model, deviceId))
   }
 
   get instances(): ReadonlyMap<InstanceId, BookedInstance> {
@@ -87,6 +94,11 @@ export class LedgerChecks implements RunnerWatch {
   neededBytes({ id, vramBytes }: Model, deviceId: DeviceId): number {
     if (deviceId === cpuDeviceId) return vramBytes === 0 ? 0 : Number.POSITIVE_INFINITY
     return this.#books.sizes.mostNeededBytes(id, this.#books.devices.get(deviceId)!)
+  }
+
+  #leastNeededBytes({ id }: Model, deviceId: DeviceId): number {
+    if (deviceId === cpuDeviceId) return Number.POSITIVE_INFINITY
+    return this.#books.sizes.leastNeededBytes(id, this.#books.devices.get(deviceId)!)
   }
 
   get hasReadAll(): boolean {

@@ -2,7 +2,7 @@
 // simulated time; everything else holds as soon as a moment has come to rest, since the daemon decides at once.
 //
 //  (1) Nothing rests on a device that is not well.
-//  (2) While more is held than may be, nothing idle stays, unless it is pinned.
+//  (2) An instance that holds much more after each of many batches goes, and for no less than that. While more is held than may be, nothing idle stays, unless it is pinned.
 //  (3) An instance goes for being idle when its model has had nothing to do for as long as its keepAlive: not before, and
 //      not after.
 //  (4) What runs a batch is left to finish; what has work does not go for the sake of the line; what is pinned goes only for
@@ -12,6 +12,7 @@
 import { bookedBytes } from '../../src/core/ledger.ts'
 import type { Command, InstanceId } from '../../src/core/protocol.ts'
 import type { DeviceState, InstanceState, State } from '../../src/core/state.ts'
+import type { Books } from './books.ts'
 import type { Context } from './context.ts'
 import type { Life } from './life.ts'
 import type { Machine, Process } from './machine.ts'
@@ -25,20 +26,26 @@ const timerMs = 2
 const lookCount = 3
 const lookMs = 10
 
+/** Growths in a row, and over what was held when it had settled: as in core/farewell.ts. */
+const leak = { growthCount: 8, ratio: 1.25, bytes: 100e6 }
+
 export class LifecycleChecks {
   readonly #context: Context
   readonly #machine: Machine
   readonly #life: Life
+  readonly #books: Books
   /** Since when its model has had nothing to do. */
   readonly #idleSince = new Map<InstanceId, number>()
   /** When the end of an instance began, and calm time since its memory came back, ms. */
   readonly #ends = new Map<InstanceId, { beganAtMs: number; backMs: number }>()
   #lastAtMs = 0
 
-  constructor(context: Context, machine: Machine, life: Life) {
+  /** `books`: what was seen of instances. */
+  constructor(context: Context, machine: Machine, life: Life, books: Books) {
     this.#context = context
     this.#machine = machine
     this.#life = life
+    this.#books = books
   }
 
   /** Before the daemon carries it out. */
@@ -54,6 +61,8 @@ export class LifecycleChecks {
       this.#check(model.readyCount === 0, () => `${instanceId} goes for the sake of the line and has work`)
       this.#check(overBytes(device) > 0, () => `${instanceId} goes for the sake of the line, which is kept`)
     }
+    if (rule === 'leaks')
+      this.#check(this.#leaks(instanceId), () => `${instanceId} goes for a leak it does not have`)
     if (rule !== 'idle') return
     this.#watchIdle(instance, this.#context.agenda.nowMs)
     const idleMs = this.#context.agenda.nowMs - (this.#idleSince.get(instanceId) ?? Number.NaN)
@@ -94,6 +103,8 @@ export class LifecycleChecks {
       device.fault === null || resting.length === 0,
       () => `${resting[0]!.id} stays on ${device.id}, which is not well: ${device.fault}`,
     )
+    const leaking = resting.find(({ id }) => this.#leaks(id))
+    this.#check(!leaking, () => `${leaking!.id} holds more and more, and stays`)
     const idle = resting.find(
       ({ model, bytes }) => model.readyCount === 0 && !model.model.isPinned && bytes > 0,
     )
@@ -102,6 +113,12 @@ export class LifecycleChecks {
       bytes <= 0 || !idle,
       () => `${idle!.id} stays on ${device.id}, where ${bytes} bytes more are held than may be`,
     )
+  }
+
+  #leaks(instanceId: InstanceId): boolean {
+    const { growthCount, mostRestBytes, settledBytes } = this.#books.instances.get(instanceId)!
+    if (growthCount < leak.growthCount || settledBytes === null) return false
+    return mostRestBytes! > settledBytes * leak.ratio + leak.bytes
   }
 
   /** (3) */

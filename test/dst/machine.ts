@@ -34,6 +34,8 @@ export interface Process {
 
 interface MachineDevice extends WorldDevice {
   foreignBytes: number
+  /** Held by nobody, since unloads have left it behind. */
+  lostBytes: number
   /** Nothing can be asked of it, and nothing be put on it, before. */
   goneUntilMs: number
   silentUntilMs: number
@@ -58,7 +60,7 @@ export class Machine {
     this.devices = new Map(
       context.world.devices.map((device) => [
         device.options.id,
-        { ...device, foreignBytes: 0, goneUntilMs: 0, silentUntilMs: 0, hasTold: false },
+        { ...device, foreignBytes: 0, lostBytes: 0, goneUntilMs: 0, silentUntilMs: 0, hasTold: false },
       ]),
     )
   }
@@ -99,8 +101,8 @@ export class Machine {
   }
 
   /** Held on a device by anybody. */
-  takenBytes({ options, foreignBytes }: MachineDevice): number {
-    let bytes = foreignBytes
+  takenBytes({ options, foreignBytes, lostBytes }: MachineDevice): number {
+    let bytes = foreignBytes + lostBytes
     for (const each of this.processes.values()) if (each.deviceId === options.id) bytes += each.bytes
     return bytes
   }
@@ -126,6 +128,11 @@ export class Machine {
   }
 
   #giveBack(process: Process): void {
+    const device = process.deviceId === null ? undefined : this.devices.get(process.deviceId)
+    if (device && process.bytes > 0 && this.#context.faults.isOn) {
+      device.lostBytes += Math.min(device.leftBytes, process.bytes)
+      if (device.leftBytes > 0) this.#context.log('left behind', { lostBytes: device.lostBytes })
+    }
     process.bytes = 0
     this.#stuck.delete(process)
     if (!process.isAlive) this.processes.delete(process.pid)
@@ -178,7 +185,8 @@ export class Machine {
 
   /** All devices are well again, and what was killed ends. */
   mend(): void {
-    for (const device of this.devices.values()) device.goneUntilMs = device.silentUntilMs = 0
+    for (const device of this.devices.values())
+      device.goneUntilMs = device.silentUntilMs = device.lostBytes = 0
     for (const process of this.alive()) {
       if (!process.isStuck) continue
       process.isStuck = false

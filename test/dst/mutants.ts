@@ -76,6 +76,9 @@ const mutants: Record<string, readonly Change[]> = {
   ],
   'what went for being idle is loaded ahead': [['core/view.ts', 'waitMs < 1e9 && staysFor(model, waitMs)', 'waitMs < 1e9']],
   'a batch that needs nothing needs headroom': [['core/batching.ts', 'Math.max(0, headroomBytes(device)) // fewer items may need nothing', 'headroomBytes(device)']],
+  'what was leaked is booked for the next instance': [['core/footprint.ts', 'if (settledBytes !== null && growth.count >= growthsOfALeak)', 'if (growth.count < 0)']],
+  'what has grown counts in each peak': [['core/batches.ts', 'return freshBytes === null ? 0 : Math.max(0, (beforeBatchBytes ?? 0) - freshBytes)', 'return 0 * (beforeBatchBytes ?? 0)']],
+  'one item needs as much as many': [['core/footprint.ts', 'if (size.itemCount >= 2 * itemCount) {', 'if (size.itemCount < 0) {']],
 
   // ── the daemon ──
   'leases of a killed daemon are not given back': [['daemon/recovery.ts', 'await store.releaseAll(clock.nowMs())', 'clock.nowMs()']],
@@ -99,8 +102,13 @@ const mutants: Record<string, readonly Change[]> = {
   'an item is charged for the memory that another wanted': [['daemon/batch.ts', 'isForMemory && !isAlone', 'isForMemory && isAlone']],
   'an item is charged for the worker that another killed': [['daemon/batch.ts', 'if (isAlone ? !live.isAsked : answer.failure === null)', 'if (isAlone || !live.isAsked)']],
   'what runs out of memory alone is tried again': [['daemon/batch.ts', 'isForMemory ? { ...answer, retryable: false } : answer', 'answer']],
+  'a process that cannot be killed is not named': [['daemon/release.ts', '    delayed(instance.remains())', '']],
+  'a process that cannot be killed is forgotten': [['daemon/release.ts', 'if (isGone) break', 'if (isGone || passedMs() > 20_000) break']],
 
   // ── the core ──
+  'an instance that leaks stays': [['core/farewell.ts', ' ?? leaking(resting) ?? ', ' ?? ']],
+  'an instance goes for growing once': [['core/farewell.ts', 'if (growth.count < leakGrowths || settledBytes === null) return false', 'if (settledBytes === null) return false']],
+  'what unloads leave behind is not told': [['core/observe.ts', '  watchForeign(device)', '']],
   'what is idle stays': [['core/farewell.ts', 'return overTheLine(view, device, resting) ?? leaking(resting) ?? idle(view, resting)', 'return overTheLine(view, device, resting) ?? leaking(resting)']],
   'what is idle goes before its keepAlive': [['core/farewell.ts', 'idleSinceMs + keepAliveMs', 'idleSinceMs + keepAliveMs / 2']],
   'what waits does not keep an instance from being idle': [['core/batches.ts', 'readyCount + claimingCount + blockedCount > 0', 'readyCount + claimingCount > 0']],

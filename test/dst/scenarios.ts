@@ -194,4 +194,16 @@ export const scenarios: Record<string, Scenario> = {
     'Where more was held than may be, a batch of one item that needs nothing had no room, since one of more items needs some.',
     1080, [1, 3, 30, 16], { 'footprint-lies': 0.7, 'peaks-lie': 0.3, 'user-retries': 4, 'answer-lost': 0.2, 'kernel-kills': 2 }, 1,
   ),
+  'leak-and-learn': pinned(
+    'What an instance had leaked was booked for the next one, or kept its model from being loaded at all.',
+    34, [1, 2, 200, 60], { leaks: 1 }, 1,
+  ),
+  'leak-in-a-peak': pinned(
+    'What a worker held for good since its first batches was booked for each batch besides, since its own peak counts it too.',
+    21, [1, 2, 40, 20], { leaks: 1 },
+  ),
+  'smaller-than-measured': pinned(
+    'A model of which only large batches had been measured failed its queue where one item had a place.',
+    27, [2, 4, 40, 20], { 'footprint-lies': 0.5 }, 1,
+  ),
 } // biome-ignore format: a table

@@ -15,6 +15,9 @@ const marginRatio = 1.05
 /** Instances, or batches, after which what is declared stands no longer. */
 const enoughCount = 3
 
+/** Growths in a row after which the next instance begins with what this one held when it had settled. */
+const leakCount = 3
+
 interface Seen {
   instanceCount: number
   /** Just seen at rest; of an instance that has gone, what it held at most, if that was less. */
@@ -91,10 +94,28 @@ export class Sizes {
 
   /** Room in which a model that can be loaded at all can be loaded and run one item. */
   mostNeededBytes(modelId: string, { kind }: BookedDevice): number {
+    return this.#neededBytes(modelId, kind, this.mostBatchBytes(modelId, kind, 1))
+  }
+
+  /** Less is not enough. */
+  leastNeededBytes(modelId: string, { kind }: BookedDevice): number {
+    return this.#neededBytes(modelId, kind, this.leastBatchBytes(modelId, kind))
+  }
+
+  #neededBytes(modelId: string, kind: string, batchBytes: number): number {
     if (this.#modelOf(modelId).vramBytes === 0) return 0
     const { mostLoadingBytes } = this.#seenOf(modelId, kind)
     const restBytes = this.#mostRestBytes(modelId, kind)
-    return Math.max(mostLoadingBytes, restBytes + this.mostBatchBytes(modelId, kind, 1))
+    return Math.max(mostLoadingBytes, restBytes + batchBytes)
+  }
+
+  /** The least that one item may need: what one did, or its share of the smallest batch that was seen. */
+  leastBatchBytes(modelId: string, kind: string): number {
+    const { batches } = this.#seenOf(modelId, kind)
+    const smallest = batches.get(Math.min(...batches.keys()))
+    if (!smallest || batches.has(1)) return this.mostBatchBytes(modelId, kind, 1)
+    const { mostBytes, mostCount, leastCount } = smallest
+    return Math.max(this.#modelOf(modelId).batch.activationBytes, mostBytes / (mostCount || leastCount))
   }
 
   mostBatchBytes(modelId: string, kind: string, itemCount: number): number {
@@ -126,11 +147,14 @@ export class Sizes {
     seen.mostRestBytes = Math.max(seen.mostRestBytes, bytes)
   }
 
-  /** An instance goes: an estimate that was higher may come down to what it held. */
-  left({ modelId, mostRestBytes }: BookedInstance, kind: string | null): void {
+  /** An instance goes: an estimate that was higher may come down to what it held, or to what it held before it leaked. */
+  left({ modelId, mostRestBytes, settledBytes, growthCount }: BookedInstance, kind: string | null): void {
     if (kind === null || mostRestBytes === null) return
     const seen = this.#seenOf(modelId, kind)
     seen.restBytes = Math.min(seen.restBytes, mostRestBytes)
+    if (growthCount < leakCount || settledBytes === null) return
+    seen.restBytes = Math.min(seen.restBytes, settledBytes)
+    seen.mostRestBytes = Math.min(seen.mostRestBytes, settledBytes)
   }
 
   /** A batch that was alone on its instance has ended. */
@@ -225,9 +249,12 @@ function scaled({ mostBytes, mostCount, leastCount }: SeenBatches, itemCount: nu
 }
 
 /** What a batch held beside its instance, where that is sure: measured around it, or as its worker says; null: it is not. */
-function peakOf({ reportedBytes }: BookedInstance, { held, peakBytes }: BatchFinished): number | null {
+function peakOf(instance: BookedInstance, { held, peakBytes }: BatchFinished): number | null {
+  const { reportedBytes, freshBytes, restBytes } = instance
   if (held) return Math.max(0, held.peakBytes - held.afterBytes)
-  return peakBytes === null || reportedBytes === null ? null : Math.max(0, peakBytes - reportedBytes)
+  if (peakBytes === null || reportedBytes === null) return null
+  const grownBytes = freshBytes === null ? 0 : Math.max(0, restBytes! - freshBytes)
+  return Math.max(0, peakBytes - reportedBytes - grownBytes)
 }
 
 function bucketOf(itemCount: number): number {

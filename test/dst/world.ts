@@ -41,6 +41,8 @@ export interface WorldDevice {
   attributes: boolean
   /** It tells what each held at most. */
   knowsPeaks: boolean
+  /** Each unload leaves so much behind. */
+  leftBytes: number
   /** What it really has, bytes. */
   capacityBytes: number
 }
@@ -50,6 +52,8 @@ export interface Traits {
   /** Held when it is loaded, and for each item of a batch besides. */
   bytes: number
   activationBytes: number
+  /** Held more after each batch. */
+  leakBytes: number
   /** Batches of so many items or more run out of memory. */
   outOfMemoryFrom: number
   /** Like a command for each item it has no process of its own. */
@@ -117,6 +121,7 @@ function createDevice(index: number, chance: Chance, various: Various, faults: F
     isCard,
     attributes: !(isCard && faults.strikes('device-untold')),
     knowsPeaks: tells && !isCard && various.happens(1),
+    leftBytes: tells && faults.strikes('unload-leaves') ? chance.between(10, 50) * 1e6 : 0,
     capacityBytes: isLess ? Math.floor(capacityBytes * (0.6 + 0.35 * chance.number())) : capacityBytes,
   }
 }
@@ -163,6 +168,7 @@ function createTraits({ vramBytes, batch }: Model, chance: Chance, faults: Fault
   return {
     bytes: Math.floor(vramBytes * ratio),
     activationBytes: batch.activationBytes * ratio,
+    leakBytes: vramBytes > 0 && faults.strikes('leaks') ? chance.between(10, 60) * 1e6 : 0,
     outOfMemoryFrom: faults.strikes('batch-out-of-memory')
       ? chance.between(1, batch.max)
       : Number.POSITIVE_INFINITY,
