@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { brokenIn, runRound } from './round.ts'
 
-const seed = Number(process.env.PLIMSOLL_SEED ?? 4)
+const seed = Number(process.env.PLIMSOLL_SEED ?? 1)
 const counts = { 'kill worker': 2, 'pause worker': 1, 'stop worker': 1, 'kill scheduler': 2, 'eat memory': 1 }
 
 test(`real processes under faults: nothing lost or doubled, nothing past the line, nobody left (seed ${seed})`, async (t) => {

@@ -60,7 +60,7 @@ function print(all: readonly RoundReport[]): void {
     'acts',
     'loads',
     'items',
-    'failed, tried again',
+    'retried',
     'lost',
     'doubled',
     'booked / line',
