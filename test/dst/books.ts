@@ -9,7 +9,7 @@
 import type { DeviceId, InstanceId, SchedulerEvent } from '../../src/core/protocol.ts'
 import { cpuDeviceId, type State } from '../../src/core/state.ts'
 import type { Context } from './context.ts'
-import { keyOf, Sizes } from './sizes.ts'
+import { type AllSeen, keyOf, Sizes } from './sizes.ts'
 import type { WorldDevice } from './world.ts'
 
 /** An instance has settled after so many batches; what is more than so much above the most is growth. */
@@ -84,9 +84,9 @@ export class Books {
   readonly sizes: Sizes
   readonly #context: Context
 
-  constructor(context: Context, devices: readonly WorldDevice[]) {
+  constructor(context: Context, devices: readonly WorldDevice[], seen: AllSeen) {
     this.#context = context
-    this.sizes = new Sizes(context)
+    this.sizes = new Sizes(context, seen)
     this.devices = new Map(
       devices.map(({ tells, options }) => {
         const { id, kind, capacityBytes } = options
@@ -244,7 +244,7 @@ export class Books {
       const bytes = bytesByInstance[instance.id]
       if (instance.deviceId !== deviceId || bytes === undefined) continue
       instance.seenBytes = bytes
-      const peakBytes = peakByInstance[instance.id] ?? bytes
+      const peakBytes = Math.max(bytes, peakByInstance[instance.id] ?? 0)
       if (instance.phase === 'starting') this.sizes.loadSeen(instance, device.kind, peakBytes)
       if (instance.phase !== 'ready') continue
       if (this.batchesOf(instance).length > 0)
