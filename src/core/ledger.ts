@@ -30,8 +30,8 @@ export function headroomBytes(device: DeviceState): number {
 }
 
 /** What instances may fill if all that can go goes: quarantined bytes may never come back, nor what such instances hold
- *  beyond what was booked for them; and what is pinned stays. Where nobody says who holds what, what counts as foreign may have been ours: only an
- *  empty device tells, so all of the line is offered while something of ours may leave it. */
+ *  beyond what was booked for them; and what is pinned stays. Where nobody says who holds what, what counts as foreign may
+ *  have been ours: only an empty device tells, so all of the line is offered while something of ours may leave it. */
 export function offeredBytes(device: DeviceState): number {
   const { unattributed, budgetBytes, capacityBytes, safetyRatio, instances } = device
   const isUncertain = unattributed !== null && instances.some(mayLeave)

@@ -38,7 +38,7 @@ export function observe(state: State, reading: Reading): void {
   setForeign(device, reading.foreignBytes)
   for (const instance of device.instances) {
     const bytes = bytesByInstance[instance.id]
-    if (bytes !== undefined) look(instance, bytes, peakByInstance[instance.id] ?? bytes)
+    if (bytes !== undefined) look(instance, bytes, Math.max(bytes, peakByInstance[instance.id] ?? 0))
   }
   for (const instance of device.instances) balance(instance)
   watchForeign(device)

@@ -98,7 +98,7 @@ export class Readings {
       if (bytes !== undefined) bytesByInstance[id] = bytes
       if (peakBytes !== undefined) {
         peakByInstance[id] = peakBytes
-        each.peakBytes = Math.max(each.peakBytes ?? 0, peakBytes)
+        each.peakBytes = Math.max(each.peakBytes ?? 0, peakBytes, bytes ?? 0) // it is no less than what is held
       }
     }
     this.#last.set(device, reading)

@@ -146,7 +146,9 @@ const model = z.strictObject({
   pin: z
     .boolean()
     .optional()
-    .describe('true: once loaded it stays, also where another model needs the place. Default false.'),
+    .describe(
+      'true: once loaded it stays, also where another model needs the place; items of a model that then has a place on no device fail. Default false.',
+    ),
   preload: z
     .boolean()
     .optional()

@@ -9,14 +9,11 @@
 import type { DeviceId, InstanceId, SchedulerEvent } from '../../src/core/protocol.ts'
 import { cpuDeviceId, type State } from '../../src/core/state.ts'
 import type { Context } from './context.ts'
-import { keyOf, Sizes } from './sizes.ts'
+import { type Growth, noGrowth, type Unloads, watchGrowth, watchUnloads } from './leaks.ts'
+import { type AllSeen, keyOf, Sizes } from './sizes.ts'
 import type { WorldDevice } from './world.ts'
 
-/** An instance has settled after so many batches; what is more than so much above the most is growth. */
-const settledCount = 3
-const growthRatio = 1.01
-
-export interface BookedInstance {
+export interface BookedInstance extends Growth {
   readonly id: InstanceId
   readonly deviceId: DeviceId
   readonly modelId: string
@@ -29,8 +26,6 @@ export interface BookedInstance {
   /** Seen before its first batch, and last while it ran nothing. */
   freshBytes: number | null
   restBytes: number | null
-  /** Most that was seen while it ran nothing, after its first batch. */
-  mostRestBytes: number | null
   /** Most that was seen since its last batch ended. */
   mostRunningBytes: number | null
   /** What its worker said after the load. */
@@ -38,12 +33,6 @@ export interface BookedInstance {
   /** Foreign use of its device when its load began. */
   readonly foreignBeforeBytes: number
   hasRun: boolean
-  /** Batches that were claimed for it; at the last look at it at rest; and looks that showed more than ever, less the others. */
-  batchCount: number
-  lookedCount: number
-  growthCount: number
-  /** Seen at rest after its first few batches. */
-  settledBytes: number | null
 }
 
 export interface BookedBatch {
@@ -53,7 +42,7 @@ export interface BookedBatch {
   bytes: number
 }
 
-export interface BookedDevice {
+export interface BookedDevice extends Unloads {
   readonly kind: string
   readonly safetyRatio: number
   /** As the last reading has it; null: it was not read, and is believed only if it does not tell. */
@@ -64,13 +53,7 @@ export interface BookedDevice {
   /** The last reading, where it could not tell who holds what. */
   untold: EventOf<'memory-observed'> | null
   fault: string | null
-  foreignBytes: number
-  /** Unloads in a row that left something behind, and how much; foreign use before the loads of those not looked at. */
-  readonly leak: { count: number; bytes: number; unloads: number[] }
 }
-
-/** After an unload so much more is in use than before its load: it may have left something behind. */
-const leftBytes = 16e6
 
 type EventOf<Type extends SchedulerEvent['type']> = Extract<SchedulerEvent, { type: Type }>
 type CommandOf<Type> = Extract<EventOf<'command-issued'>['command'], { type: Type }>
@@ -84,9 +67,9 @@ export class Books {
   readonly sizes: Sizes
   readonly #context: Context
 
-  constructor(context: Context, devices: readonly WorldDevice[]) {
+  constructor(context: Context, devices: readonly WorldDevice[], seen: AllSeen) {
     this.#context = context
-    this.sizes = new Sizes(context)
+    this.sizes = new Sizes(context, seen)
     this.devices = new Map(
       devices.map(({ tells, options }) => {
         const { id, kind, capacityBytes } = options
@@ -132,15 +115,11 @@ export class Books {
       deficitBytes: 0,
       freshBytes: null,
       restBytes: null,
-      mostRestBytes: null,
       mostRunningBytes: null,
       reportedBytes: null,
       foreignBeforeBytes: device?.foreignBytes ?? 0,
       hasRun: false,
-      batchCount: 0,
-      lookedCount: 0,
-      growthCount: 0,
-      settledBytes: null,
+      ...noGrowth,
     })
   }
 
@@ -235,7 +214,7 @@ export class Books {
     device.askedAtMs = askedAtMs
     const foreignBytes = this.#foreignBytes(event)
     device.foreignBytes = foreignBytes
-    this.#watchUnloads(device)
+    watchUnloads(device)
     device.untold = this.#isUntold(event) ? event : null
     device.lineBytes = Math.max(0, Math.floor(capacityBytes * device.safetyRatio) - foreignBytes)
     device.readAtMs = this.#context.agenda.nowMs - (event.atMs - askedAtMs)
@@ -244,7 +223,7 @@ export class Books {
       const bytes = bytesByInstance[instance.id]
       if (instance.deviceId !== deviceId || bytes === undefined) continue
       instance.seenBytes = bytes
-      const peakBytes = peakByInstance[instance.id] ?? bytes
+      const peakBytes = Math.max(bytes, peakByInstance[instance.id] ?? 0)
       if (instance.phase === 'starting') this.sizes.loadSeen(instance, device.kind, peakBytes)
       if (instance.phase !== 'ready') continue
       if (this.batchesOf(instance).length > 0)
@@ -254,14 +233,6 @@ export class Books {
         instance.freshBytes = instance.restBytes = bytes
         this.sizes.freshSeen(instance, device.kind, bytes)
       }
-    }
-  }
-
-  #watchUnloads({ leak, foreignBytes }: BookedDevice): void {
-    for (const beforeBytes of leak.unloads.splice(0)) {
-      const isLeft = foreignBytes - beforeBytes >= leftBytes
-      leak.count = isLeft ? leak.count + 1 : 0
-      leak.bytes = isLeft ? leak.bytes + foreignBytes - beforeBytes : 0
     }
   }
 
@@ -285,20 +256,11 @@ export class Books {
   }
 
   #seenAtRest(instance: BookedInstance, bytes: number): void {
-    this.#watchGrowth(instance, bytes)
+    watchGrowth(instance, bytes)
     const isFirst = instance.mostRestBytes === null
     instance.restBytes = bytes
     instance.mostRestBytes = Math.max(instance.mostRestBytes ?? 0, bytes)
     this.sizes.restSeen(instance, this.#kindOf(instance), bytes, isFirst)
-  }
-
-  #watchGrowth(instance: BookedInstance, bytes: number): void {
-    const { batchCount, lookedCount, growthCount, mostRestBytes } = instance
-    if (batchCount === lookedCount) return
-    const hasGrown = mostRestBytes !== null && bytes > mostRestBytes * growthRatio
-    instance.growthCount = Math.max(0, growthCount + (hasGrown ? 1 : -1))
-    instance.lookedCount = batchCount
-    if (batchCount >= settledCount) instance.settledBytes ??= bytes
   }
 
   /** After the daemon has applied the event: takes over what it changed, if it may have. */

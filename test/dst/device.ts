@@ -100,6 +100,7 @@ export class Devices {
   }
 
   #tookMs(): number {
+    if (this.#context.faults.strikes('reading-hangs')) return this.#chance.between(10_000, 60_000)
     if (!this.#context.faults.strikes('reading-slow')) return this.#chance.between(0, usualMs)
     return this.#chance.between(1000, 4000)
   }

@@ -46,6 +46,7 @@ export const faultTable = {
   'reading-untold': [0.1, 'reading', 'the driver of a card cannot tell who holds what this time'],
   'peaks-lie': [0.3, 'reading', 'the peak of a process is missing, too low or too high'],
   'reading-slow': [0.1, 'reading', 'takes 1 to 4 s'],
+  'reading-hangs': [0.02, 'reading', 'takes 10 to 60 s; a card says meanwhile that it does not answer'],
   'reading-fails': [0.05, 'reading', 'is refused by the device'],
   'store-slow': [0.2, 'call', 'takes 0.1 to 5 s'],
   'store-full': [0.02, 'write', 'STORE_FULL: not carried out'],

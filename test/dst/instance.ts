@@ -3,7 +3,6 @@
 // or twice, ignores TERM, and goes on for a while when the daemon is dead. It has no rules of its own besides.
 import type { ItemError } from '../../src/core/errors.ts'
 import { type Model, runMs } from '../../src/core/model.ts'
-import { outOfMemory, ranOutOfMemory } from '../../src/runners/out-of-memory.ts'
 import type {
   BatchAnswer,
   Exit,
@@ -15,6 +14,17 @@ import type {
 import { spread } from '../../src/sim/random.ts'
 import type { Chance } from './chance.ts'
 import type { Context } from './context.ts'
+import {
+  causeOf,
+  crashed,
+  type End,
+  errorOf,
+  gaveUp,
+  killed,
+  outOfMemoryError,
+  terminated,
+  wantedMemory,
+} from './ends.ts'
 import type { FaultKind } from './faults.ts'
 import { poisonOf, rightOutput, wrongOutput } from './graph.ts'
 import { type Life, never } from './life.ts'
@@ -29,21 +39,6 @@ const graceMs = 2000
 
 /** What a batch ends with when the daemon stops its instance. */
 export const stopped: ItemError = { code: 'RUNNER_EXITED', message: 'the instance was stopped' }
-const outOfMemoryError: ItemError = { code: outOfMemory, message: 'the allocation failed' }
-
-/** How a process may end. */
-interface End {
-  code: number | null
-  signal: string | null
-  /** The end of its log. */
-  words: string
-}
-
-const crashed: End = { code: null, signal: 'SIGSEGV', words: '' }
-const killed: End = { code: null, signal: 'SIGKILL', words: '' }
-const gaveUp: End = { code: 3, signal: null, words: 'Error: no weights' }
-const wantedMemory: End = { code: 1, signal: null, words: 'CUDA out of memory. Tried to allocate 2 GiB' }
-
 /** What the checks want to know of an instance. */
 export interface InstanceWatch {
   batchStarted(instance: SimulatedInstance, items: readonly string[]): void
@@ -289,7 +284,6 @@ export class SimulatedInstance implements Instance {
     const killMs = isSlow ? graceMs + this.#chance.pick([0, 1000, 15_000]) : this.#chance.between(1, 100)
     if (isSlow) this.#context.disturb(unloadMs + killMs)
     this.#fail(stopped)
-    const terminated = { ...killed, signal: 'SIGTERM' }
     if (!this.#context.faults.strikes('stop-never')) {
       this.#plan(unloadMs + killMs, () => this.#crash(terminated))
       return
@@ -305,18 +299,13 @@ export class SimulatedInstance implements Instance {
 
   /** The process ends, whatever the reason: all of its group is gone. As in src/runners/stdio.ts, who ran out of memory
    * is told from how it ended. */
-  #crash({ code, signal, words }: End): void {
+  #crash(end: End): void {
     if (!this.process.isAlive || this.process.isStuck) return
     if (!this.isStopping) this.#context.disturb(2 * this.model.loadMs) // it has to be loaded again
     this.#machine.end(this.process)
-    const exit = {
-      code,
-      signal,
-      cause: signal === null ? `ended with code ${code}` : `was killed by ${signal}`,
-    }
-    const isForMemory =
-      !this.isStopping && ranOutOfMemory(exit, words, this.#killsBefore, () => this.#machine.kernelKills)
-    this.#fail({ code: isForMemory ? outOfMemory : 'RUNNER_EXITED', message: `the worker ${exit.cause}` })
+    const killsBefore = this.isStopping ? null : this.#killsBefore
+    this.#fail(errorOf(end, killsBefore, this.#machine.kernelKills))
+    const exit = { code: end.code, signal: end.signal, cause: causeOf(end) }
     this.#tell(() => this.#exit(exit))
   }
 

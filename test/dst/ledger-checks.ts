@@ -25,6 +25,7 @@ import { LifecycleChecks } from './lifecycle-checks.ts'
 import { LoadChecks } from './load-checks.ts'
 import type { Machine, Process } from './machine.ts'
 import type { RunnerWatch } from './runner.ts'
+import type { AllSeen } from './sizes.ts'
 
 /** Most commands in one moment: a loop that does not end shows here. */
 const maxCommands = 2000
@@ -69,14 +70,14 @@ export class LedgerChecks implements RunnerWatch {
   #commandCount = 0
   #commandAtMs = -1
 
-  constructor(context: Context, machine: Machine, life: Life, told: Told) {
+  constructor(context: Context, machine: Machine, life: Life, told: Told, seen: AllSeen) {
     this.#context = context
     this.#machine = machine
     this.#life = life
     this.#told = told
     const { rates } = context.faults
     this.#isHonest = lies.every((kind) => rates[kind] === 0)
-    this.#books = new Books(context, context.world.devices)
+    this.#books = new Books(context, context.world.devices, seen)
     this.#lifecycle = new LifecycleChecks(context, machine, life, this.#books)
     this.#loads = new LoadChecks(context, (model, deviceId) => this.#leastNeededBytes(model, deviceId))
   }
@@ -99,6 +100,11 @@ export class LedgerChecks implements RunnerWatch {
   #leastNeededBytes({ id }: Model, deviceId: DeviceId): number {
     if (deviceId === cpuDeviceId) return Number.POSITIVE_INFINITY
     return this.#books.sizes.leastNeededBytes(id, this.#books.devices.get(deviceId)!)
+  }
+
+  /** What was seen of models so far. */
+  get seen(): AllSeen {
+    return this.#books.sizes.seen
   }
 
   get hasReadAll(): boolean {

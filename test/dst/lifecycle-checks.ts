@@ -14,6 +14,7 @@ import type { Command, InstanceId } from '../../src/core/protocol.ts'
 import type { DeviceState, InstanceState, State } from '../../src/core/state.ts'
 import type { Books } from './books.ts'
 import type { Context } from './context.ts'
+import { leaks } from './leaks.ts'
 import type { Life } from './life.ts'
 import type { Machine, Process } from './machine.ts'
 
@@ -25,9 +26,6 @@ const timerMs = 2
 /** Looks at a device after which what is back must be known, and the longest time for one of them, ms. */
 const lookCount = 3
 const lookMs = 10
-
-/** Growths in a row, and over what was held when it had settled: as in core/farewell.ts. */
-const leak = { growthCount: 8, ratio: 1.25, bytes: 100e6 }
 
 export class LifecycleChecks {
   readonly #context: Context
@@ -116,9 +114,7 @@ export class LifecycleChecks {
   }
 
   #leaks(instanceId: InstanceId): boolean {
-    const { growthCount, mostRestBytes, settledBytes } = this.#books.instances.get(instanceId)!
-    if (growthCount < leak.growthCount || settledBytes === null) return false
-    return mostRestBytes! > settledBytes * leak.ratio + leak.bytes
+    return leaks(this.#books.instances.get(instanceId)!)
   }
 
   /** (3) */

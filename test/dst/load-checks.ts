@@ -125,6 +125,7 @@ export class LoadChecks {
     }
     const { declared } = state.modelById.get(modelId)!
     const large = state.devices.find((device) => {
+      if (device.fault !== null && device.capacityBytes === 0) return true // nobody knows
       const lineBytes = Math.floor(device.capacityBytes * device.safetyRatio)
       return this.#neededBytes(declared, device.id) <= lineBytes - stayingBytes(device)
     })

@@ -79,6 +79,8 @@ const mutants: Record<string, readonly Change[]> = {
   'what was leaked is booked for the next instance': [['core/footprint.ts', 'if (settledBytes !== null && growth.count >= growthsOfALeak)', 'if (growth.count < 0)']],
   'what has grown counts in each peak': [['core/batches.ts', 'return freshBytes === null ? 0 : Math.max(0, (beforeBatchBytes ?? 0) - freshBytes)', 'return 0 * (beforeBatchBytes ?? 0)']],
   'one item needs as much as many': [['core/footprint.ts', 'if (size.itemCount >= 2 * itemCount) {', 'if (size.itemCount < 0) {']],
+  'a device that was never read is too small': [['core/admission.ts', 'isUnread || ', '']],
+  'a peak that is too low hides what is held': [['core/observe.ts', 'Math.max(bytes, peakByInstance[instance.id] ?? 0)', 'peakByInstance[instance.id] ?? bytes']],
 
   // ── the daemon ──
   'leases of a killed daemon are not given back': [['daemon/recovery.ts', 'await store.releaseAll(clock.nowMs())', 'clock.nowMs()']],
@@ -104,6 +106,7 @@ const mutants: Record<string, readonly Change[]> = {
   'what runs out of memory alone is tried again': [['daemon/batch.ts', 'isForMemory ? { ...answer, retryable: false } : answer', 'answer']],
   'a process that cannot be killed is not named': [['daemon/release.ts', '    delayed(instance.remains())', '']],
   'a process that cannot be killed is forgotten': [['daemon/release.ts', 'if (isGone) break', 'if (isGone || passedMs() > 20_000) break']],
+  'what was learned does not outlive the daemon': [['daemon/daemon.ts', 'restoreProfiles(this.state, options.profiles ?? [])', 'restoreProfiles(this.state, [])']],
 
   // ── the core ──
   'an instance that leaks stays': [['core/farewell.ts', ' ?? leaking(resting) ?? ', ' ?? ']],

@@ -1,6 +1,7 @@
 // Whoever runs the daemon: starts it while there is work, presses Ctrl-C once or twice, and starts it again after a kill or
 // an error of the store. What it does to the daemon is what cli/run.ts does. Judges how a life of the daemon ends.
 import { leastBytes } from '../../src/core/model.ts'
+import { type ModelProfile, profilesOf } from '../../src/core/profile.ts'
 import type { ItemId } from '../../src/core/work-item.ts'
 import type { Clock } from '../../src/daemon/clock.ts'
 import { Daemon } from '../../src/daemon/daemon.ts'
@@ -13,10 +14,14 @@ import { LedgerChecks } from './ledger-checks.ts'
 import { Life } from './life.ts'
 import { closeMs } from './liveness.ts'
 import type { Current, Parts } from './parts.ts'
+import type { AllSeen } from './sizes.ts'
 import { type Daemons, User } from './user.ts'
 
 /** The longest batch, and all calls of the store slow. */
 const drainMs = runLimitMs + 60_000
+
+/** What was learned is written down so often, ms: as in daemon/run.ts. */
+const keepMs = 10_000
 
 /** A pause between two looks at memory that `close` has given up on may be under way. */
 const pollMs = 251
@@ -29,6 +34,8 @@ export class Operator implements Daemons {
   readonly #parts: Parts
   readonly #chance: Chance
   readonly #user: User
+  /** What the last daemon had learned of the models, as far as it is on disk. */
+  #kept: { profiles: ModelProfile[]; seen: AllSeen } = { profiles: [], seen: new Map() }
   #wake: () => void = () => {}
 
   constructor(parts: Parts) {
@@ -112,33 +119,41 @@ export class Operator implements Daemons {
 
   #create(life: Life): Current {
     const { context, machine, items, liveness } = this.#parts
-    const checks: LedgerChecks = new LedgerChecks(context, machine, life, {
-      runStarted(modelId, ids) {
+    const told = {
+      runStarted(modelId: string, ids: readonly string[]) {
         liveness.batchStarted(modelId)
         items.runStarted(ids)
       },
-      blamed: (id) => items.blamed(id),
-      poisoned: (id) => items.poisoned(id),
-    })
+      blamed: (id: string) => items.blamed(id),
+      poisoned: (id: string) => items.poisoned(id),
+    }
+    const checks = new LedgerChecks(context, machine, life, told, structuredClone(this.#kept.seen))
     const later = null as never // known when the store is open
     return { life, checks, daemon: later, clock: later, isRunning: false }
   }
 
   #createDaemon(life: Life, current: Current, store: Store, clock: Clock): Daemon {
+    const self = this
     const { context, devices, runners, items } = this.#parts
     const { checks } = current
     const byId = devices.forLife(life)
+    let keptAtMs = clock.nowMs()
     const daemon: Daemon = new Daemon({
       store,
       models: context.world.models,
       runners: runners.forLife(life, checks),
       devices: context.world.devices.map(({ options }) => ({ options, device: byId.get(options.id)! })),
       policy: context.world.policy,
+      profiles: structuredClone(this.#kept.profiles),
       clock,
       random: context.chance(`backoff ${life.number}`).number,
       onEvent(event) {
         if (life.isOver) return
         context.log('event', event)
+        if (event.atMs - keptAtMs >= keepMs) {
+          keptAtMs = event.atMs
+          self.#keep(current)
+        }
         checks.event(event, daemon.state)
       },
       onOutcomes(outcomes) {
@@ -152,6 +167,11 @@ export class Operator implements Daemons {
       () => {},
     )
     return daemon
+  }
+
+  /** What was learned is on disk: as in daemon/run.ts. */
+  #keep({ daemon, checks }: Current): void {
+    this.#kept = structuredClone({ profiles: profilesOf(daemon.state), seen: checks.seen })
   }
 
   /** `finished` says that nothing is left that could run. */
@@ -183,7 +203,8 @@ export class Operator implements Daemons {
   }
 
   /** Without a store the process exits next, and takes the lock and what it had not written along. */
-  async #close({ daemon, checks, life }: Current, store: Store | null): Promise<void> {
+  async #close(current: Current, store: Store | null): Promise<void> {
+    const { daemon, checks, life } = current
     const { context, machine } = this.#parts
     const startedAtMs = context.agenda.nowMs
     const stopWatching = context.agenda.after(closeMs, () =>
@@ -195,6 +216,7 @@ export class Operator implements Daemons {
     await store?.close()
     await context.agenda.sleep(pollMs)
     if (life.isOver) return
+    this.#keep(current)
     context.check(life.timerCount === 0, () => `${life.timerCount} timers are left after close`)
     const booked = [...checks.instances.keys()]
     context.check(

@@ -206,4 +206,12 @@ export const scenarios: Record<string, Scenario> = {
     'A model of which only large batches had been measured failed its queue where one item had a place.',
     27, [2, 4, 40, 20], { 'footprint-lies': 0.5 }, 1,
   ),
+  'peak-too-low': pinned(
+    'A peak that a device reported lower than what was held at that moment hid what a load held.',
+    10, [1, 3, 15, 15], { 'peaks-lie': 1, 'footprint-lies': 1 }, 1,
+  ),
+  'unread-and-too-large': pinned(
+    'A queue failed for want of a device that is large enough, while one had not been read: its driver did not answer.',
+    3, [2, 3, 20, 30], { kill: 0.01, 'footprint-lies': 1, 'device-silent': 20, 'peaks-lie': 0.3 }, 1,
+  ),
 } // biome-ignore format: a table

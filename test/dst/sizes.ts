@@ -40,12 +40,21 @@ interface SeenBatches {
 
 type BatchFinished = Extract<SchedulerEvent, { type: 'batch-finished' }>
 
+/** By model and kind of device. */
+export type AllSeen = Map<string, Seen>
+
 export class Sizes {
   readonly #context: Context
-  readonly #seen = new Map<string, Seen>()
+  readonly #seen: AllSeen
 
-  constructor(context: Context) {
+  /** `seen`: by an earlier daemon, as far as this one was told. */
+  constructor(context: Context, seen: AllSeen) {
     this.#context = context
+    this.#seen = seen
+  }
+
+  get seen(): AllSeen {
+    return this.#seen
   }
 
   checkLoad(
