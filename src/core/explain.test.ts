@@ -3,8 +3,17 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type WaitingItem, whyWaiting } from './explain.ts'
 import { deviceNotes, modelNotes } from './explain-memory.ts'
-import type { SchedulerEvent } from './protocol.ts'
-import { arrive, createWorld, finish, report, settle, step, type World } from './test-world.ts'
+import {
+  arrive,
+  createWorld,
+  finish,
+  read,
+  report,
+  resident,
+  settle,
+  step,
+  type World,
+} from './test-world.ts'
 
 const gb = 1e9
 const model = (id: string, vram: string | number, more = {}) => ({ id, vram, loadMs: 2000, ...more })
@@ -23,25 +32,6 @@ function why(world: World, modelId: string, more: Partial<WaitingItem> = {}): st
     ...more,
   }
   return whyWaiting(world.state, item, world.nowMs).join('\n')
-}
-
-/** A reading of the first device. */
-function read(
-  world: World,
-  held: Record<string, number>,
-  more: Partial<Extract<SchedulerEvent, { type: 'memory-observed' }>> = {},
-): void {
-  const { id: deviceId, capacityBytes } = world.state.devices[0]!
-  const base = { deviceId, capacityBytes, foreignBytes: 0, bytesByInstance: held, atMs: world.nowMs }
-  report(world, { type: 'memory-observed', ...base, ...more })
-}
-
-/** Loads each model and runs an item of it. */
-function resident(world: World, ...ids: string[]): void {
-  for (const id of ids) {
-    arrive(world, id, 1)
-    settle(world)
-  }
 }
 
 const notes = (world: World) => [

@@ -159,3 +159,22 @@ export function words(commands: Command[]): string[] {
     return `${command.type} ${command.modelId}`
   })
 }
+
+/** A reading of the first device: what each instance holds. */
+export function read(
+  world: World,
+  held: Record<string, number>,
+  more: Partial<Extract<SchedulerEvent, { type: 'memory-observed' }>> = {},
+): void {
+  const { id: deviceId, capacityBytes } = world.state.devices[0]!
+  const base = { deviceId, capacityBytes, foreignBytes: 0, bytesByInstance: held, atMs: world.nowMs }
+  report(world, { type: 'memory-observed', ...base, ...more })
+}
+
+/** Loads each model and runs an item of it. */
+export function resident(world: World, ...ids: string[]): void {
+  for (const id of ids) {
+    arrive(world, id, 1)
+    settle(world)
+  }
+}
