@@ -35,8 +35,8 @@ export interface BatchResult {
   isOutOfMemory: boolean
   /** The instance failed, and nobody had asked it to end. */
   hasCrashed: boolean
-  /** Why the instance can no longer be used, or null. */
-  failure: ItemError | null
+  /** The instance can no longer be used. */
+  hasFailed: boolean
 }
 
 export function claimFor(
@@ -47,11 +47,13 @@ export function claimFor(
   return store.claim({ modelId, maxCount, order, leaseMs }, clock.nowMs())
 }
 
-/** `isSuspect`: its only item failed before with others. Throws only what the store throws. */
+/** `isSuspect`: its only item failed before with others. `onFailure` is told at once that the instance can no longer be used,
+ * before anything is recorded: nothing more is to be run on it. Throws only what the store throws. */
 export async function runBatch(
   live: LiveInstance,
   claim: Claim,
   isSuspect: boolean,
+  onFailure: (error: ItemError) => void,
   context: BatchContext,
 ): Promise<BatchResult> {
   const { clock } = context
@@ -110,10 +112,12 @@ export async function runBatch(
       waiting.push({ type: 'release', id }) // perhaps not its fault: no attempt is used up
     }
   }
+  const { peakBytes, residentBytes = null, failure } = answer
+  if (failure !== null) onFailure(failure)
   await writing.then(write)
   if (storeError !== null) throw storeError
-  const { peakBytes, residentBytes = null, failure } = answer
-  return { failedCount, runMs, peakBytes, residentBytes, isOutOfMemory, hasCrashed, failure }
+  const hasFailed = failure !== null
+  return { failedCount, runMs, peakBytes, residentBytes, isOutOfMemory, hasCrashed, hasFailed }
 }
 
 /** Writes outcomes, and tells of those that the store took: what a user cancelled meanwhile is not ours to end. */

@@ -7,7 +7,7 @@
 import { apply } from '../core/apply.ts'
 import { isSearching } from '../core/batches.ts'
 import { decide } from '../core/decide.ts'
-import { SchedulerError } from '../core/errors.ts'
+import { type ItemError, SchedulerError } from '../core/errors.ts'
 import { isWorthMeasuring } from '../core/footprint.ts'
 import { brokenInvariants } from '../core/invariants.ts'
 import { countByTenant } from '../core/lease.ts'
@@ -243,9 +243,9 @@ export class Daemon {
       return
     }
     const isSuspect = claim.items.length === 1 && instance !== undefined && isSearching(instance)
-    const { failure, ...result } = await runBatch(live, claim, isSuspect, this.#batch)
-    if (failure) this.#attempt(() => this.#hands.fail(instanceId, failure.message))
-    const held = measuredOn && !failure && !live.ending ? await this.#held(live, measuredOn) : null
+    const onFailure = ({ message }: ItemError) => this.#attempt(() => this.#hands.fail(instanceId, message))
+    const { hasFailed, ...result } = await runBatch(live, claim, isSuspect, onFailure, this.#batch)
+    const held = measuredOn && !hasFailed && !live.ending ? await this.#held(live, measuredOn) : null
     this.#tell({ type: 'batch-finished', atMs: clock.nowMs(), batchId, ...result, held })
   }
 

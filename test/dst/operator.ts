@@ -223,7 +223,7 @@ export class Operator implements Daemons {
       String(unproven) === String(booked),
       () => `close says ${unproven} are left, and ${booked} are booked`,
     )
-    const left = machine.alive().filter((each) => each.life === life && !each.isStuck)
+    const left = machine.alive().filter((each) => each.life === life && !unproven.includes(each.instanceId))
     context.check(left.length === 0, () => `${left.map(({ instanceId }) => instanceId)} live after close`)
     checks.afterMoment(daemon.state, false)
   }
