@@ -12,7 +12,9 @@ import { after, test } from 'node:test'
 import type { NewItem } from '../src/core/work-item.ts'
 import { openSqliteReader, openSqliteStore } from '../src/stores/sqlite.ts'
 import { allItems, type Resolver, type Store } from '../src/stores/store.ts'
+import { worldOf } from './store-actions.ts'
 import { claim, item } from './store-conformance.ts'
+import { checkFile } from './store-rows.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'plimsoll-sqlite-'))
 after(() => rmSync(folder, { recursive: true, force: true }))
@@ -332,7 +334,7 @@ test('an input that is not JSON fails its item alone, not the result that releas
   }, resolver))
 
 test('a call that breaks in the middle is undone, and the others of its transaction are carried out', () =>
-  withStore(async (store) => {
+  withStore(async (store, file) => {
     await store.submit([item('a'), item('b'), item('breaks', ['a'], { step: 'again', source: [null] })], 1)
     const { token } = await claim(store, 2)
     const answers = await Promise.allSettled([
@@ -349,4 +351,5 @@ test('a call that breaks in the middle is undone, and the others of its transact
       (await claim(store, 9)).items.map(({ id }) => id),
       ['x'],
     )
+    await checkFile(worldOf(store), file)
   }, resolver))

@@ -28,8 +28,8 @@ export type Resolution =
   | { type: 'fail'; error: ItemError }
   /** Ends as done without a runner. */
   | { type: 'finish'; output: unknown }
-  /** Submits children (their dependencies may be anything known); the item stays blocked until all have ended,
-   * and is then asked again with the children after its parents, in their order. No children: done, with []. */
+  /** Submits children (their dependencies may be anything known that does not wait for the item); the item stays blocked until
+   * all have ended, and is then asked again with the children after its parents, in their order. No children: done, with []. */
   | { type: 'expand'; items: NewItem[]; policy: EdgePolicy }
 
 export type Expansion = Extract<Resolution, { type: 'expand' }>

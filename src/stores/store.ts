@@ -12,7 +12,8 @@
 //      level. A batch never mixes interactive and other items.
 //  (6) An item lends its priority and its deadline to what it waits for, over any number of edges, as long as that has not
 //      ended. What was lent is not taken back, and outlives the process with the item.
-//  (7) Time is an argument. The store has no clock, no timer and no chance.
+//  (7) Nothing waits for itself. A submission in a circle is refused; a fan-out whose children would wait for it fails alone.
+//  (8) Time is an argument. The store has no clock, no timer and no chance.
 import type { ItemError } from '../core/errors.ts'
 import type { Claim, ClaimRequest, Outcome } from '../core/lease.ts'
 import type { ModelId } from '../core/model.ts'
