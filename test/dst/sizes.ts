@@ -173,7 +173,8 @@ export class Sizes {
     const { batches } = this.#seenOf(instance.modelId, kind)
     const sureBytes = peakOf(instance, event)
     const { mostRunningBytes, mostRestBytes } = instance
-    const readBytes = mostRunningBytes === null ? 0 : mostRunningBytes - (mostRestBytes ?? 0)
+    const isRead = mostRunningBytes !== null && mostRestBytes !== null
+    const readBytes = isRead ? mostRunningBytes - mostRestBytes : 0
     if (sureBytes === null && readBytes <= 0) return
     // One that ran out of memory needed more than it held, and a reading may miss the peak: only more than was known tells
     // something of so many items.
