@@ -44,6 +44,7 @@ export const faultTable = {
   'device-vanishes': [8, 'minute', 'a card is gone, for a second or a minute'],
   'device-silent': [8, 'minute', 'the driver of a card does not answer for up to a minute'],
   'reading-untold': [0.1, 'reading', 'the driver of a card cannot tell who holds what this time'],
+  'reports-lie': [0.3, 'batch', 'what the worker says that it held is missing, too low or too high'],
   'peaks-lie': [0.3, 'reading', 'the peak of a process is missing, too low or too high'],
   'reading-slow': [0.1, 'reading', 'takes 1 to 4 s'],
   'reading-hangs': [0.02, 'reading', 'takes 10 to 60 s; a card says meanwhile that it does not answer'],

@@ -186,7 +186,9 @@ export class SimulatedInstance implements Instance {
       if (this.process.isAlive && this.#context.faults.isOn)
         this.#machine.allocate(this.process, this.#traits.leakBytes)
       this.#watch.batchEnded(this, count)
-      this.#tell(() => resolve({ answers, failure, peakBytes }))
+      const restBytes = this.#traits.tellsRest && this.process.isAlive ? this.process.bytes : null
+      const said = { peakBytes: this.#said(peakBytes), residentBytes: this.#said(restBytes) }
+      this.#tell(() => resolve({ answers, failure, ...said }))
     }
     const answer = (each: ItemAnswer) => {
       answers.push(each)
@@ -242,6 +244,13 @@ export class SimulatedInstance implements Instance {
       finish(null)
       for (const each of afterEnd) this.life.deliver(this.#chance.between(0, 3000), () => onAnswer?.(each))
     })
+  }
+
+  /** What the worker says that it held. */
+  #said(bytes: number | null): number | null {
+    if (bytes === null || !this.#context.faults.strikes('reports-lie')) return bytes
+    const lie = this.#chance.pick([null, 0, 0.5, 1.5, 3])
+    return lie === null ? null : Math.floor(bytes * lie)
   }
 
   #poison(

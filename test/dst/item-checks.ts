@@ -40,9 +40,9 @@ const next: Record<ItemState, readonly ItemState[]> = {
 
 export const openStates: readonly ItemState[] = ['blocked', 'scheduled', 'ready', 'leased']
 
-/** Halves of a batch of eight, and as many again for each of two attempts that were not known to be suspect; in two thousand
- * seeds it is eight at most. */
-const mostPoisoned = 12
+/** A search takes four batches where nothing else goes wrong. Where much does, it is broken off and begun anew; more than this
+ * is no search. */
+const mostPoisoned = 40
 
 interface Known {
   readonly id: ItemId

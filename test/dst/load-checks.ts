@@ -147,7 +147,7 @@ export class LoadChecks {
         instances.length === 0 &&
         footprints.length === 0 &&
         declared.vramBytes > 0 &&
-        leastBytes(declared) <= device.budgetBytes &&
+        leastBytes(declared) <= device.budgetBytes - stayingBytes(device) &&
         (this.#failures.get(declared.id)?.count ?? 0) === 0 &&
         !this.#failures.get(declared.id)?.needsRoom,
     )

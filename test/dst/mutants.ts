@@ -81,6 +81,7 @@ const mutants: Record<string, readonly Change[]> = {
   'one item needs as much as many': [['core/footprint.ts', 'if (size.itemCount >= 2 * itemCount) {', 'if (size.itemCount < 0) {']],
   'a device that was never read is too small': [['core/admission.ts', 'isUnread || ', '']],
   'a peak that is too low hides what is held': [['core/observe.ts', 'Math.max(bytes, peakByInstance[instance.id] ?? 0)', 'peakByInstance[instance.id] ?? bytes']],
+  'a broken instance takes batches until its answers are recorded': [['daemon/batch.ts', '  if (failure !== null) onFailure(failure)\n  await writing.then(write)\n', '  await writing.then(write)\n  if (failure !== null) onFailure(failure)\n']],
 
   // ── the daemon ──
   'leases of a killed daemon are not given back': [['daemon/recovery.ts', 'await store.releaseAll(clock.nowMs())', 'clock.nowMs()']],

@@ -214,4 +214,8 @@ export const scenarios: Record<string, Scenario> = {
     'A queue failed for want of a device that is large enough, while one had not been read: its driver did not answer.',
     3, [2, 3, 20, 30], { kill: 0.01, 'footprint-lies': 1, 'device-silent': 20, 'peaks-lie': 0.3 }, 1,
   ),
+  'broken-while-recording': pinned(
+    'A batch was run on an instance that had failed, and cost its item an attempt, while the answers of the one that broke it were being recorded.',
+    566, [1, 4, 60, 20], { 'store-slow': 0.5, 'batch-hangs': 0.3 },
+  ),
 } // biome-ignore format: a table

@@ -173,7 +173,8 @@ export class Sizes {
     const { batches } = this.#seenOf(instance.modelId, kind)
     const sureBytes = peakOf(instance, event)
     const { mostRunningBytes, mostRestBytes } = instance
-    const readBytes = mostRunningBytes === null ? 0 : mostRunningBytes - (mostRestBytes ?? 0)
+    const isRead = mostRunningBytes !== null && mostRestBytes !== null
+    const readBytes = isRead ? mostRunningBytes - mostRestBytes : 0
     if (sureBytes === null && readBytes <= 0) return
     // One that ran out of memory needed more than it held, and a reading may miss the peak: only more than was known tells
     // something of so many items.
@@ -258,12 +259,15 @@ function scaled({ mostBytes, mostCount, leastCount }: SeenBatches, itemCount: nu
 }
 
 /** What a batch held beside its instance, where that is sure: measured around it, or as its worker says; null: it is not. */
-function peakOf(instance: BookedInstance, { held, peakBytes }: BatchFinished): number | null {
+function peakOf(
+  instance: BookedInstance,
+  { held, peakBytes, residentBytes = null }: BatchFinished,
+): number | null {
   const { reportedBytes, freshBytes, restBytes } = instance
   if (held) return Math.max(0, held.peakBytes - held.afterBytes)
   if (peakBytes === null || reportedBytes === null) return null
   const grownBytes = freshBytes === null ? 0 : Math.max(0, restBytes! - freshBytes)
-  return Math.max(0, peakBytes - reportedBytes - grownBytes)
+  return Math.max(0, peakBytes - (residentBytes ?? reportedBytes + grownBytes))
 }
 
 function bucketOf(itemCount: number): number {

@@ -58,8 +58,9 @@ export interface Traits {
   outOfMemoryFrom: number
   /** Like a command for each item it has no process of its own. */
   hasProcess: boolean
-  /** It tells its size after its load. */
+  /** It tells its size after its load, and what it still holds after a batch. */
   tellsSize: boolean
+  tellsRest: boolean
 }
 
 export interface World {
@@ -86,6 +87,7 @@ export function createWorld(
   // What is pinned where nobody says who holds what hides for ever what else is there.
   const mayPin = devices.every(({ attributes }) => attributes)
   const models = plain.map((model) => varied(model, mayPin, various, faults))
+  for (const each of traits.values()) each.tellsRest = various.happens(0.5)
   return { devices, models, traits, policy: createPolicy(chance) }
 }
 
@@ -174,6 +176,7 @@ function createTraits({ vramBytes, batch }: Model, chance: Chance, faults: Fault
       : Number.POSITIVE_INFINITY,
     hasProcess: vramBytes > 0 || chance.happens(0.5),
     tellsSize: chance.happens(0.7),
+    tellsRest: false,
   }
 }
 
