@@ -144,11 +144,11 @@ export const scenarios: Record<string, Scenario> = {
   ),
   'ahead-of-quarantine': pinned(
     'A model was loaded ahead into the room that one with work needed and waited for: it had to go again, and its memory was waited for again.',
-    11, [1, 3, 15, 15], { 'memory-lingers-long': 1 }, 1,
+    11, [1, 3, 15, 15], { 'memory-lingers-long': 1 },
   ),
   'peak-of-a-load': pinned(
     'What a load held for a moment stayed booked until a first batch had run; where that left no room for a batch, it was loaded again and again.',
-    43, [1, 3, 15, 15], { 'peaks-lie': 1 }, 1,
+    26, [1, 3, 15, 15], { 'peaks-lie': 1 }, 1,
   ),
   'silent-at-the-start': pinned(
     'The daemon ended when the driver of a device did not answer at its start: nothing could run on a device without a size.',
