@@ -265,12 +265,12 @@ export class Books {
 
   /** After the daemon has applied the event: takes over what it changed, if it may have. */
   takeOver(event: SchedulerEvent, state: State): void {
-    if (event.type === 'memory-observed' && !this.#isOld(event)) this.#takeReading(event.deviceId, state)
+    if (event.type === 'memory-observed' && !this.#isOld(event)) this.#takeReading(event, state)
     if (event.type === 'batch-claimed') this.#takeClaim(event.batchId, state)
     if (event.type === 'load-finished') this.#takeLoad(event.instanceId, state)
   }
 
-  #takeReading(deviceId: DeviceId, state: State): void {
+  #takeReading({ deviceId, bytesByInstance }: EventOf<'memory-observed'>, state: State): void {
     const device = this.devices.get(deviceId)!
     let hasGrown = false
     for (const instance of this.instances.values()) {
@@ -295,6 +295,8 @@ export class Books {
         this.sizes.checkRest(instance, device.kind, bytes)
       }
       instance.bytes = bytes
+      if (mayRest && bytesByInstance[id] !== undefined)
+        this.sizes.checkGivenBack(instance, device.kind, heldBytes)
       instance.deficitBytes = instance.seenBytes === null ? 0 : Math.max(0, heldBytes - bytes)
     }
     const booked = this.bookedBytes(deviceId)

@@ -6,7 +6,8 @@
 //  (3) An instance goes for being idle when its model has had nothing to do for as long as its keepAlive: not before, and
 //      not after.
 //  (4) What runs a batch is left to finish; what has work does not go for the sake of the line; what is pinned goes only for
-//      its own sake: when its device is not well, when it leaks, or has no room for a batch.
+//      its own sake: when its device is not well, when it leaks, or has no room for a batch; and that only as it was seen
+//      at rest.
 //  (5) Memory that is back is told of within some looks at the device. Memory that is not has a cause, which names the process
 //      that is still there, and is put into quarantine in time.
 import { bookedBytes } from '../../src/core/ledger.ts'
@@ -59,6 +60,7 @@ export class LifecycleChecks {
       this.#check(model.readyCount === 0, () => `${instanceId} goes for the sake of the line and has work`)
       this.#check(overBytes(device) > 0, () => `${instanceId} goes for the sake of the line, which is kept`)
     }
+    if (rule === 'no-room' && makeRoomFor === null) this.#checkSeenAtRest(instanceId)
     if (rule === 'leaks')
       this.#check(this.#leaks(instanceId), () => `${instanceId} goes for a leak it does not have`)
     if (rule !== 'idle') return
@@ -110,6 +112,15 @@ export class LifecycleChecks {
     this.#check(
       bytes <= 0 || !idle,
       () => `${idle!.id} stays on ${device.id}, where ${bytes} bytes more are held than may be`,
+    )
+  }
+
+  /** What it held while it was loaded may be more than what stays. */
+  #checkSeenAtRest(instanceId: InstanceId): void {
+    const { seenBytes, freshBytes, hasRun } = this.#books.instances.get(instanceId)!
+    this.#check(
+      seenBytes === null || freshBytes !== null || hasRun,
+      () => `${instanceId} goes since it has no room, and was only seen while it was loaded`,
     )
   }
 

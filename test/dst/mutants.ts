@@ -35,6 +35,7 @@ const mutants: Record<string, readonly Change[]> = {
   ],
   'what leaves needs room for its batches': [
     ['core/placement.ts', 'Math.min(device.slots, residentCount)', 'Math.min(device.slots, device.instances.length + 1)'],
+    ['core/placement.ts', 'leastMissingBytes > heldBytes && device.unattributed === null', 'device.unattributed === null'],
   ],
   'quarantined memory keeps others out': [
     ['core/ledger.ts', 'return bytes - pinnedBytes(device) - stuckBytes(device)', 'return bytes - pinnedBytes(device)'],

@@ -112,7 +112,7 @@ export const scenarios: Record<string, Scenario> = {
   ),
   'beside-a-broken-batch': pinned(
     'Items that ran beside a batch which broke their instance lost an attempt for it.',
-    27, [1, 2, 20, 10], { 'batch-out-of-memory': 0.7 },
+    41, [1, 2, 20, 10], { 'batch-out-of-memory': 0.7 },
   ),
   'slow-store': pinned(
     'The daemon woke every millisecond while a retry was due and the store took its time.',
@@ -144,11 +144,11 @@ export const scenarios: Record<string, Scenario> = {
   ),
   'ahead-of-quarantine': pinned(
     'A model was loaded ahead into the room that one with work needed and waited for: it had to go again, and its memory was waited for again.',
-    11, [1, 3, 15, 15], { 'memory-lingers-long': 1 }, 1,
+    11, [1, 3, 15, 15], { 'memory-lingers-long': 1 },
   ),
   'peak-of-a-load': pinned(
     'What a load held for a moment stayed booked until a first batch had run; where that left no room for a batch, it was loaded again and again.',
-    43, [1, 3, 15, 15], { 'peaks-lie': 1 }, 1,
+    26, [1, 3, 15, 15], { 'peaks-lie': 1 }, 1,
   ),
   'silent-at-the-start': pinned(
     'The daemon ended when the driver of a device did not answer at its start: nothing could run on a device without a size.',
@@ -188,7 +188,7 @@ export const scenarios: Record<string, Scenario> = {
   ),
   'loaded-ahead-in-vain': pinned(
     'A model that went for being idle was loaded ahead at once, and again and again.',
-    324, [1, 3, 15, 15], {}, 1,
+    27, [2, 3, 25, 20], { 'batch-slow': 0.3 }, 1,
   ),
   'room-for-nothing': pinned(
     'Where more was held than may be, a batch of one item that needs nothing had no room, since one of more items needs some.',

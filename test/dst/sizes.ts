@@ -88,6 +88,17 @@ export class Sizes {
     this.#check(bytes >= least, () => `${id} keeps ${bytes} bytes; it is known to need ${least}`)
   }
 
+  /** What was booked for its load, and is not needed now, is given back when it is seen at rest. */
+  checkGivenBack({ id, modelId, hasRun, bytes }: BookedInstance, kind: string, heldBytes: number): void {
+    const { instanceCount } = this.#seenOf(modelId, kind)
+    if (!this.#modelOf(modelId).isSized && !hasRun && instanceCount === 0) return
+    const most = Math.max(heldBytes, this.#mostRestBytes(modelId, kind))
+    this.#check(
+      bytes <= most,
+      () => `${id} keeps ${bytes} bytes; it holds ${heldBytes} and is known to need ${most}`,
+    )
+  }
+
   checkBatch(name: string, modelId: string, kind: string | null, itemCount: number, bytes: number): void {
     if (kind === null) {
       this.#check(bytes === 0, () => `${name} books ${bytes} bytes and needs no device`)
