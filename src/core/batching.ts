@@ -37,6 +37,10 @@ const noPriority = 101
 /** Interactive items are expected for so long after the last one, ms. Chosen, not measured. */
 const interactiveMemoryMs = 600_000
 
+/** Batches are not cut for interactive items so far that an item takes more than so many times as long. A batch with a long
+ *  start would otherwise fill the device with starts. Chosen, not measured. */
+const mostSlower = 1.1
+
 /** Factor that puts unfinished visits before finished ones while another model waits to be loaded. */
 const unfinishedVisit = 1e6
 
@@ -107,7 +111,7 @@ function urgentBeforeMs(
 }
 
 /** An urgent batch is as large as its first item's deadline allows. While interactive items come, other batches are no
- *  longer than `interactiveWait`. But of one item at least. */
+ *  longer than `interactiveWait`, as far as smaller ones do not slow down everything else. But of one item at least. */
 function countInTime(
   { state, nowMs }: View,
   { model, latestEndAtMs, readyCount }: ModelState,
@@ -117,12 +121,22 @@ function countInTime(
   const { interactiveWait } = state.policy
   const { lastAtMs } = state.interactive
   const isCrowded = lastAtMs !== null && nowMs - lastAtMs <= interactiveMemoryMs && interactiveWait > 0
-  let limitMs = isCrowded && urgency < interactive ? interactiveWait : Number.POSITIVE_INFINITY
-  if (urgency === urgent) limitMs = Math.min(limitMs, latestEndAtMs! - nowMs)
-  let count = Math.min(maxCount, readyCount)
-  if (runMs(model, count) <= limitMs) return maxCount
-  while (count > 1 && runMs(model, count) > limitMs) count--
-  return count
+  const fullCount = Math.min(maxCount, readyCount)
+  let count = fullCount
+  if (urgency === urgent) {
+    const leftMs = latestEndAtMs! - nowMs
+    while (count > 1 && runMs(model, count) > leftMs) count--
+  }
+  if (isCrowded && urgency < interactive) {
+    const mostMs = (mostSlower * runMs(model, fullCount)) / fullCount
+    while (
+      count > 1 &&
+      runMs(model, count) > interactiveWait &&
+      runMs(model, count - 1) <= mostMs * (count - 1)
+    )
+      count--
+  }
+  return count === fullCount ? maxCount : count
 }
 
 /** The bill of the batch over its run time. While nobody has to be loaded, what its items' jobs still have below them

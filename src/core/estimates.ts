@@ -63,6 +63,23 @@ function dependencyMs(state: State, model: ModelState, depth: number): number {
   return longestMs
 }
 
+/** Time until all that is known to come for a model with nothing ready has run, were only what it waits for before it, ms.
+ *  Infinity: nothing is known to come. */
+export function doneMs(view: View, model: ModelState): number {
+  if (model.blockedCount === 0) return Number.POSITIVE_INFINITY
+  let aboveMs = 0
+  for (const { modelId, count } of model.waitsOn) {
+    const parent = view.state.modelById.get(modelId)
+    if (!parent || parent === model) continue
+    if (parent.instances.length === 0) aboveMs += parent.loadMs
+    aboveMs += clearMs(
+      parent.model,
+      Math.min(count, parent.readyCount + parent.blockedCount + parent.runningCount),
+    )
+  }
+  return Math.max(aboveMs, view.nextUseMs(model)) + clearMs(model.model, model.blockedCount)
+}
+
 /** Time until the next arrival by the mean gap; as long as it has been quiet where two were missed. */
 export function arrivalMs({ lastAtMs, gapMs }: Arrivals, nowMs: number): number {
   if (lastAtMs === null || gapMs === null) return Number.POSITIVE_INFINITY

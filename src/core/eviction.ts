@@ -1,6 +1,6 @@
 // Whom to stop so that a model fits: of the instances that may go, those least worth keeping (load time saved per byte
 // and per second until needed), and none more than necessary. Only ready instances that run nothing are ever victims.
-import { keepWorth, visitIsOver } from './estimates.ts'
+import { doneMs, keepWorth, visitIsOver } from './estimates.ts'
 import { activeBytesOn, restingBytes } from './footprint.ts'
 import { headroomBytes } from './ledger.ts'
 import { classOf, interactive, ordinary, score, worthOf } from './ordering.ts'
@@ -10,7 +10,8 @@ import type { Claimant, View } from './view.ts'
 
 /** Instances on the device that may give way to the claimant.
  *  (1) Nothing that runs or is pinned. When the device would stand idle otherwise: everything else.
- *  (2) One with nothing ready may go; one that has not run a batch since its load may not.
+ *  (2) One with nothing ready may go, but for ordinary work not if all that it is known to get will be done before it could
+ *      be loaded again; one that has not run a batch since its load may not.
  *  (3) Interactive work cuts a lower visit short once it has run `guard` load times.
  *  (4) A higher class never gives way; otherwise the visit must be over, and
  *  (5) an overdue claimant goes before ordinary work and before what has waited less; an ordinary one must deserve the
@@ -29,7 +30,7 @@ export function releasable(
 
 function mayGo(view: View, instance: InstanceState, { urgency, worth }: Claimant): boolean {
   const { model } = instance
-  if (model.readyCount === 0) return true
+  if (model.readyCount === 0) return urgency !== ordinary || doneMs(view, model) > model.loadMs
   if (instance.batchCount === 0) return false
   const own = classOf(view, model)
   const isOver = visitIsOver(view.state, instance)

@@ -77,13 +77,13 @@ export class Problem {
     return started === 2 ** this.#ids.length - 1
   }
 
-  /** With every action that may come next. What was loaded is not unloaded unused, and nothing is loaded in vain. */
+  /** With every action that may come next. Nothing is loaded in vain, and what could run is not unloaded unused. */
   followers(plan: Plan): Plan[] {
     const actions: Action[] = []
     for (const [place, { id, vramBytes, loadMs, unloadMs }] of this.#models.entries()) {
       const isResident = plan.resident & (1 << place)
-      if (isResident) this.#addRuns(plan, place, actions)
-      if (isResident && plan.loading !== place) {
+      const canRun = isResident && this.#addRuns(plan, place, actions)
+      if (isResident && !(canRun && plan.loading === place)) {
         const startMs = Math.max(plan.laneFreeMs, plan.running === place ? plan.slotFreeMs : 0)
         actions.push({ type: 'unload', model: id, items: [], startMs, endMs: startMs + unloadMs })
       }
@@ -95,8 +95,8 @@ export class Problem {
     return actions.map((action) => this.with(plan, action))
   }
 
-  /** Every set of items that can be the next batch of the model. */
-  #addRuns(plan: Plan, place: number, actions: Action[]): void {
+  /** Every set of items that can be the next batch of the model. False: there is none. */
+  #addRuns(plan: Plan, place: number, actions: Action[]): boolean {
     const { id, batch } = this.#models[place]!
     const ready: number[] = []
     for (const [item, model] of this.#modelOf.entries()) {
@@ -113,6 +113,7 @@ export class Problem {
       const endMs = startMs + this.#runMs[place]![items.length]!
       actions.push({ type: 'run', model: id, items: items.map((item) => this.#ids[item]!), startMs, endMs })
     }
+    return ready.length > 0
   }
 
   /** With the action, whenever it starts. What has ended when nothing more can start before is nobody's business any more. */
