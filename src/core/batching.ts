@@ -46,7 +46,7 @@ const unfinishedVisit = 1e6
 
 /** The next batch of a device, or null. By class; urgent ones by latest start, overdue ones by wait, others by the bill of the
  *  next batch over its run time; while another model waits to be loaded, unfinished visits first, more so the sooner they
- *  give room back. After `burst` interactive batches in a row an overdue or urgent item goes first. Ties end at the older
+ *  give room back; while an interactive item waits for that, those that must run before they may go. After `burst` interactive batches in a row an overdue or urgent item goes first. Ties end at the older
  *  instance. */
 export function chooseBatch(view: View, device: DeviceState): BatchPlan | null {
   if (device.runningCount >= device.slots) return null
@@ -69,6 +69,7 @@ function planBatch(view: View, instance: InstanceState): { plan: BatchPlan; rank
   const maxCount = countInTime(view, model, urgency, largestBatch(view, instance))
   const worth = worthOfBatch(view, instance, urgency, maxCount)
   const isUnfinished = urgency === ordinary && view.someoneIsOut && !visitIsOver(state, instance)
+  const isAwaited = isUnfinished && mustRunFirst(view, instance)
   const inClass = isUnfinished ? worth * unfinishedVisit * returnRate(instance) : worth
   return {
     plan: {
@@ -83,7 +84,7 @@ function planBatch(view: View, instance: InstanceState): { plan: BatchPlan; rank
       rule: batchRules[urgency],
       worth,
     },
-    rank: (isLetIn ? interactive + 1 : urgency) * classRank + inClass,
+    rank: (isLetIn ? interactive + 1 : isAwaited ? awaited : urgency) * classRank + inClass,
   }
 }
 
@@ -96,6 +97,15 @@ const batchRules: Record<UrgencyClass, RuleId> = {
 
 /** Larger than what anything is worth in its class. */
 const classRank = 1e15
+
+/** Above ordinary batches, below all others. */
+const awaited = (ordinary + overdue) / 2
+
+/** It may not be cut short yet for an interactive item that waits for room (eviction.ts). */
+function mustRunFirst(view: View, { bytes, workMs, model }: InstanceState): boolean {
+  if (view.missing[0]?.urgency !== interactive || bytes === 0 || model.model.isPinned) return false
+  return workMs < view.state.policy.guard * model.loadMs
+}
 
 function worthOfBatch(view: View, instance: InstanceState, urgency: UrgencyClass, maxCount: number): number {
   if (urgency === urgent) return -latestStartMs(instance.model)

@@ -2,17 +2,20 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { throughput } from './policy.ts'
-import { arrive, block, createWorld, finish, settle, step, type World, words } from './test-world.ts'
+import {
+  arrive,
+  block,
+  createWorld,
+  finish,
+  resident,
+  settle,
+  step,
+  type World,
+  words,
+} from './test-world.ts'
 import { View } from './view.ts'
 
 const gb4 = (id: string, loadMs = 4000) => ({ id, vram: '4GB', loadMs, batch: { max: 4 } })
-
-function resident(world: World, ...modelIds: string[]): void {
-  for (const modelId of modelIds) {
-    arrive(world, modelId, 1)
-    settle(world)
-  }
-}
 
 test('stretches the wait bound to the backlog of an overload, until a tenth of it is left', () => {
   const models = [{ ...gb4('a', 100), batch: { perItemMs: 1000, overheadMs: 0, max: 1 } }]
@@ -149,4 +152,62 @@ test('a load ahead takes the place of an idle model only if that can be back in 
   assert.deepEqual(decision(1500, 2250), []) // 1.5 times
   assert.deepEqual(decision(760, 1900), []) // 2.5 times, but it would be late
   assert.deepEqual(decision(500, 1900), swap) // 3.8 times
+})
+
+test('ordinary work spares an idle model whose last known items end before it could be loaded again', () => {
+  const models = ['held', 'above', 'wanted'].map((id) => ({ id, vram: '4GB', batch: short }))
+  const decision = (count: number, priority: number) => {
+    const world = createWorld(models, [{ id: 'gpu', gb: 8 }])
+    resident(world, 'held', 'above')
+    arrive(world, 'above', 1)
+    block(world, 'held', [{ modelId: 'above', count }])
+    step(world)
+    arrive(world, 'wanted', 5, priority)
+    return words(step(world))
+  }
+  const stop = ['stop held for wanted']
+  assert.deepEqual(decision(1, 0), []) // 0.5 s until it has work, 0.2 s of that; a load of 1 s
+  assert.deepEqual(decision(3, 0), stop)
+  assert.deepEqual(decision(1, 10), stop)
+})
+
+const short = { perItemMs: 200, overheadMs: 0, max: 1 }
+
+test('while interactive items come other batches are no longer than interactiveWait, unless that costs a tenth', () => {
+  const largest = (perItemMs: number, overheadMs: number, priority: number) => {
+    const world = createWorld(
+      [{ id: 'a', vram: '4GB', batch: { perItemMs, overheadMs, max: 8 } }],
+      [{ id: 'gpu', gb: 4 }],
+      { interactiveWait: 10_000 },
+    )
+    arrive(world, 'a', 1, priority)
+    settle(world)
+    arrive(world, 'a', 8)
+    const [run] = step(world)
+    assert.ok(run?.type === 'run-batch')
+    return run.maxCount
+  }
+  assert.equal(largest(2000, 100, 0), 8)
+  assert.equal(largest(2000, 100, 10), 4)
+  assert.equal(largest(500, 8000, 10), 7) // 6 would take 1.83 s an item instead of 1.5 s
+})
+
+test('while an interactive item waits for room, what must run before it may go runs first', () => {
+  const models = [
+    { id: 'large', vram: '5GB', batch: { perItemMs: 500, overheadMs: 0, max: 1 } },
+    { id: 'small', vram: '2GB', batch: { perItemMs: 1200, overheadMs: 0, max: 1 } },
+    { id: 'wanted', vram: '4GB', batch: short },
+  ]
+  const decision = (priority: number) => {
+    const world = createWorld(models, [{ id: 'gpu', gb: 8 }])
+    resident(world, 'large', 'small')
+    for (const instance of world.state.devices[0]!.instances) instance.quotaCount = 9
+    arrive(world, 'small', 9)
+    world.nowMs += 100_000
+    arrive(world, 'large', 9)
+    arrive(world, 'wanted', 1, priority)
+    return words(step(world))
+  }
+  assert.deepEqual(decision(0), ['run small'])
+  assert.deepEqual(decision(10), ['run large'])
 })
