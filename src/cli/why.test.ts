@@ -50,7 +50,7 @@ test('why names what each item of a run that is on waits for, and when it starts
   const other = why(folder, itemOf(folder, 'other', 'ready').id)
   assert.match(
     other,
-    /- second is not resident and needs 500 MB on ram: 200 MB are missing\. On ram are first 600 MB \(runs a batch\)\./,
+    /- second is not resident and needs 500 MB on ram: 200 MB are missing\. On ram are first 600 MB \(runs a batch; its visit has about .* of compute left\)\./,
   )
   assert.match(other, /- It has waited .*; in 4 min .* it is overdue and goes before/)
   const json = JSON.parse(plimsoll(folder, 'why', next.id, '--json').stdout)

@@ -5,6 +5,7 @@ import { type WaitingItem, whyWaiting } from './explain.ts'
 import { deviceNotes, modelNotes } from './explain-memory.ts'
 import {
   arrive,
+  block,
   createWorld,
   finish,
   read,
@@ -71,8 +72,18 @@ test('names the bytes that are missing and who has them, with what becomes of ea
   arrive(world, 'c', 1)
   assert.match(
     why(world, 'c'),
-    /c is not resident and needs 5 GB on gpu: 4 GB are missing\. On gpu are a 4 GB \(runs a batch\), b 3 GB \(has work/,
+    /c is not resident and needs 5 GB on gpu: 4 GB are missing\. On gpu are a 4 GB \(runs a batch; its visit has about 250 ms of compute left\), b 3 GB \(has work\)/,
   )
+})
+
+test('says that an idle model stays since it is soon done with all that is known for it', () => {
+  const world = createWorld([model('a', '4GB'), model('b', '3GB'), model('c', '4GB')], [gpu])
+  resident(world, 'a', 'b')
+  arrive(world, 'a', 1)
+  block(world, 'b', [{ modelId: 'a', count: 1 }])
+  step(world)
+  arrive(world, 'c', 1)
+  assert.match(why(world, 'c'), /b 3 GB \(idle, but in about 750 ms done with all that is known for it: /)
 })
 
 test('counts the room of batches that run beside a load as missing', () => {
@@ -138,7 +149,7 @@ test('says that room which is free is kept for a model that waits for more of it
   arrive(world, 'b', 20, 2)
   arrive(world, 'c', 1)
   assert.deepEqual(step(world), [])
-  assert.match(why(world, 'b'), /5 GB are missing\. On gpu are a 5 GB \(runs a batch\)/)
+  assert.match(why(world, 'b'), /5 GB are missing\. On gpu are a 5 GB \(runs a batch; [^)]*\)/)
   assert.match(
     why(world, 'c'),
     /c is not resident .*; the room is kept for b, which deserves the device more\./,
@@ -232,7 +243,10 @@ test('names foreign use that has grown over what is booked', () => {
   const grown =
     /gpu: others hold 5 GB of 8 GB, 5 GB more than when a-1 was loaded; 1 GB more are booked than may be/
   assert.match(why(world, 'b'), grown)
-  assert.match(why(world, 'b'), /4 GB are missing\. On gpu are a 4 GB \(runs a batch\), 5 GB of others/)
+  assert.match(
+    why(world, 'b'),
+    /4 GB are missing\. On gpu are a 4 GB \(runs a batch; [^)]*\), 5 GB of others/,
+  )
   assert.match(notes(world).join(), grown)
 })
 

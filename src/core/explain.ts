@@ -3,11 +3,11 @@
 // another, and the wait bound.
 import { chooseBatch } from './batching.ts'
 import type { ItemError } from './errors.ts'
-import { visitIsOver } from './estimates.ts'
+import { clearMs, doneMs, visitIsOver } from './estimates.ts'
 import { causeOf, lostBytes, modelNotes, whyClosed, whyNotTried } from './explain-memory.ts'
 import { activeBytesOn, leastBytesOn, needsDevice } from './footprint.ts'
 import { headroomBytes, offeredBytes } from './ledger.ts'
-import type { ModelId } from './model.ts'
+import { type ModelId, runMs } from './model.ts'
 import { chooseLoad, missingBytesOn } from './placement.ts'
 import type { Reason, RuleId } from './protocol.ts'
 import {
@@ -151,7 +151,7 @@ function batchSentences(state: State, instance: InstanceState, nowMs: number): s
   const missingBytes = neededBytes - headroomBytes(device)
   if (neededBytes > 0 && missingBytes > 0) {
     const need = `a batch of one item needs ${formatBytes(neededBytes)} more, and ${formatBytes(missingBytes)} of that are missing`
-    return [`${begin}; ${need}. ${holdersOn(state, device)}`, ...lostBytes(device, nowMs)]
+    return [`${begin}; ${need}. ${holdersOn(new View(state, nowMs), device)}`, ...lostBytes(device, nowMs)]
   }
   const next = chooseBatch(new View(state, nowMs), device)
   return next && next.instance !== instance
@@ -193,7 +193,10 @@ function loadSentences(state: State, device: DeviceState, each: ModelState, nowM
     ]
   const missingBytes = missingBytesOn(device, each)
   if (missingBytes > 0)
-    return [`${begin}: ${formatBytes(missingBytes)} are missing. ${holdersOn(state, device)}`, ...lost]
+    return [
+      `${begin}: ${formatBytes(missingBytes)} are missing. ${holdersOn(new View(state, nowMs), device)}`,
+      ...lost,
+    ]
   const first = best ? null : new View(state, nowMs).missing[0]
   return first && first.model !== each
     ? [`${begin}; the room is kept for ${first.model.model.id}, which deserves the device more.`]
@@ -201,24 +204,38 @@ function loadSentences(state: State, device: DeviceState, each: ModelState, nowM
 }
 
 /** Who has the bytes of a device, each with what becomes of it. */
-function holdersOn(state: State, { id, instances, ledger, foreignBytes }: DeviceState): string {
+function holdersOn(view: View, { id, instances, ledger, foreignBytes }: DeviceState): string {
   const holders = instances.map(
-    (each) => `${each.model.model.id} ${formatBytes(each.bytes)}${holding(state, each)}`,
+    (each) => `${each.model.model.id} ${formatBytes(each.bytes)}${holding(view, each)}`,
   )
   if (ledger.activeBytes > 0) holders.push(`${formatBytes(ledger.activeBytes)} for running batches`)
   if (foreignBytes > 0) holders.push(`${formatBytes(foreignBytes)} of others`)
   return holders.length > 0 ? `On ${id} are ${holders.join(', ')}.` : `Nothing is on ${id}.`
 }
 
-function holding(state: State, instance: InstanceState): string {
+/** What keeps an instance where it is, and for how long that is expected. */
+function holding(view: View, instance: InstanceState): string {
   const { phase, runningCount, model } = instance
   if (phase === 'starting') return ' (being loaded)'
   if (phase === 'stopping') return ' (on their way back)'
   if (phase === 'quarantined') return ` (quarantined: ${causeOf(instance)})`
-  if (runningCount > 0) return ' (runs a batch)'
+  const visit = `its visit has about ${formatMs(visitLeftMs(view.state, instance))} of compute left`
+  if (runningCount > 0) return ` (runs a batch; ${visit})`
   if (model.model.isPinned) return ' (pinned: it never goes)'
-  if (model.readyCount === 0) return ' (idle)'
-  return visitIsOver(state, instance) ? ' (has work)' : ' (has work, and its visit is not over)'
+  if (model.readyCount > 0) return visitIsOver(view.state, instance) ? ' (has work)' : ` (has work; ${visit})`
+  const endMs = doneMs(view, model)
+  return endMs > model.loadMs
+    ? ' (idle)'
+    : ` (idle, but in about ${formatMs(endMs)} done with all that is known for it: sooner than it could be loaded again)`
+}
+
+/** Compute of what runs, from its start, and of what the visit has still to serve. */
+function visitLeftMs(state: State, instance: InstanceState): number {
+  const { model, quotaCount } = instance
+  let runningMs = 0
+  for (const batch of state.batchById.values())
+    if (batch.instance === instance) runningMs = Math.max(runningMs, runMs(model.model, batch.itemCount))
+  return runningMs + clearMs(model.model, Math.max(0, Math.min(model.readyCount, quotaCount)))
 }
 
 function waitBound(state: State, { readyAtMs, latestEndAtMs }: WaitingItem, nowMs: number): string[] {
