@@ -1,10 +1,9 @@
 // `make bench-policy`: every workload of ../shared/workloads and every trace of ../shared/traces under our policy and every
 // baseline: one table with lower bounds and the reference figures of the lab, then the bars of the policy's issue.
 // Another place for the data: node bench/policy.bench.ts FOLDER, or PLIMSOLL_SHARED. Without the data it says so and ends.
-// A second argument names the only policy to run: node bench/policy.bench.ts ../shared plimsoll
+// A second argument names the only policy to run: node bench/policy.bench.ts ../shared plimsoll [--json]
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { renderTable } from '../src/cli/table.ts'
 import { readWorkload } from '../src/cli/workload-folder.ts'
 import { parsePolicy } from '../src/core/policy.ts'
 import type { DeviceOptions } from '../src/core/state.ts'
@@ -15,6 +14,7 @@ import type { Workload } from '../src/sim/workload.ts'
 import { convertArena27 } from './convert/arena27.ts'
 import { toWorkload } from './convert/trace.ts'
 import { convertNextflow } from './convert/wf-nextflow.ts'
+import { asJson, type Bar, geometricMean, printReport, type Section, sharedFolder } from './report.ts'
 
 interface Figures {
   makespanS: number
@@ -38,20 +38,19 @@ interface Case {
 const letters: Record<string, string> = { seed: 'S', fifo: 'F', 'llama-swap': 'LS', plimsoll: 'P' }
 
 function main(): void {
-  const root = resolve(
-    process.argv[2] ?? process.env.PLIMSOLL_SHARED ?? join(import.meta.dirname, '../../shared'),
-  )
+  const [folder, only] = process.argv.slice(2).filter((word) => !word.startsWith('--'))
+  const root = folder ? resolve(folder) : sharedFolder
   if (!existsSync(join(root, 'workloads'))) {
     console.log(`skipped: ${root} has no workloads; give the folder that has workloads/ and traces/.`)
     return
   }
-  const only = process.argv[3]
   const policies = [plimsollPolicy, ...baselines].filter(({ name }) => only === undefined || name === only)
   const cases = [...workloadCases(join(root, 'workloads')), ...traceCases(join(root, 'traces'))]
   const results = new Map(cases.map((each) => [each.name, runAll(each, policies)]))
   const rows = cases.flatMap((each) => rowsOf(each, results.get(each.name)!))
-  console.log(renderTable({ columns, rows }, { width: 200 }))
-  if (results.get(cases[0]!.name)!.has('plimsoll')) printBars(cases, results)
+  const sections: Section[] = [{ title: 'Workloads and traces', columns, rows }]
+  const hasOurs = results.get(cases[0]!.name)!.has('plimsoll')
+  printReport({ bench: 'policy', sections, bars: hasOurs ? barsOf(cases, results) : [] }, asJson)
 }
 
 function workloadCases(folder: string): Case[] {
@@ -119,9 +118,9 @@ const columns = [
   'p99',
   'max',
   'stall %',
-  'reference: makespan s',
-  'loads',
-  'turnaround s',
+  'lab: makespan s',
+  'lab: loads',
+  'lab: turnaround s',
 ]
 
 function rowsOf({ name, reference }: Case, results: Map<string, SimulationResult | null>): string[][] {
@@ -152,16 +151,15 @@ function seconds(ms: number): string {
 
 type Results = Map<string, Map<string, SimulationResult | null>>
 
-function printBars(cases: Case[], results: Results): void {
-  const bars: [string, number, number][] = []
+function barsOf(cases: Case[], results: Results): Bar[] {
+  const bars: Bar[] = []
   const ours = (name: string) => results.get(name)?.get('plimsoll')
-  const bar = (text: string, name: string, figure: (result: SimulationResult) => number, most: number) => {
+  const bar = (text: string, name: string, figure: (result: SimulationResult) => number, atMost: number) => {
     const result = ours(name)
-    if (result) bars.push([`${name}: ${text}`, figure(result), most])
+    if (result) bars.push({ name: `${name}: ${text}`, value: figure(result), atMost })
   }
   const bound = ({ makespanMs, bound: { makespanMs: boundMs } }: SimulationResult) => makespanMs / boundMs
-  checkPhysics(cases, results, bars)
-  checkTurnarounds(cases, results, bars)
+  bars.push(...physicsBars(cases, results), ...turnaroundBars(cases, results))
   bar('makespan × bound', 'W1-8GB-n-500-all', bound, 1.005)
   bar('makespan × bound', 'W1-16GB-n-500-all', bound, 1.001)
   bar('makespan × bound', 'W1-2x8GB-n-500-all', bound, 1.012)
@@ -182,56 +180,48 @@ function printBars(cases: Case[], results: Results): void {
   bar('loads × distinct', 'wf-nextflow', ({ loads, distinctModels }) => loads / distinctModels, 1.06)
   bar('maximum wait s', 'wf-nextflow, 300 s', maxWait, 620)
   bar('makespan × bound', 'wf-nextflow, 300 s', bound, 1.25)
-  const violations = [...results.values()].flatMap((each) => [...each.values()])
-  bars.push(['violations in all runs', violations.reduce((sum, each) => sum + (each?.violations ?? 0), 0), 0])
-  const rows = bars.map(([text, value, most]) => [
-    text,
-    `${Number(value.toFixed(4))}`,
-    `${most}`,
-    value <= most + 1e-9 ? 'ok' : 'MISSED',
-  ])
-  console.log(
-    `\n${renderTable({ title: 'Bars', columns: ['bar', 'value', 'at most', ''], rows }, { width: 120 })}`,
-  )
+  const all = [...results.values()].flatMap((each) => [...each.values()])
+  const violations = all.reduce((sum, each) => sum + (each?.violations ?? 0), 0)
+  return [...bars, { name: 'violations in all runs', value: violations, atMost: 0 }]
 }
 
 /** The baselines on the workloads without chance against the lab's: this checks the simulator. */
-function checkPhysics(cases: Case[], results: Results, bars: [string, number, number][]): void {
-  for (const { name, reference } of cases.filter((each) => /^W(1|5|6cyc)-/.test(each.name))) {
-    let worst = 0
-    for (const [policy, result] of results.get(name)!) {
-      const given = reference[letters[policy] ?? '']
-      if (!given || !result || policy === 'plimsoll') continue
-      // The lab counts from time 0, not from the first arrival.
-      const pairs = [
-        [result.makespanMs / 1000, given.makespanS],
-        [result.loads, given.loads],
-        [result.turnaroundMs.mean / 1000, given.turnaroundS.mean],
-        [result.waitMs.mean / 1000, given.waitS.mean],
-      ]
-      for (const [mine, theirs] of pairs) worst = Math.max(worst, Math.abs(mine! / theirs! - 1))
-    }
-    bars.push([`${name}: seed, fifo, llama-swap against the lab, worst difference`, worst, 0.005])
-  }
+function physicsBars(cases: Case[], results: Results): Bar[] {
+  return cases
+    .filter(({ name }) => /^W(1|5|6cyc)-/.test(name))
+    .map(({ name, reference }) => {
+      let worst = 0
+      for (const [policy, result] of results.get(name)!) {
+        const given = reference[letters[policy] ?? '']
+        if (!given || !result || policy === 'plimsoll') continue
+        // The lab counts from time 0, not from the first arrival.
+        const pairs = [
+          [result.makespanMs / 1000, given.makespanS],
+          [result.loads, given.loads],
+          [result.turnaroundMs.mean / 1000, given.turnaroundS.mean],
+          [result.waitMs.mean / 1000, given.waitS.mean],
+        ]
+        for (const [mine, theirs] of pairs) worst = Math.max(worst, Math.abs(mine! / theirs! - 1))
+      }
+      const text = 'seed, fifo, llama-swap against the lab, worst difference'
+      return { name: `${name}: ${text}`, value: worst, atMost: 0.005 }
+    })
 }
 
-function checkTurnarounds(cases: Case[], results: Results, bars: [string, number, number][]): void {
-  let logSum = 0
-  let count = 0
-  const rows: [string, number, number][] = []
+function turnaroundBars(cases: Case[], results: Results): Bar[] {
+  const ratios: number[] = []
+  const bars: Bar[] = []
   for (const { name, reference } of cases) {
     const result = results.get(name)!.get('plimsoll')
     if (!result || !reference.P) continue
     const meanS = result.turnaroundMs.mean / 1000
-    logSum += Math.log(meanS / reference.P.turnaroundS.mean)
-    count++
+    ratios.push(meanS / reference.P.turnaroundS.mean)
     const best = Math.min(...Object.values(reference).map(({ turnaroundS }) => turnaroundS.mean))
-    rows.push([`${name}: mean turnaround × best of eight references`, meanS / best, 1.05])
+    const text = 'mean turnaround × best of eight references'
+    bars.push({ name: `${name}: ${text}`, value: meanS / best, atMost: 1.05 })
   }
-  bars.push(
-    ['all workloads: mean turnaround × reference P, geometric mean', Math.exp(logSum / count), 1],
-    ...rows,
-  )
+  const text = 'all workloads: mean turnaround × reference P, geometric mean'
+  return [{ name: text, value: geometricMean(ratios), atMost: 1 }, ...bars]
 }
 
 main()

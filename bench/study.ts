@@ -13,6 +13,7 @@ import type { SimulationResult } from '../src/sim/report.ts'
 import { simulate } from '../src/sim/simulate.ts'
 import { cards, rotation, videoModels, videosAtOnce, workItem } from '../src/sim/test-workloads.ts'
 import type { Workload, WorkloadItem } from '../src/sim/workload.ts'
+import { sharedFolder } from './report.ts'
 
 interface Case {
   name: string
@@ -21,8 +22,7 @@ interface Case {
   make(seed: number): Workload
 }
 
-const shared = process.env.PLIMSOLL_SHARED ?? join(import.meta.dirname, '../../shared')
-const modelsOf = (folder: string) => readWorkload(join(shared, 'workloads', folder)).models
+const modelsOf = (folder: string) => readWorkload(join(sharedFolder, 'workloads', folder)).models
 
 function itemMs(model: Model): number {
   return runMs(model, model.batch.max) / model.batch.max
