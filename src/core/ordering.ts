@@ -1,8 +1,8 @@
 // Which queue comes first. A class decides before any score: interactive, urgent (a deadline is near), overdue, ordinary.
 // Within ordinary work:
 //
-//  (1) goal latency and balanced: a bill. Each ready item owes its age since submission, 1.5 times more for each priority
-//      level; the bill is read from sums that the queue's head carries (the lab's policy P, docs/policy.md).
+//  (1) goal latency and balanced: a bill. Each ready item owes its age since submission, priorityBase times more for each
+//      priority level; the bill is read from sums that the queue's head carries (the lab's policy P, docs/policy.md).
 //  (2) goal throughput: the longest way to the end of the graph below the queue, less for a queue whose items are still
 //      blocked in part, since it would have to be loaded again for the rest (rank and finality, docs/policy.md).
 import { clearMs, finality } from './estimates.ts'

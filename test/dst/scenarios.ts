@@ -192,7 +192,7 @@ export const scenarios: Record<string, Scenario> = {
   ),
   'room-for-nothing': pinned(
     'Where more was held than may be, a batch of one item that needs nothing had no room, since one of more items needs some.',
-    1080, [1, 3, 30, 16], { 'footprint-lies': 0.7, 'peaks-lie': 0.3, 'user-retries': 4, 'answer-lost': 0.2, 'kernel-kills': 2 }, 1,
+    115_167, [2, 3, 24, 14], { 'footprint-lies': 1, 'peaks-lie': 0.6 }, 0.8,
   ),
   'leak-and-learn': pinned(
     'What an instance had leaked was booked for the next one, or kept its model from being loaded at all.',
