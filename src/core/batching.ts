@@ -45,9 +45,9 @@ const mostSlower = 1.1
 const unfinishedVisit = 1e6
 
 /** The next batch of a device, or null. By class; urgent ones by latest start, overdue ones by wait, others by the bill of the
- *  next batch over its run time; while another model waits to be loaded, unfinished visits first, more so the sooner they
- *  give room back; while an interactive item waits for that, those that must run before they may go. After `burst` interactive batches in a row an overdue or urgent item goes first. Ties end at the older
- *  instance. */
+ *  next batch over its run time. While another model waits to be loaded, unfinished visits go first, more so the sooner they
+ *  give room back; while an interactive item waits for that, those that must run before they may go. After `burst`
+ *  interactive batches in a row an overdue or urgent item goes first. Ties end at the older instance. */
 export function chooseBatch(view: View, device: DeviceState): BatchPlan | null {
   if (device.runningCount >= device.slots) return null
   let best: { plan: BatchPlan; rank: number } | null = null
