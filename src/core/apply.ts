@@ -139,7 +139,11 @@ const bookings: {
   },
 }
 
-function loadStarted(state: State, { instanceId, modelId, deviceId, bytes }: CommandOf<'start-load'>): void {
+function loadStarted(
+  state: State,
+  { instanceId, modelId, deviceId, bytes }: CommandOf<'start-load'>,
+  atMs: number,
+): void {
   const model = modelOf(state, modelId)
   const device = state.deviceById.get(deviceId)!
   ledger.reserve(device, bytes)
@@ -166,6 +170,7 @@ function loadStarted(state: State, { instanceId, modelId, deviceId, bytes }: Com
     batchCount: 0,
     quotaCount: 0,
     workMs: 0,
+    startedAtMs: atMs,
     stoppedAtMs: 0,
     releaseCause: null,
   }

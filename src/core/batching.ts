@@ -5,7 +5,7 @@ import { clearMs, visitIsOver } from './estimates.ts'
 import { sharesOf } from './fairness.ts'
 import { activeBytesOn } from './footprint.ts'
 import { headroomBytes } from './ledger.ts'
-import { runMs } from './model.ts'
+import { type Model, runMs } from './model.ts'
 import {
   bill,
   classOf,
@@ -66,7 +66,7 @@ function planBatch(view: View, instance: InstanceState): { plan: BatchPlan; rank
   const isOverdue = waitedMs(model, nowMs) > waitBoundMs
   const isLetIn = device.interactiveStreak >= state.policy.burst && (isOverdue || own === urgent)
   const urgency = isLetIn && own === interactive ? overdue : own
-  const maxCount = countInTime(view, model, urgency, largestBatch(view, instance))
+  const maxCount = countInTime(view, instance, urgency, largestBatch(view, instance))
   const worth = worthOfBatch(view, instance, urgency, maxCount)
   const isUnfinished = urgency === ordinary && view.someoneIsOut && !visitIsOver(state, instance)
   const isAwaited = isUnfinished && mustRunFirst(view, instance)
@@ -120,33 +120,49 @@ function urgentBeforeMs(
   return latestEndAtMs === null ? null : nowMs + longestBatchMs + runMs(model, model.batch.max)
 }
 
-/** An urgent batch is as large as its first item's deadline allows. While interactive items come, other batches are no
- *  longer than `interactiveWait`, as far as smaller ones do not slow down everything else. But of one item at least. */
-function countInTime(
-  { state, nowMs }: View,
-  { model, latestEndAtMs, readyCount }: ModelState,
-  urgency: UrgencyClass,
-  maxCount: number,
-): number {
-  const { interactiveWait } = state.policy
-  const { lastAtMs } = state.interactive
-  const isCrowded = lastAtMs !== null && nowMs - lastAtMs <= interactiveMemoryMs && interactiveWait > 0
+/** An urgent batch is as large as its first item's deadline allows. Where an interactive item waits for a load, others are
+ *  over when that is. While interactive items come, others are no longer than `interactiveWait`, as far as smaller ones do
+ *  not slow down everything else. But of one item at least. */
+function countInTime(view: View, instance: InstanceState, urgency: UrgencyClass, maxCount: number): number {
+  const { state, nowMs } = view
+  const { model, latestEndAtMs, readyCount } = instance.model
   const fullCount = Math.min(maxCount, readyCount)
   let count = fullCount
-  if (urgency === urgent) {
-    const leftMs = latestEndAtMs! - nowMs
-    while (count > 1 && runMs(model, count) > leftMs) count--
-  }
-  if (isCrowded && urgency < interactive) {
-    const mostMs = (mostSlower * runMs(model, fullCount)) / fullCount
-    while (
-      count > 1 &&
-      runMs(model, count) > interactiveWait &&
-      runMs(model, count - 1) <= mostMs * (count - 1)
-    )
-      count--
+  if (urgency === urgent) count = largestWithin(model, count, latestEndAtMs! - nowMs)
+  if (urgency < interactive) {
+    count = largestWithin(model, count, interactiveLoadLeftMs(view, instance.device))
+    const { interactiveWait } = state.policy
+    const { lastAtMs } = state.interactive
+    const isCrowded = lastAtMs !== null && nowMs - lastAtMs <= interactiveMemoryMs && interactiveWait > 0
+    const mostEachMs = (mostSlower * runMs(model, fullCount)) / fullCount
+    if (isCrowded) count = largestWithin(model, count, interactiveWait, mostEachMs)
   }
   return count === fullCount ? maxCount : count
+}
+
+/** Most items of `count` whose batch takes at most `limitMs`; more if an item of fewer took longer than `mostEachMs`. 1 at least. */
+function largestWithin(
+  model: Model,
+  count: number,
+  limitMs: number,
+  mostEachMs = Number.POSITIVE_INFINITY,
+): number {
+  let largest = count
+  while (largest > 1 && runMs(model, largest) > limitMs) {
+    const fewer = largest - 1
+    if (runMs(model, fewer) > mostEachMs * fewer) break
+    largest = fewer
+  }
+  return largest
+}
+
+/** Time until the load in flight ends, ms, if an interactive item waits for it, or for the memory lane after it; else Infinity. */
+function interactiveLoadLeftMs(view: View, { loading }: DeviceState): number {
+  if (!loading) return Number.POSITIVE_INFINITY
+  const { model } = loading
+  const isReady = model.instances.some(({ phase }) => phase === 'ready')
+  const waits = view.missing[0]?.urgency === interactive || (!isReady && classOf(view, model) === interactive)
+  return waits ? loading.startedAtMs + model.loadMs - view.nowMs : Number.POSITIVE_INFINITY
 }
 
 /** The bill of the batch over its run time. While nobody has to be loaded, what its items' jobs still have below them

@@ -192,6 +192,21 @@ test('while interactive items come other batches are no longer than interactiveW
   assert.equal(largest(500, 8000, 10), 7) // 6 would take 1.83 s an item instead of 1.5 s
 })
 
+test('a batch that begins while a model is loaded for an interactive item is over when that is there', () => {
+  const models = ['a', 'wanted'].map((id) => ({ id, vram: '4GB', loadMs: 1000, batch: { ...short, max: 8 } }))
+  const largest = (priority: number) => {
+    const world = createWorld(models, [{ id: 'gpu', gb: 8 }])
+    resident(world, 'a')
+    arrive(world, 'a', 8)
+    arrive(world, 'wanted', 1, priority)
+    const commands = step(world)
+    assert.deepEqual(words(commands), ['load wanted', 'run a'])
+    return commands.map((each) => (each.type === 'run-batch' ? each.maxCount : 0))[1]
+  }
+  assert.equal(largest(0), 8)
+  assert.equal(largest(10), 5) // of 200 ms each in the second of the load
+})
+
 test('while an interactive item waits for room, what must run before it may go runs first', () => {
   const models = [
     { id: 'large', vram: '5GB', batch: { perItemMs: 500, overheadMs: 0, max: 1 } },

@@ -190,6 +190,8 @@ export interface InstanceState {
   quotaCount: number
   /** Compute since its load, ms. */
   workMs: number
+  /** When its load began, ms. */
+  readonly startedAtMs: number
   /** When it was asked to stop. */
   stoppedAtMs: number
   /** What is known of why its memory does not come back, in words. */
