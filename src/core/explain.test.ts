@@ -129,7 +129,8 @@ test('says that a model is being loaded, and that another one is loaded first', 
   arrive(world, 'b', 1, 9)
   const [load] = step(world)
   assert.equal(load!.modelId, 'b')
-  assert.match(why(world, 'b'), /b is being loaded on gpu; that takes about 2 s/)
+  world.nowMs += 300
+  assert.match(why(world, 'b'), /b is being loaded on gpu, for 300 ms so far; that takes about 2 s/)
   assert.match(
     why(world, 'a'),
     /a is not resident and needs 4 GB on gpu, which loads b now: one load at a time/,

@@ -130,7 +130,7 @@ function whyNotRunning(state: State, model: ModelState, nowMs: number): string[]
   const loading = model.instances[0]
   if (loading)
     return [
-      `${model.model.id} is being loaded on ${loading.device.id}; that takes about ${formatMs(model.loadMs)}.`,
+      `${model.model.id} is being loaded on ${loading.device.id}, for ${formatMs(nowMs - loading.startedAtMs)} so far; that takes about ${formatMs(model.loadMs)}.`,
     ]
   const notTried = whyNotTried(state, model, nowMs)
   if (notTried.length > 0) return notTried
