@@ -66,7 +66,9 @@ function planBatch(view: View, instance: InstanceState): { plan: BatchPlan; rank
   const isOverdue = waitedMs(model, nowMs) > waitBoundMs
   const isLetIn = device.interactiveStreak >= state.policy.burst && (isOverdue || own === urgent)
   const urgency = isLetIn && own === interactive ? overdue : own
-  const maxCount = countInTime(view, instance, urgency, largestBatch(view, instance))
+  const mostCount = largestBatch(view, instance)
+  // Fewer items may need more than was seen of many; time is a wish, memory is not.
+  const maxCount = fittingCount(view, instance, countInTime(view, instance, urgency, mostCount)) || mostCount
   const worth = worthOfBatch(view, instance, urgency, maxCount)
   const isUnfinished = urgency === ordinary && view.someoneIsOut && !visitIsOver(state, instance)
   const isAwaited = isUnfinished && mustRunFirst(view, instance)
@@ -179,13 +181,17 @@ function returnRate({ model, quotaCount, bytes }: InstanceState): number {
   return bytes / 1e9 / Math.max(1, clearMs(model.model, leftCount))
 }
 
-/** Most items the instance can take now: by its profile, its own word, what ran out of memory, and the headroom, as far as
- *  that is known. 0: none. */
+/** Most items the instance can take now: by its profile, its own word, what ran out of memory, and the headroom. 0: none. */
 function largestBatch(view: View, instance: InstanceState): number {
-  const { phase, model, runningCount, maxBatch, device } = instance
+  const { phase, model, runningCount, maxBatch } = instance
   if (phase !== 'ready' || model.readyCount <= 0 || runningCount >= model.model.concurrency) return 0
   const limit = batchLimitOf(instance)?.itemCount ?? maxBatch
-  let count = Math.min(model.model.batch.max, maxBatch, limit)
+  return fittingCount(view, instance, Math.min(model.model.batch.max, maxBatch, limit))
+}
+
+/** Most items of `mostCount` for which there is room, as far as that is known. 0: none. */
+function fittingCount(view: View, { model, device }: InstanceState, mostCount: number): number {
+  let count = mostCount
   if (activeBytesOn(model, device, count) === 0) return count
   if (view.isStale(device)) return 0
   const freeBytes = Math.max(0, headroomBytes(device)) // fewer items may need nothing

@@ -116,6 +116,38 @@ test('learns what batches hold by their size: a peak lowers what is believed, a 
   assert.equal(of(8), 4)
 })
 
+test('a batch that time makes smaller needs room too, where fewer items were seen to need more than many', () => {
+  const batch = { perItemMs: 250, overheadMs: 0, max: 8 }
+  const models = [model('a', '4GB', { batch }), model('wanted', '1GB', { loadMs: 1000 })]
+  const largest = (priority: number) => {
+    const world = createWorld(models, [{ id: 'gpu', gb: 8 }])
+    resident(world, 'a')
+    for (const [count, activeBytes] of [
+      [1, 0],
+      [4, 3.9 * gb],
+      [8, 0],
+      [8, 0],
+      [8, 0],
+    ] as const) {
+      arrive(world, 'a', count)
+      const [command] = step(world)
+      assert.ok(command?.type === 'run-batch')
+      world.pending.length = 0
+      const held = { peakBytes: 4 * gb + activeBytes, afterBytes: 4 * gb }
+      const { batchId } = command
+      const base = { atMs: world.nowMs, batchId, failedCount: 0, runMs: 250 * count, peakBytes: null }
+      report(world, { type: 'batch-finished', ...base, held })
+    }
+    arrive(world, 'a', 8)
+    arrive(world, 'wanted', 1, priority)
+    const run = step(world).find(({ type }) => type === 'run-batch')
+    assert.ok(run?.type === 'run-batch')
+    return [run.maxCount, run.bytes / gb]
+  }
+  assert.deepEqual(largest(0), [8, 0])
+  assert.deepEqual(largest(10), [1, 0]) // 3 would be over with the load, and need 3.1 GB of the 3 GB that are left
+})
+
 test('what is booked for an instance at rest is not booked for its batches once more', () => {
   const world = createWorld([model('a', '1GB', { batch: { max: 8 } })], [{ id: 'gpu', gb: 20 }])
   resident(world, 'a')

@@ -194,6 +194,10 @@ export const scenarios: Record<string, Scenario> = {
     'Where more was held than may be, a batch of one item that needs nothing had no room, since one of more items needs some.',
     115_167, [2, 3, 24, 14], { 'footprint-lies': 1, 'peaks-lie': 0.6 }, 0.8,
   ),
+  'smaller-in-time': pinned(
+    'A batch that was made smaller so as to end in time had no room, since fewer items had been seen to need more than many.',
+    1124, [1, 3, 49, 15], { 'footprint-lies': 0.3, 'peaks-lie': 0.3 }, 1,
+  ),
   'leak-and-learn': pinned(
     'What an instance had leaked was booked for the next one, or kept its model from being loaded at all.',
     34, [1, 2, 200, 60], { leaks: 1 }, 1,
