@@ -164,7 +164,9 @@ test('a line without an end is a violation once it is too long', async () => {
   await instance.stop()
 })
 
-test('what a worker prints is kept', async () => {
+test('what a worker prints is kept, and no file of one that prints nothing', async () => {
+  await runFaulty('forgets one')
+  assert.equal(existsSync(join(folder, 'faulty-1.log')), false)
   await runFaulty('chatters')
   const log = readFileSync(join(folder, 'faulty-1.log'), 'utf8')
   assert.match(log, /says something on stderr/)

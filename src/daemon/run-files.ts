@@ -6,7 +6,7 @@
 //   .plimsoll/archive.profiles.json   what was learned of the models: memory, times
 //   .plimsoll/archive.results.jsonl  results, one source a line
 //   .plimsoll/archive.timeline.svg   the picture
-//   .plimsoll/archive.logs/          what each worker printed
+//   .plimsoll/archive.logs/          what each worker printed, if anything
 import { existsSync, globSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { SchedulerError } from '../core/errors.ts'

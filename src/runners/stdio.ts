@@ -6,7 +6,7 @@
 //   an item that is not in the batch, a broken line, a wrong order   violation: the instance is stopped, and what of
 //                                        its batch was not answered yet is tried again elsewhere
 //   no sign in time, or the end of the process   the same
-import { appendFileSync, closeSync, fstatSync, openSync, readSync } from 'node:fs'
+import { appendFileSync, closeSync, fstatSync, openSync, readSync, rmSync } from 'node:fs'
 import type { ItemError } from '../core/errors.ts'
 import { formatMs } from '../core/units.ts'
 import type { RunnerLedger } from './ledger.ts'
@@ -257,6 +257,7 @@ export class StdioInstance implements Instance {
     clearTimeout(timer)
     if (this.pid !== null) this.#options.ledger.gone(this.pid)
     const log = endOfLog(this.#options.logFile)
+    if (log === '' && this.#isStopping) rmSync(this.#options.logFile, { force: true })
     const isForMemory = !this.#isStopping && ranOutOfMemory(exit, log, this.#killsBefore)
     const code = isForMemory ? outOfMemory : 'RUNNER_EXITED'
     this.#break({ code, message: `the worker ${exit.cause}${lastWords(log)}` })
