@@ -165,7 +165,9 @@ test('a line without an end is a violation once it is too long', async () => {
 })
 
 test('what a worker prints is kept, and no file of one that prints nothing', async () => {
-  const silent = create({ kind: 'module', file: join(workers, 'echo.ts') }).start('silent-1')
+  const file = join(folder, 'silent.mjs')
+  writeFileSync(file, 'export function load() {}\nexport function run(inputs) { return inputs }\n')
+  const silent = create({ kind: 'module', file }).start('silent-1')
   await silent.load()
   assert.equal(existsSync(join(folder, 'silent-1.log')), true)
   await silent.stop()
