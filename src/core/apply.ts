@@ -49,6 +49,8 @@ function queueChanged(state: State, { heads, atMs }: EventOf<'queue-changed'>): 
     const model = state.modelById.get(head.modelId)
     if (!model) continue
     if (head.readyCount > model.readyCount + model.claimingCount) recordArrival(model.arrivals, atMs)
+    if (head.readyCount + head.blockedCount > model.readyCount + model.claimingCount + model.blockedCount)
+      recordArrival(model.submissions, atMs)
     const interactiveCount = countFrom(head.levels, state.policy.interactiveFrom)
     if (interactiveCount > countFrom(model.levels, state.policy.interactiveFrom))
       recordArrival(state.interactive, atMs)

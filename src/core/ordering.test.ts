@@ -1,6 +1,7 @@
 // One example for each rule that decides between queues; decide.test.ts has those about memory.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { decide } from './decide.ts'
 import { throughput } from './policy.ts'
 import {
   arrive,
@@ -123,6 +124,21 @@ test('with nothing to load, jobs that are nearly done end first', () => {
   }
   assert.deepEqual(both([{ modelId: 'first', count: 4 }]), ['run last'])
   assert.deepEqual(both([]), ['run first'])
+})
+
+test('a queue that is blocked in part comes later if all of it is known, and not while more is submitted', () => {
+  const decision = (isGrowing: boolean) => {
+    const world = createWorld([gb4('a'), gb4('b'), gb4('c')], [{ id: 'gpu', gb: 4 }])
+    resident(world, 'c')
+    block(world, 'a', [{ modelId: 'b', count: 20 }])
+    if (isGrowing) arrive(world, 'a', 1)
+    if (isGrowing) world.nowMs += 5000
+    arrive(world, 'a', 8, 0, world.nowMs - 5000)
+    arrive(world, 'b', 4, 0, world.nowMs - 5000)
+    return words([decide(world.state, world.nowMs).command!])
+  }
+  assert.deepEqual(decision(false), ['stop c for b'])
+  assert.deepEqual(decision(true), ['stop c for a'])
 })
 
 test('goal throughput loads the queue that is complete before one that will grow, and the one with more below it', () => {

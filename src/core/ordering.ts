@@ -2,10 +2,11 @@
 // Within ordinary work:
 //
 //  (1) goal latency and balanced: a bill. Each ready item owes its age since submission, priorityBase times more for each
-//      priority level; the bill is read from sums that the queue's head carries (the lab's policy P, docs/policy.md).
+//      priority level; the bill is read from sums that the queue's head carries (the lab's policy P, docs/policy.md). Less
+//      for a queue whose items are still blocked in part, if all of them are known: it would be loaded again for the rest.
 //  (2) goal throughput: the longest way to the end of the graph below the queue, less for a queue whose items are still
 //      blocked in part, since it would have to be loaded again for the rest (rank and finality, docs/policy.md).
-import { clearMs, finality } from './estimates.ts'
+import { clearMs, finality, isGrowing } from './estimates.ts'
 import { weightOf } from './fairness.ts'
 import { runMs } from './model.ts'
 import { throughput } from './policy.ts'
@@ -80,7 +81,8 @@ export function bill({ state, nowMs, leastServedMs }: View, model: ModelState): 
 }
 
 /** What a queue deserves if `loadMs` of loading come first. Latency: its bill over (compute + loadWeight × load) ^
- *  costExponent. Throughput: (rank + compute) × finality, growing with its wait. */
+ *  costExponent, × finality where no more items are submitted. Throughput: (rank + compute) × finality, growing with its
+ *  wait. */
 export function score(view: View, model: ModelState, loadMs: number): number {
   const { policy } = view.state
   const workMs = clearMs(model.model, model.readyCount)
@@ -88,5 +90,6 @@ export function score(view: View, model: ModelState, loadMs: number): number {
     const age = 1 + waitedMs(model, view.nowMs) / view.waitBoundMs
     return finality(model) ** finalityExponent * (model.rankMs + workMs) * age
   }
-  return bill(view, model) / Math.max(1, workMs + policy.loadWeight * loadMs) ** policy.costExponent
+  const worth = bill(view, model) / Math.max(1, workMs + policy.loadWeight * loadMs) ** policy.costExponent
+  return isGrowing(view, model) ? worth : worth * finality(model) ** finalityExponent
 }
