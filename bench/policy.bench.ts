@@ -85,6 +85,7 @@ function traceCases(folder: string): Case[] {
   if (existsSync(nextflow)) {
     const workload = toWorkload(convertNextflow(nextflow, 0))
     add('wf-nextflow', workload, { goal: 'throughput' })
+    add('wf-nextflow, default goal', workload)
     add('wf-nextflow, 300 s', workload, { goal: 'throughput', maxWait: '300s', backlogFactor: '0.15' })
   } else console.log(`skipped: ${nextflow} is not there.`)
   return cases
