@@ -1,5 +1,5 @@
-// What runs measured of each model, from their record: loads, mean load time, the time of a batch by its size, and the most
-// memory an instance held.
+// What runs measured of each model, from their record: loads and unloads with their mean times, the time of a batch by its
+// size, and the most memory an instance held.
 import type { ModelId } from '../core/model.ts'
 import type { RecordLine } from '../daemon/record.ts'
 
@@ -7,6 +7,9 @@ export interface Measured {
   loads: number
   /** Mean of the loads, ms. */
   loadMs: number
+  /** Stops during a run after which the memory came back, and the mean time until it did, ms. */
+  unloads: number
+  unloadMs: number
   /** Most bytes seen in one reading of one instance; 0: the device does not measure. */
   peakBytes: number
   /** Items that ran, and their mean share of a batch's run, ms. */
@@ -30,12 +33,13 @@ export function measureModels(record: Iterable<RecordLine>): Map<ModelId, Measur
   const measured = new Map<ModelId, Measured>()
   const modelByInstance = new Map<string, ModelId>()
   const running = new Map<string, { instanceId: string; itemCount: number }>()
+  const stoppedAtMs = new Map<string, number>()
   const of = (instanceId: string): Measured => {
     const modelId = modelByInstance.get(instanceId) ?? instanceId
     let model = measured.get(modelId)
     if (!model) {
       const batches = { count: 0, items: 0, ms: 0, itemsSquared: 0, itemsMs: 0 }
-      model = { loads: 0, loadMs: 0, peakBytes: 0, items: 0, itemMs: 0, batches }
+      model = { loads: 0, loadMs: 0, unloads: 0, unloadMs: 0, peakBytes: 0, items: 0, itemMs: 0, batches }
       measured.set(modelId, model)
     }
     return model
@@ -45,6 +49,15 @@ export function measureModels(record: Iterable<RecordLine>): Map<ModelId, Measur
       modelByInstance.set(line.command.instanceId, line.command.modelId)
     } else if (line.type === 'command-issued' && line.command.type === 'run-batch') {
       running.set(line.command.batchId, { instanceId: line.command.instanceId, itemCount: 0 })
+    } else if (line.type === 'command-issued' && line.command.type === 'stop-instance') {
+      // In the end all go at once, and are waited for by nobody.
+      if (line.command.reason.rule !== 'shutdown') stoppedAtMs.set(line.command.instanceId, line.atMs)
+    } else if (line.type === 'memory-released') {
+      const fromMs = stoppedAtMs.get(line.instanceId)
+      if (fromMs === undefined) continue
+      const model = of(line.instanceId)
+      model.unloadMs += (line.atMs - fromMs - model.unloadMs) / ++model.unloads
+      stoppedAtMs.delete(line.instanceId)
     } else if (line.type === 'batch-claimed') {
       const batch = running.get(line.batchId)
       if (batch) batch.itemCount = line.itemCount

@@ -58,9 +58,13 @@ export function countsByStep({ groups }: StoreStats): Map<string, Map<ItemState,
 /** Declared times, replaced by measured ones. */
 export function measuredModel(model: Model, measured: Measured | undefined): Model {
   if (!measured) return model
-  const { loads, loadMs, items } = measured
+  const { loads, loadMs, unloads, unloadMs, items } = measured
   const batch = items > 0 ? { ...model.batch, ...profileOf(measured), exponent: 1 } : model.batch
-  return { ...model, loadMs: loads > 0 ? Math.round(loadMs) : model.loadMs, batch }
+  const times = {
+    loadMs: loads > 0 ? Math.round(loadMs) : model.loadMs,
+    unloadMs: unloads > 0 ? Math.round(unloadMs) : model.unloadMs,
+  }
+  return { ...model, ...times, batch }
 }
 
 /** `countOf` says how many records a source has. */

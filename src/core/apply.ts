@@ -50,7 +50,7 @@ function queueChanged(state: State, { heads, atMs }: EventOf<'queue-changed'>): 
     if (!model) continue
     if (head.readyCount > model.readyCount + model.claimingCount) recordArrival(model.arrivals, atMs)
     if (head.readyCount + head.blockedCount > model.readyCount + model.claimingCount + model.blockedCount)
-      recordArrival(model.submissions, atMs)
+      model.submittedAtMs = atMs
     const interactiveCount = countFrom(head.levels, state.policy.interactiveFrom)
     if (interactiveCount > countFrom(model.levels, state.policy.interactiveFrom))
       recordArrival(state.interactive, atMs)

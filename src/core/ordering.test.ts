@@ -126,19 +126,18 @@ test('with nothing to load, jobs that are nearly done end first', () => {
   assert.deepEqual(both([]), ['run first'])
 })
 
-test('a queue that is blocked in part comes later if all of it is known, and not while more is submitted', () => {
-  const decision = (isGrowing: boolean) => {
+test('a queue that is blocked in part comes later once nothing was submitted to it for twenty loads', () => {
+  const decision = (quietMs: number) => {
     const world = createWorld([gb4('a'), gb4('b'), gb4('c')], [{ id: 'gpu', gb: 4 }])
     resident(world, 'c')
     block(world, 'a', [{ modelId: 'b', count: 20 }])
-    if (isGrowing) arrive(world, 'a', 1)
-    if (isGrowing) world.nowMs += 5000
-    arrive(world, 'a', 8, 0, world.nowMs - 5000)
-    arrive(world, 'b', 4, 0, world.nowMs - 5000)
+    arrive(world, 'a', 8)
+    arrive(world, 'b', 4)
+    world.nowMs += quietMs
     return words([decide(world.state, world.nowMs).command!])
   }
-  assert.deepEqual(decision(false), ['stop c for b'])
-  assert.deepEqual(decision(true), ['stop c for a'])
+  assert.deepEqual(decision(79_000), ['stop c for a']) // of 4 s each
+  assert.deepEqual(decision(81_000), ['stop c for b'])
 })
 
 test('goal throughput loads the queue that is complete before one that will grow, and the one with more below it', () => {

@@ -87,8 +87,8 @@ export interface ModelState {
   coolUntilMs: number
   loadError: string | null
   readonly arrivals: Arrivals
-  /** The same of moments at which items were submitted. */
-  readonly submissions: Arrivals
+  /** When items were last submitted, ms; null: never. */
+  submittedAtMs: number | null
 }
 
 /** Last moment at which items became ready, and the mean gap between such moments, ms; null: not known. */
@@ -287,7 +287,7 @@ function createModelState(model: Model, index: number): ModelState {
     coolUntilMs: 0,
     loadError: null,
     arrivals: { lastAtMs: null, gapMs: null },
-    submissions: { lastAtMs: null, gapMs: null },
+    submittedAtMs: null,
   }
 }
 
