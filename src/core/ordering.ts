@@ -81,9 +81,10 @@ export function bill({ state, nowMs, leastServedMs }: View, model: ModelState): 
   return sum
 }
 
-/** What a queue deserves if `loadMs` of loading come first. Latency: its bill over (compute + loadWeight × load) ^
- *  costExponent, × finality where no more items are submitted, the more so the longer its load is for its work. Throughput: (rank + compute) × finality, growing with its
- *  wait. */
+/** What a queue deserves if `loadMs` of loading come first.
+ *  Latency: its bill over (compute + loadWeight × load) ^ costExponent, and where no more items are submitted × finality,
+ *  the more so the longer its load is for its work.
+ *  Throughput: (rank + compute) × finality, growing with its wait. */
 export function score(view: View, model: ModelState, loadMs: number): number {
   const { policy } = view.state
   const workMs = clearMs(model.model, model.readyCount)
