@@ -65,7 +65,12 @@ export class LifecycleChecks {
       this.#check(this.#leaks(instanceId), () => `${instanceId} goes for a leak it does not have`)
     if (rule !== 'idle') return
     this.#watchIdle(instance, this.#context.agenda.nowMs)
-    const idleMs = this.#context.agenda.nowMs - (this.#idleSince.get(instanceId) ?? Number.NaN)
+    const sinceMs = this.#idleSince.get(instanceId)
+    this.#check(
+      sinceMs !== undefined,
+      () => `${instanceId} goes for being idle, and its model has something to do`,
+    )
+    const idleMs = this.#context.agenda.nowMs - sinceMs!
     this.#check(
       idleMs >= keepAliveMs!,
       () => `${instanceId} goes after ${idleMs} ms; its keepAlive is ${keepAliveMs}`,
