@@ -1,10 +1,10 @@
 // Which resident model runs next on a device, and how many of its items. A batch is never held back to fill it: waiting
 // 1 to 10 s always lost (docs/policy.md); under load batches grow by themselves.
 import { batchLimitOf } from './batches.ts'
-import { clearMs, visitIsOver } from './estimates.ts'
+import { clearMs, guardLeftMs, unservedCount, visitIsOver } from './estimates.ts'
 import { sharesOf } from './fairness.ts'
 import { activeBytesOn } from './footprint.ts'
-import { headroomBytes } from './ledger.ts'
+import { headroomBytes, mayLeave } from './ledger.ts'
 import { type Model, runMs } from './model.ts'
 import {
   bill,
@@ -52,21 +52,25 @@ export function chooseBatch(view: View, device: DeviceState): BatchPlan | null {
   if (device.runningCount >= device.slots) return null
   let best: { plan: BatchPlan; rank: number } | null = null
   for (const instance of device.instances) {
-    if (largestBatch(view, instance) === 0) continue
-    const each = planBatch(view, instance)
+    const mostCount = largestBatch(view, instance)
+    if (mostCount === 0) continue
+    const each = planBatch(view, instance, mostCount)
     if (!best || each.rank > best.rank) best = each
   }
   return best?.plan ?? null
 }
 
-function planBatch(view: View, instance: InstanceState): { plan: BatchPlan; rank: number } {
+function planBatch(
+  view: View,
+  instance: InstanceState,
+  mostCount: number,
+): { plan: BatchPlan; rank: number } {
   const { model, device } = instance
   const { state, nowMs, waitBoundMs } = view
   const own = classOf(view, model)
   const isOverdue = waitedMs(model, nowMs) > waitBoundMs
   const isLetIn = device.interactiveStreak >= state.policy.burst && (isOverdue || own === urgent)
   const urgency = isLetIn && own === interactive ? overdue : own
-  const mostCount = largestBatch(view, instance)
   // Fewer items may need more than was seen of many; time is a wish, memory is not.
   const maxCount = fittingCount(view, instance, countInTime(view, instance, urgency, mostCount)) || mostCount
   const worth = worthOfBatch(view, instance, urgency, maxCount)
@@ -104,9 +108,9 @@ const classRank = 1e15
 const awaited = (ordinary + overdue) / 2
 
 /** It may not be cut short yet for an interactive item that waits for room (eviction.ts). */
-function mustRunFirst(view: View, { bytes, workMs, model }: InstanceState): boolean {
-  if (view.missing[0]?.urgency !== interactive || bytes === 0 || model.model.isPinned) return false
-  return workMs < view.state.policy.guard * model.loadMs
+function mustRunFirst(view: View, instance: InstanceState): boolean {
+  const givesRoom = instance.bytes > 0 && mayLeave(instance)
+  return view.interactiveIsOut && givesRoom && guardLeftMs(view.state, instance) > 0
 }
 
 function worthOfBatch(view: View, instance: InstanceState, urgency: UrgencyClass, maxCount: number): number {
@@ -163,7 +167,7 @@ function interactiveLoadLeftMs(view: View, { loading }: DeviceState): number {
   if (!loading) return Number.POSITIVE_INFINITY
   const { model } = loading
   const isReady = model.instances.some(({ phase }) => phase === 'ready')
-  const waits = view.missing[0]?.urgency === interactive || (!isReady && classOf(view, model) === interactive)
+  const waits = view.interactiveIsOut || (!isReady && classOf(view, model) === interactive)
   return waits ? loading.startedAtMs + model.loadMs - view.nowMs : Number.POSITIVE_INFINITY
 }
 
@@ -176,9 +180,9 @@ function batchBill(view: View, { model }: InstanceState, maxCount: number): numb
 }
 
 /** GB that a visit gives back for each millisecond it still needs: the room comes soonest where this is large. */
-function returnRate({ model, quotaCount, bytes }: InstanceState): number {
-  const leftCount = Math.max(1, Math.min(model.readyCount, quotaCount))
-  return bytes / 1e9 / Math.max(1, clearMs(model.model, leftCount))
+function returnRate(instance: InstanceState): number {
+  const leftCount = Math.max(1, unservedCount(instance))
+  return instance.bytes / 1e9 / Math.max(1, clearMs(instance.model.model, leftCount))
 }
 
 /** Most items the instance can take now: by its profile, its own word, what ran out of memory, and the headroom. 0: none. */

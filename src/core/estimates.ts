@@ -102,6 +102,16 @@ export function keepWorth(view: View, model: ModelState): number {
   return model.loadMs / Math.max(1, model.model.vramBytes) / view.nextUseMs(model)
 }
 
+/** Items that a visit has still to serve: of those it found, as far as they are ready. */
+export function unservedCount({ model, quotaCount }: InstanceState): number {
+  return Math.max(0, Math.min(model.readyCount, quotaCount))
+}
+
+/** Compute that an instance must still have before interactive work may cut its visit short, ms; 0: it may. */
+export function guardLeftMs({ policy }: State, { model, workMs }: InstanceState): number {
+  return Math.max(0, policy.guard * model.loadMs - workMs)
+}
+
 /** Whether a resident model has had its visit: the items it found, or visitFactor × (load + visitBase) of compute; but
  *  one that needs less than finishFactor loads for the rest of what it found finishes it, since it would be loaded again. */
 export function visitIsOver(state: State, { quotaCount, workMs, model }: InstanceState): boolean {

@@ -1,6 +1,6 @@
 // Whom to stop so that a model fits: of the instances that may go, those least worth keeping (load time saved per byte
 // and per second until needed), and none more than necessary. Only ready instances that run nothing are ever victims.
-import { doneMs, keepWorth, visitIsOver } from './estimates.ts'
+import { doneMs, guardLeftMs, keepWorth, visitIsOver } from './estimates.ts'
 import { activeBytesOn, restingBytes } from './footprint.ts'
 import { headroomBytes } from './ledger.ts'
 import { classOf, interactive, ordinary, score, worthOf } from './ordering.ts'
@@ -34,8 +34,7 @@ function mayGo(view: View, instance: InstanceState, { urgency, worth }: Claimant
   if (instance.batchCount === 0) return false
   const own = classOf(view, model)
   const isOver = visitIsOver(view.state, instance)
-  if (urgency === interactive && own < interactive)
-    return isOver || instance.workMs >= view.state.policy.guard * model.loadMs
+  if (urgency === interactive && own < interactive) return isOver || guardLeftMs(view.state, instance) === 0
   if (own > urgency || !isOver) return false
   if (urgency !== ordinary) return own < urgency || worth > worthOf(view, model, own)
   return worth > hysteresisOf(view) * score(view, model, 0)

@@ -3,7 +3,7 @@
 // another, and the wait bound.
 import { chooseBatch } from './batching.ts'
 import type { ItemError } from './errors.ts'
-import { clearMs, doneMs, visitIsOver } from './estimates.ts'
+import { clearMs, doneMs, unservedCount, visitIsOver } from './estimates.ts'
 import { causeOf, lostBytes, modelNotes, whyClosed, whyNotTried } from './explain-memory.ts'
 import { activeBytesOn, leastBytesOn, needsDevice } from './footprint.ts'
 import { headroomBytes, offeredBytes } from './ledger.ts'
@@ -147,13 +147,14 @@ function batchSentences(state: State, instance: InstanceState, nowMs: number): s
   if (device.fault !== null) return [`${begin}.`, ...whyClosed(state, device, nowMs)]
   if (device.runningCount >= device.slots || instance.runningCount >= model.model.concurrency)
     return [`${begin}; ${runningSentence(state, instance)}`]
+  const view = new View(state, nowMs)
   const neededBytes = activeBytesOn(model, device, 1)
   const missingBytes = neededBytes - headroomBytes(device)
   if (neededBytes > 0 && missingBytes > 0) {
     const need = `a batch of one item needs ${formatBytes(neededBytes)} more, and ${formatBytes(missingBytes)} of that are missing`
-    return [`${begin}; ${need}. ${holdersOn(new View(state, nowMs), device)}`, ...lostBytes(device, nowMs)]
+    return [`${begin}; ${need}. ${holdersOn(view, device)}`, ...lostBytes(device, nowMs)]
   }
-  const next = chooseBatch(new View(state, nowMs), device)
+  const next = chooseBatch(view, device)
   return next && next.instance !== instance
     ? [
         `${begin}; ${next.instance.model.model.id} runs before it: ${formatReason({ rule: next.rule, figures: {} })}.`,
@@ -185,7 +186,8 @@ function loadSentences(state: State, device: DeviceState, each: ModelState, nowM
   }
   if (device.loading)
     return [`${begin}, which loads ${device.loading.model.model.id} now: one load at a time.`, ...lost]
-  const best = chooseLoad(new View(state, nowMs), device)
+  const view = new View(state, nowMs)
+  const best = chooseLoad(view, device)
   if (best && best.model !== each)
     return [
       `${begin}; ${best.model.model.id} is loaded before it: ${formatReason({ rule: best.rule, figures: {} })}.`,
@@ -193,11 +195,8 @@ function loadSentences(state: State, device: DeviceState, each: ModelState, nowM
     ]
   const missingBytes = missingBytesOn(device, each)
   if (missingBytes > 0)
-    return [
-      `${begin}: ${formatBytes(missingBytes)} are missing. ${holdersOn(new View(state, nowMs), device)}`,
-      ...lost,
-    ]
-  const first = best ? null : new View(state, nowMs).missing[0]
+    return [`${begin}: ${formatBytes(missingBytes)} are missing. ${holdersOn(view, device)}`, ...lost]
+  const first = best ? null : view.missing[0]
   return first && first.model !== each
     ? [`${begin}; the room is kept for ${first.model.model.id}, which deserves the device more.`]
     : [`${begin}; its load is next.`]
@@ -231,11 +230,11 @@ function holding(view: View, instance: InstanceState): string {
 
 /** Compute of what runs, from its start, and of what the visit has still to serve. */
 function visitLeftMs(state: State, instance: InstanceState): number {
-  const { model, quotaCount } = instance
+  const { model } = instance.model
   let runningMs = 0
   for (const batch of state.batchById.values())
-    if (batch.instance === instance) runningMs = Math.max(runningMs, runMs(model.model, batch.itemCount))
-  return runningMs + clearMs(model.model, Math.max(0, Math.min(model.readyCount, quotaCount)))
+    if (batch.instance === instance) runningMs = Math.max(runningMs, runMs(model, batch.itemCount))
+  return runningMs + clearMs(model, unservedCount(instance))
 }
 
 function waitBound(state: State, { readyAtMs, latestEndAtMs }: WaitingItem, nowMs: number): string[] {

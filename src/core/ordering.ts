@@ -24,7 +24,7 @@ const saturationLevels = 10
 
 /** How much a queue counts less while part of its items is blocked: (ready ÷ known) to this power. Study: of 1 to 5 4 and 5
  *  load least on wf-nextflow; 3 and 4 are the same elsewhere. */
-export const finalityExponent = 4
+const finalityExponent = 4
 
 export function classOf(view: View, model: ModelState): UrgencyClass {
   if (model.readyCount === 0) return ordinary
@@ -81,6 +81,12 @@ export function bill({ state, nowMs, leastServedMs }: View, model: ModelState): 
   return sum
 }
 
+/** How much a queue counts of what it would if none of its items were blocked: 1, all of it, where none is. `share`: of the
+ *  exponent, 0 to 1. */
+export function completeness(model: ModelState, share = 1): number {
+  return finality(model) ** (finalityExponent * share)
+}
+
 /** What a queue deserves if `loadMs` of loading come first.
  *  Latency: its bill over (compute + loadWeight × load) ^ costExponent, and where no more items are submitted × finality,
  *  the more so the longer its load is for its work.
@@ -90,11 +96,11 @@ export function score(view: View, model: ModelState, loadMs: number): number {
   const workMs = clearMs(model.model, model.readyCount)
   if (policy.goal === throughput) {
     const age = 1 + waitedMs(model, view.nowMs) / view.waitBoundMs
-    return finality(model) ** finalityExponent * (model.rankMs + workMs) * age
+    return completeness(model) * (model.rankMs + workMs) * age
   }
   const worth = bill(view, model) / Math.max(1, workMs + policy.loadWeight * loadMs) ** policy.costExponent
   if (isGrowing(view, model)) return worth
   // One more load for the rest is little where the ready items take long.
   const loadShare = model.loadMs / Math.max(1, workMs + model.loadMs)
-  return worth * finality(model) ** (finalityExponent * loadShare)
+  return worth * completeness(model, loadShare)
 }

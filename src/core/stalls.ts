@@ -4,11 +4,11 @@
 //
 //   firstAgainstStalls   of the claims that deserve a place alike, the one whose compute hides the loads of the others
 //   fitsInto             a load in the time in which the memory lane would only wait for visits to end
-import { arrivalMs, clearMs, finality } from './estimates.ts'
+import { arrivalMs, clearMs, guardLeftMs, unservedCount } from './estimates.ts'
 import { leastBytesOn, loadingBytesOn } from './footprint.ts'
 import { headroomBytes, mayLeave } from './ledger.ts'
 import { runMs } from './model.ts'
-import { finalityExponent, interactive, ordinary } from './ordering.ts'
+import { completeness, interactive, ordinary } from './ordering.ts'
 import { throughput } from './policy.ts'
 import type { DeviceState, InstanceState, ModelState, State } from './state.ts'
 import type { Claimant, View } from './view.ts'
@@ -64,10 +64,6 @@ function coldRank(model: ModelState, fitsTogether: boolean, looksBelow: boolean)
   if (fitsTogether) return (completeness(model) * belowMs) / loadMs
   const { vramBytes } = model.model
   return completeness(model) * (looksBelow ? (vramBytes * (belowMs + 1000)) / (loadMs + workMs) : vramBytes)
-}
-
-function completeness(model: ModelState): number {
-  return finality(model) ** finalityExponent
 }
 
 function isShort(leftMs: number, { model }: Claimant): boolean {
@@ -146,9 +142,8 @@ interface Wait {
 
 /** Claims wait for visits to end; interactive ones for a batch, or until `guard` lets them cut a visit. */
 export function waitForRoom(view: View, device: DeviceState, first: Claimant): Wait {
-  const { guard } = view.state.policy
-  const cutMs = ({ model, workMs }: InstanceState) =>
-    Math.max(runningMs(model), guard * model.loadMs - workMs)
+  const cutMs = (instance: InstanceState) =>
+    Math.max(runningMs(instance.model), guardLeftMs(view.state, instance))
   const leftMsOf = first.urgency === interactive ? cutMs : visitMs
   const leaving = device.instances
     .filter((instance) => instance.phase === 'ready' && mayLeave(instance))
@@ -180,6 +175,7 @@ export function fitsInto(
 }
 
 /** Compute until a visit has served what it found. */
-function visitMs({ model, quotaCount }: InstanceState): number {
-  return runningMs(model) + clearMs(model.model, Math.max(0, Math.min(model.readyCount, quotaCount)))
+function visitMs(instance: InstanceState): number {
+  const { model } = instance
+  return runningMs(model) + clearMs(model.model, unservedCount(instance))
 }

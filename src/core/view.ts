@@ -5,7 +5,7 @@ import { keepWorth, nextUseMs } from './estimates.ts'
 import { leastServedMs } from './fairness.ts'
 import { needsDevice } from './footprint.ts'
 import { runMs } from './model.ts'
-import { classOf, type UrgencyClass, worthOf } from './ordering.ts'
+import { classOf, interactive, type UrgencyClass, worthOf } from './ordering.ts'
 import type { DeviceState, ModelState, State } from './state.ts'
 
 /** A model with ready items, and what it claims. */
@@ -92,6 +92,11 @@ export class View {
         model.isPreloaded && instances.length === 0 && this.state.loads.loadCount(model.id) === 0,
     )
     return this.#preloads
+  }
+
+  /** A model with interactive items is on no device. */
+  get interactiveIsOut(): boolean {
+    return this.missing[0]?.urgency === interactive
   }
 
   /** A model with ready items is on no device. */
