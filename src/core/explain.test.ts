@@ -8,6 +8,7 @@ import {
   block,
   createWorld,
   finish,
+  gb,
   read,
   report,
   resident,
@@ -16,7 +17,6 @@ import {
   type World,
 } from './test-world.ts'
 
-const gb = 1e9
 const model = (id: string, vram: string | number, more = {}) => ({ id, vram, loadMs: 2000, ...more })
 const gpu = { id: 'gpu', gb: 8 }
 

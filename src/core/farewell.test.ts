@@ -7,20 +7,17 @@ import {
   arrive,
   createWorld,
   finish,
+  firstDevice,
+  gb,
+  model,
+  modelIn,
   read,
   report,
   resident,
   settle,
   step,
-  type World,
   words,
 } from './test-world.ts'
-
-const gb = 1e9
-const model = (id: string, vram: string | undefined, more = {}) => ({ id, vram, loadMs: 1000, ...more })
-
-const device = (world: World) => world.state.devices[0]!
-const state = (world: World, id: string) => world.state.modelById.get(id)!
 
 test('a device that is not well is emptied, and used again when it is', () => {
   const world = createWorld([model('a', '3GB')], [{ id: 'gpu', gb: 8 }])
@@ -44,7 +41,7 @@ test('an instance that grows with every batch is loaded anew', () => {
     const commands = step(world)
     if (commands[0]?.type === 'stop-instance') {
       assert.equal(commands[0].reason.rule, 'leaks')
-      assert.equal(residentBytesOn(state(world, 'a'), device(world)), 1.224 * gb, 'as it had settled')
+      assert.equal(residentBytesOn(modelIn(world, 'a'), firstDevice(world)), 1.224 * gb, 'as it had settled')
       return
     }
     for (const command of commands) finish(world, command)
@@ -141,12 +138,12 @@ test('tells of a device that has less memory after each of several unloads', () 
   for (let cycle = 1; cycle <= 4; cycle++) {
     read(world, {}, { foreignBytes })
     resident(world, 'a')
-    const [instance] = state(world, 'a').instances
+    const [instance] = modelIn(world, 'a').instances
     read(world, { [instance!.id]: gb }, { foreignBytes })
     report(world, { type: 'instance-failed', atMs: world.nowMs, instanceId: instance!.id, message: 'gone' })
     report(world, { type: 'memory-released', atMs: world.nowMs, instanceId: instance!.id })
     foreignBytes += 50e6
     read(world, {}, { foreignBytes })
-    assert.deepEqual([device(world).leak.count, device(world).leak.bytes], [cycle, cycle * 50e6])
+    assert.deepEqual([firstDevice(world).leak.count, firstDevice(world).leak.bytes], [cycle, cycle * 50e6])
   }
 })

@@ -5,35 +5,36 @@ import { activeBytesOn, footprintOf, loadingBytesOn, residentBytesOn } from './f
 import {
   arrive,
   createWorld,
+  endBatch,
   finish,
+  firstDevice,
+  gb,
+  model,
+  modelIn,
+  nextBatch,
   read,
   report,
   resident,
   settle,
   step,
-  type World,
   words,
 } from './test-world.ts'
-
-const gb = 1e9
-const model = (id: string, vram: string | undefined, more = {}) => ({ id, vram, loadMs: 1000, ...more })
-
-const device = (world: World) => world.state.devices[0]!
-const state = (world: World, id: string) => world.state.modelById.get(id)!
 
 test('learns what a model holds: more at once, less after three loads', () => {
   const world = createWorld([model('a', '4GB')], [{ id: 'gpu', gb: 8 }])
   const sizes: number[] = []
   for (const heldGb of [2, 2, 2, 5]) {
     resident(world, 'a')
-    const [instance] = state(world, 'a').instances
+    const [instance] = modelIn(world, 'a').instances
     read(world, { [instance!.id]: heldGb * gb })
-    sizes.push(residentBytesOn(state(world, 'a'), device(world)) / gb)
+    sizes.push(residentBytesOn(modelIn(world, 'a'), firstDevice(world)) / gb)
     report(world, { type: 'instance-failed', atMs: world.nowMs, instanceId: instance!.id, message: 'gone' })
     report(world, { type: 'memory-released', atMs: world.nowMs, instanceId: instance!.id })
   }
   assert.deepEqual(sizes, [4, 4, 2.04, 5.1])
-  assert.ok(Math.abs(footprintOf(state(world, 'a'), 'static')!.errorRatio - (1 + 1 + 0.02 + 0.592) / 4) < 0.4)
+  assert.ok(
+    Math.abs(footprintOf(modelIn(world, 'a'), 'static')!.errorRatio - (1 + 1 + 0.02 + 0.592) / 4) < 0.4,
+  )
 })
 
 test('what a load held for a moment is booked for the next one', () => {
@@ -41,12 +42,12 @@ test('what a load held for a moment is booked for the next one', () => {
   arrive(world, 'a', 1)
   const [load] = step(world)
   read(world, { 'a-1': 4 * gb })
-  assert.equal(device(world).ledger.reservedBytes, 4 * gb, 'at once for this one')
+  assert.equal(firstDevice(world).ledger.reservedBytes, 4 * gb, 'at once for this one')
   finish(world, load!)
   settle(world)
   read(world, { 'a-1': 2 * gb })
-  assert.equal(device(world).ledger.residentBytes, 2.04 * gb)
-  assert.equal(loadingBytesOn(state(world, 'a'), device(world)), 4 * gb)
+  assert.equal(firstDevice(world).ledger.residentBytes, 2.04 * gb)
+  assert.equal(loadingBytesOn(modelIn(world, 'a'), firstDevice(world)), 4 * gb)
 })
 
 test('what was booked for a load and does not stay is given back before the first batch, which may need it', () => {
@@ -58,7 +59,7 @@ test('what was booked for a load and does not stay is given back before the firs
   finish(world, load!)
   assert.deepEqual(step(world), [], 'it may still hold it')
   read(world, { 'a-1': 2 * gb })
-  assert.equal(device(world).ledger.residentBytes, 2 * gb)
+  assert.equal(firstDevice(world).ledger.residentBytes, 2 * gb)
   assert.deepEqual(words(step(world)), ['run a'])
 })
 
@@ -67,10 +68,10 @@ test('a model without a size is loaded alone, and then known', () => {
   resident(world, 'small')
   arrive(world, 'a', 2)
   assert.deepEqual(words(settle(world)), ['stop small for a', 'load a', 'run a'])
-  assert.equal(device(world).ledger.residentBytes, 8 * gb)
-  const [instance] = state(world, 'a').instances
+  assert.equal(firstDevice(world).ledger.residentBytes, 8 * gb)
+  const [instance] = modelIn(world, 'a').instances
   read(world, { [instance!.id]: 3 * gb })
-  assert.equal(device(world).ledger.residentBytes, Math.ceil(3 * gb * 1.02))
+  assert.equal(firstDevice(world).ledger.residentBytes, Math.ceil(3 * gb * 1.02))
 })
 
 test('a model without a size is not loaded again for the room of its second batch: the next reading gives that back', () => {
@@ -78,16 +79,11 @@ test('a model without a size is not loaded again for the room of its second batc
   arrive(world, 'a', 2)
   finish(world, step(world)[0]!)
   read(world, { 'a-1': gb })
-  const [run] = step(world)
-  assert.ok(run?.type === 'run-batch')
-  world.pending.length = 0
-  const held = { peakBytes: 3 * gb, afterBytes: 2 * gb }
-  const base = { atMs: world.nowMs, batchId: run.batchId, failedCount: 0, runMs: 100, peakBytes: null }
-  report(world, { type: 'batch-finished', ...base, held })
+  endBatch(world, nextBatch(world), { held: { peakBytes: 3 * gb, afterBytes: 2 * gb } })
   assert.deepEqual(words(step(world)), [], 'all of the device is booked, and a batch needs 1 GB more')
   read(world, { 'a-1': 2 * gb })
   assert.deepEqual(words(step(world)), ['run a'])
-  assert.equal(state(world, 'a').footprints[0]!.errorRatio, 0, 'nobody had said what it needs')
+  assert.equal(modelIn(world, 'a').footprints[0]!.errorRatio, 0, 'nobody had said what it needs')
 })
 
 test('learns what batches hold by their size: a peak lowers what is believed, a mere reading does not', () => {
@@ -98,15 +94,10 @@ test('learns what batches hold by their size: a peak lowers what is believed, a 
   resident(world, 'a')
   const run = (count: number, activeBytes: number | null) => {
     arrive(world, 'a', count)
-    const [command] = step(world)
-    assert.ok(command?.type === 'run-batch')
-    world.pending.length = 0
-    const { batchId } = command
-    const base = { atMs: world.nowMs, batchId, failedCount: 0, runMs: 100, peakBytes: null }
     const held = activeBytes === null ? null : { peakBytes: gb + activeBytes, afterBytes: gb }
-    report(world, { type: 'batch-finished', ...base, held })
+    endBatch(world, nextBatch(world), { held })
   }
-  const of = (count: number) => activeBytesOn(state(world, 'a'), device(world), count) / gb
+  const of = (count: number) => activeBytesOn(modelIn(world, 'a'), firstDevice(world), count) / gb
   assert.deepEqual([of(1), of(8)], [1, 8])
   for (let batch = 0; batch < 3; batch++) run(8, 2 * gb)
   assert.deepEqual([of(8), of(5)], [2, 2], 'five take no more than eight')
@@ -130,13 +121,8 @@ test('a batch that time makes smaller needs room too, where fewer items were see
       [8, 0],
     ] as const) {
       arrive(world, 'a', count)
-      const [command] = step(world)
-      assert.ok(command?.type === 'run-batch')
-      world.pending.length = 0
       const held = { peakBytes: 4 * gb + activeBytes, afterBytes: 4 * gb }
-      const { batchId } = command
-      const base = { atMs: world.nowMs, batchId, failedCount: 0, runMs: 250 * count, peakBytes: null }
-      report(world, { type: 'batch-finished', ...base, held })
+      endBatch(world, nextBatch(world), { runMs: 250 * count, held })
     }
     arrive(world, 'a', 8)
     arrive(world, 'wanted', 1, priority)
@@ -153,14 +139,8 @@ test('what is booked for an instance at rest is not booked for its batches once 
   resident(world, 'a')
   const run = (peakGb: number, afterGb: number) => {
     arrive(world, 'a', 1)
-    const [command] = step(world)
-    assert.ok(command?.type === 'run-batch')
-    world.pending.length = 0
-    const { batchId } = command
-    const held = { peakBytes: peakGb * gb, afterBytes: afterGb * gb }
-    const base = { atMs: world.nowMs, batchId, failedCount: 0, runMs: 100, peakBytes: null }
-    report(world, { type: 'batch-finished', ...base, held })
-    return activeBytesOn(state(world, 'a'), device(world), 1) / gb
+    endBatch(world, nextBatch(world), { held: { peakBytes: peakGb * gb, afterBytes: afterGb * gb } })
+    return activeBytesOn(modelIn(world, 'a'), firstDevice(world), 1) / gb
   }
   assert.equal(run(6, 5), 1)
   assert.equal(run(6, 4), 1, 'a runtime has collected its garbage: the peak is no higher than before')
@@ -175,12 +155,12 @@ test('an instance that has run little does not lower what is known of how much t
       [2, batchCount],
     ] as const) {
       for (let batch = 0; batch < count; batch++) resident(world, 'a')
-      const [instance] = state(world, 'a').instances
+      const [instance] = modelIn(world, 'a').instances
       read(world, { [instance!.id]: heldGb * gb })
       report(world, { type: 'instance-failed', atMs: world.nowMs, instanceId: instance!.id, message: 'gone' })
       report(world, { type: 'memory-released', atMs: world.nowMs, instanceId: instance!.id })
     }
-    return footprintOf(state(world, 'a'), 'static')!.residentBytes / gb
+    return footprintOf(modelIn(world, 'a'), 'static')!.residentBytes / gb
   }
   assert.deepEqual([1, 2, 3, 6].map(learnedGb), [4, 4, 3.6, 3.6])
 })
@@ -196,13 +176,8 @@ test('where only the worker knows, a batch held its peak less what it still hold
   report(world, { type: 'load-finished', ...loaded })
   const run = (peakGb: number, residentBytes?: number) => {
     arrive(world, 'a', 1)
-    const [command] = step(world)
-    assert.ok(command?.type === 'run-batch')
-    world.pending.length = 0
-    const { batchId } = command
-    const base = { atMs: world.nowMs, batchId, failedCount: 0, runMs: 100, peakBytes: peakGb * gb }
-    report(world, { type: 'batch-finished', ...base, residentBytes: residentBytes ?? null })
-    return activeBytesOn(state(world, 'a'), device(world), 1) / gb
+    endBatch(world, nextBatch(world), { peakBytes: peakGb * gb, residentBytes: residentBytes ?? null })
+    return activeBytesOn(modelIn(world, 'a'), firstDevice(world), 1) / gb
   }
   assert.equal(run(3), 2)
   assert.equal(run(6, 2 * gb), 4)
@@ -213,16 +188,12 @@ test('a smaller batch than was measured gets all that the device has beside the 
   const world = createWorld([model('a', '1GB', { batch: { max: 8 } })], [{ id: 'gpu', gb: 20 }])
   resident(world, 'a')
   arrive(world, 'a', 8)
-  const [run] = step(world)
-  assert.ok(run?.type === 'run-batch')
-  const held = { peakBytes: 9 * gb, afterBytes: gb }
-  const base = { atMs: world.nowMs, batchId: run.batchId, failedCount: 0, runMs: 100, peakBytes: null }
-  report(world, { type: 'batch-finished', ...base, held })
-  const of = (count: number) => activeBytesOn(state(world, 'a'), device(world), count) / gb
+  endBatch(world, nextBatch(world), { held: { peakBytes: 9 * gb, afterBytes: gb } })
+  const of = (count: number) => activeBytesOn(modelIn(world, 'a'), firstDevice(world), count) / gb
   assert.deepEqual([of(8), of(1)], [8, 8])
-  device(world).capacityBytes = 5 * gb
+  firstDevice(world).capacityBytes = 5 * gb
   assert.deepEqual([of(8), of(1)], [8, 3.98])
-  device(world).capacityBytes = 1.5 * gb
+  firstDevice(world).capacityBytes = 1.5 * gb
   assert.equal(of(1), 1, 'but no less than its share')
 })
 
@@ -241,14 +212,11 @@ test('what a worker holds for good since its first batches is no part of a batch
   assert.ok(load)
   read(world, { 'a-1': 1.3 * gb })
   const run = (peakBytes: number) => {
-    const [command] = step(world)
-    assert.ok(command?.type === 'run-batch')
-    const base = { atMs: world.nowMs, batchId: command.batchId, failedCount: 0, runMs: 1, peakBytes }
-    report(world, { type: 'batch-finished', ...base })
+    endBatch(world, nextBatch(world), { runMs: 1, peakBytes })
     arrive(world, 'a', 1)
   }
   run(1.5 * gb)
   read(world, { 'a-1': 2.3 * gb })
   run(2.5 * gb)
-  assert.equal(activeBytesOn(state(world, 'a'), device(world), 1), 0.5 * gb)
+  assert.equal(activeBytesOn(modelIn(world, 'a'), firstDevice(world), 1), 0.5 * gb)
 })

@@ -7,34 +7,33 @@ import {
   arrive,
   block,
   createWorld,
+  endBatch,
   finish,
+  firstDevice,
+  gb,
+  model,
+  modelIn,
+  nextBatch,
   read,
   report,
   resident,
   settle,
   step,
-  type World,
   words,
 } from './test-world.ts'
-
-const gb = 1e9
-const model = (id: string, vram: string | undefined, more = {}) => ({ id, vram, loadMs: 1000, ...more })
-
-const device = (world: World) => world.state.devices[0]!
-const state = (world: World, id: string) => world.state.modelById.get(id)!
 
 test('books what an instance really holds, as far as there is room, and shows the rest as a deficit', () => {
   const world = createWorld([model('a', '3GB'), model('b', '3GB')], [{ id: 'gpu', gb: 8 }])
   resident(world, 'a')
   read(world, { 'a-1': 4 * gb })
-  assert.equal(device(world).ledger.residentBytes, 4 * gb)
-  assert.equal(device(world).deficitBytes, 0)
+  assert.equal(firstDevice(world).ledger.residentBytes, 4 * gb)
+  assert.equal(firstDevice(world).deficitBytes, 0)
   read(world, { 'a-1': 9 * gb })
-  assert.equal(device(world).ledger.residentBytes, 8 * gb)
-  assert.equal(device(world).deficitBytes, gb)
-  assert.equal(headroomBytes(device(world)), -gb)
+  assert.equal(firstDevice(world).ledger.residentBytes, 8 * gb)
+  assert.equal(firstDevice(world).deficitBytes, gb)
+  assert.equal(headroomBytes(firstDevice(world)), -gb)
   read(world, { 'a-1': 4 * gb })
-  assert.equal(device(world).deficitBytes, 0)
+  assert.equal(firstDevice(world).deficitBytes, 0)
 })
 
 test('a deficit blocks loads, evicts idle ones and nobody who has work', () => {
@@ -45,7 +44,7 @@ test('a deficit blocks loads, evicts idle ones and nobody who has work', () => {
   arrive(world, 'b', 1)
   step(world) // one of them runs
   read(world, { 'a-1': 5 * gb, 'b-2': 3 * gb, 'c-3': 2 * gb })
-  assert.equal(device(world).deficitBytes, 2 * gb)
+  assert.equal(firstDevice(world).deficitBytes, 2 * gb)
   const [stop] = step(world)
   assert.deepEqual(words([stop!]), ['stop c for null'])
   assert.equal(stop!.reason.rule, 'over-the-line')
@@ -66,7 +65,7 @@ test('where a device cannot tell who holds what, use beyond the books is foreign
   const world = createWorld([model('a', '3GB')], [{ id: 'gpu', gb: 8 }])
   resident(world, 'a')
   read(world, {}, { foreignBytes: gb, usedBytes: 7 * gb })
-  assert.equal(device(world).foreignBytes, 4 * gb)
+  assert.equal(firstDevice(world).foreignBytes, 4 * gb)
 })
 
 test('no memory is promised on a device whose last reading is old, neither to a load nor to a batch', () => {
@@ -108,7 +107,7 @@ test('where a device cannot tell who holds what, a model that needs all of it ha
   const world = createWorld([model('a', '3GB'), model('b', '8GB')], [{ id: 'gpu', gb: 8 }])
   resident(world, 'a')
   read(world, {}, { usedBytes: 4 * gb })
-  assert.equal(device(world).budgetBytes, 7 * gb)
+  assert.equal(firstDevice(world).budgetBytes, 7 * gb)
   arrive(world, 'b', 1)
   const [stop] = step(world)
   assert.deepEqual(words([stop!]), ['stop a for b'])
@@ -152,11 +151,11 @@ test('a model that was seen to need more than any device has fails its items wit
   const world = createWorld([model('a', '2GB')], [{ id: 'gpu', gb: 4 }])
   for (let load = 0; load < 3; load++) {
     resident(world, 'a')
-    const [instance] = state(world, 'a').instances
+    const [instance] = modelIn(world, 'a').instances
     read(world, { [instance!.id]: 6 * gb })
     report(world, { type: 'instance-failed', atMs: world.nowMs, instanceId: instance!.id, message: 'gone' })
     report(world, { type: 'memory-released', atMs: world.nowMs, instanceId: instance!.id })
-    if (load < 2) state(world, 'a').footprints[0]!.residentBytes = 1 // as if it had been small
+    if (load < 2) modelIn(world, 'a').footprints[0]!.residentBytes = 1 // as if it had been small
   }
   arrive(world, 'a', 2)
   const [command] = step(world)
@@ -175,22 +174,13 @@ test('a batch that runs out of memory is halved, the item to blame is found and 
   while (queue.length > 0) {
     world.queues.set('a', [])
     arrive(world, 'a', queue.length)
-    const [run] = step(world)
-    assert.ok(run?.type === 'run-batch')
-    world.pending.length = 0
+    const run = nextBatch(world)
     const batch = queue.slice(0, run.maxCount)
     sizes.push(batch.length)
     const isOutOfMemory = batch.includes(5)
     if (!isOutOfMemory || batch.length === 1) queue = queue.slice(batch.length)
     if (isOutOfMemory && batch.length === 1) alone++
-    const base = {
-      atMs: world.nowMs,
-      batchId: run.batchId,
-      failedCount: isOutOfMemory ? 1 : 0,
-      runMs: 1,
-      peakBytes: null,
-    }
-    report(world, { type: 'batch-finished', ...base, isOutOfMemory })
+    endBatch(world, run, { failedCount: isOutOfMemory ? 1 : 0, runMs: 1, isOutOfMemory })
   }
   assert.deepEqual(sizes, [8, 4, 4, 2, 1, 1, 2])
   assert.equal(alone, 1)
@@ -202,13 +192,9 @@ test('batches that are too large stay smaller, and grow by one after ten that we
   const run = (isTooLarge: (count: number) => boolean): number => {
     world.queues.set('a', [])
     arrive(world, 'a', 8)
-    const [command] = step(world)
-    assert.ok(command?.type === 'run-batch')
-    world.pending.length = 0
+    const command = nextBatch(world)
     const count = Math.min(8, command.maxCount)
-    const isOutOfMemory = isTooLarge(count)
-    const base = { atMs: world.nowMs, batchId: command.batchId, failedCount: 0, runMs: 1, peakBytes: null }
-    report(world, { type: 'batch-finished', ...base, isOutOfMemory })
+    endBatch(world, command, { runMs: 1, isOutOfMemory: isTooLarge(count) })
     return count
   }
   const sizes = Array.from({ length: 24 }, () => run((count) => count > 5))
@@ -260,7 +246,7 @@ test('whatever is read: booked bytes stay under the line, and a deficit is what 
         settle(world)
         const held = { a: a * gb, b: b * gb }
         const byInstance = Object.fromEntries(
-          device(world).instances.map(
+          firstDevice(world).instances.map(
             ({
               id,
               model: {
@@ -270,7 +256,7 @@ test('whatever is read: booked bytes stay under the line, and a deficit is what 
           ),
         )
         read(world, byInstance, { foreignBytes: foreign * gb })
-        const { ledger, deficitBytes } = device(world)
+        const { ledger, deficitBytes } = firstDevice(world)
         assert.ok(bookedBytes(ledger) <= 8 * gb)
         const heldBytes = Object.values(byInstance).reduce((sum, each) => sum + each, 0)
         assert.ok(deficitBytes <= heldBytes && bookedBytes(ledger) + deficitBytes >= heldBytes)

@@ -10,10 +10,12 @@ import { defaultPolicy, type Policy } from './policy.ts'
 import type { Command, SchedulerEvent } from './protocol.ts'
 import type { LevelHead } from './queue-head.ts'
 import { emptyHead } from './queue-head.ts'
-import { createState, type DeviceOptions, type State } from './state.ts'
+import { createState, type DeviceOptions, type DeviceState, type ModelState, type State } from './state.ts'
 
 /** A ready item: [priority, submitted and ready at ms]. */
 type Item = [number, number]
+
+type RunBatch = Extract<Command, { type: 'run-batch' }>
 
 export interface World {
   state: State
@@ -101,10 +103,7 @@ export function step(world: World): Command[] {
   }
 }
 
-function claim(
-  world: World,
-  { batchId, modelId, maxCount, order }: Extract<Command, { type: 'run-batch' }>,
-): void {
+function claim(world: World, { batchId, modelId, maxCount, order }: RunBatch): void {
   const queue = world.queues.get(modelId) ?? []
   const isInteractive = (queue[0]?.[0] ?? 0) >= order.interactiveFrom
   const items = queue
@@ -177,4 +176,37 @@ export function resident(world: World, ...ids: string[]): void {
     arrive(world, id, 1)
     settle(world)
   }
+}
+
+export const gb = 1e9
+
+/** A model that is loaded in a second. */
+export function model(id: string, vram: string | undefined, more = {}) {
+  return { id, vram, loadMs: 1000, ...more }
+}
+
+export function firstDevice(world: World): DeviceState {
+  return world.state.devices[0]!
+}
+
+export function modelIn(world: World, id: string): ModelState {
+  return world.state.modelById.get(id)!
+}
+
+/** The batch that begins next; nothing else that was asked for is going to be reported. */
+export function nextBatch(world: World): RunBatch {
+  const [command] = step(world)
+  assert.ok(command?.type === 'run-batch')
+  world.pending.length = 0
+  return command
+}
+
+/** Reports that a batch went well, in 100 ms, unless `more` says otherwise. */
+export function endBatch(
+  world: World,
+  { batchId }: RunBatch,
+  more: Partial<Extract<SchedulerEvent, { type: 'batch-finished' }>>,
+): void {
+  const base = { atMs: world.nowMs, batchId, failedCount: 0, runMs: 100, peakBytes: null }
+  report(world, { type: 'batch-finished', ...base, ...more })
 }

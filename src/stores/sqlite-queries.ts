@@ -9,6 +9,7 @@ import { SqliteWriter } from './sqlite-writer.ts'
 const columns = 'seq submitted_at kind state attempt open turn ready_at until run latest_end_at'.split(' ')
 const brief = columns.map((name) => `progress.${name}`).join(', ')
 export const briefCount = columns.length
+
 /** A row as an array, in the order of the query's columns. */
 export type Values = (number | null)[]
 

@@ -1,6 +1,7 @@
 // The embedded store: one SQLite file through Node's own driver, WAL, synchronous FULL. Calls made in one turn of the
 // event loop share a transaction (group commit) and are answered after the commit: what a promise said is on disk, but for
-// leases, which are in the file and may be lost with the machine. A call checks all that it may refuse before it changes anything, so a refusal leaves the others of its transaction alone.
+// leases, which are in the file and may be lost with the machine. A call checks all that it may refuse before it changes
+// anything, so a refusal leaves the others of its transaction alone.
 // One process owns a database; others may read beside it (sqlite-reader.ts). How items change state is in
 // sqlite-graph.ts, what they look like in the file in sqlite-schema.ts.
 import type { DatabaseSync } from 'node:sqlite'

@@ -9,8 +9,8 @@
 //  (4) At most one load is in flight on a device; a batch goes only to an instance that is loaded, and nothing to one
 //      whose end has begun.
 //  (5) Where nobody lies and nothing else is on a device that tells, its processes never hold more than the line.
-//  (6) Nothing is admitted while a recorded process of an earlier daemon lives, but for one that cannot be killed; nor on a device that was not read yet or is not
-//      well, and no memory on a reading that is old.
+//  (6) Nothing is admitted while a recorded process of an earlier daemon lives, but for one that cannot be killed; nor on a
+//      device that was not read yet or is not well, and no memory on a reading that is old.
 import { brokenInvariants } from '../../src/core/invariants.ts'
 import { bookedBytes } from '../../src/core/ledger.ts'
 import type { Model } from '../../src/core/model.ts'

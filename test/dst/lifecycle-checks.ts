@@ -2,7 +2,8 @@
 // simulated time; everything else holds as soon as a moment has come to rest, since the daemon decides at once.
 //
 //  (1) Nothing rests on a device that is not well.
-//  (2) An instance that holds much more after each of many batches goes, and for no less than that. While more is held than may be, nothing idle stays, unless it is pinned.
+//  (2) An instance that holds much more after each of many batches goes, and for no less than that. While more is held than
+//      may be, nothing idle stays, unless it is pinned.
 //  (3) An instance goes for being idle when its model has had nothing to do for as long as its keepAlive: not before, and
 //      not after.
 //  (4) What runs a batch is left to finish; what has work does not go for the sake of the line; what is pinned goes only for
