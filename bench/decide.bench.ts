@@ -1,12 +1,12 @@
 // `make bench` (decide): what one decision costs, for a desk (5 models, 1 device) and for a hall (1,000 models, 100
 // devices), with every model's queue full. Bars: mean under 2 µs; p99 under 2 ms.
 
-import { apply } from '../src/core/apply.ts'
-import { decide } from '../src/core/decide.ts'
+import { decide } from '../src/core/decide/decide.ts'
 import { defineModel, type Model } from '../src/core/model.ts'
 import { defaultPolicy } from '../src/core/policy.ts'
-import { emptyHead } from '../src/core/queue-head.ts'
-import { createState } from '../src/core/state.ts'
+import { apply } from '../src/core/state/apply.ts'
+import { createState } from '../src/core/state/state.ts'
+import { emptyHead } from '../src/core/work/queue-head.ts'
 import { createRandom } from '../src/sim/random.ts'
 import { plimsollPolicy, simulate } from '../src/sim/simulate.ts'
 import type { WorkloadItem } from '../src/sim/workload.ts'

@@ -1,4 +1,4 @@
-// `node bench/laws.bench.ts [--json]`: the simulator against what is known exactly (src/sim/laws.ts): the polling law, the LRU
+// `node bench/laws.bench.ts [--json]`: the simulator against what is known exactly (test/policy/laws.ts): the polling law, the LRU
 // cliff, and eviction counts on a fixed order of a real trace. Everything runs through `simulate`, so what is
 // proved is its clock, its queues and its memory, not a formula beside them. Ours stands next to the exact figures where the
 // policy is concerned: a rotation that the graph tells, and one that it does not.
@@ -7,6 +7,9 @@ import { join } from 'node:path'
 import { cyclic, type Service } from '../src/sim/baselines/cyclic.ts'
 import { type Eviction, evictions, fixedOrder } from '../src/sim/baselines/fixed-order.ts'
 import { baselines } from '../src/sim/baselines/index.ts'
+import type { SimulationResult } from '../src/sim/report.ts'
+import { plimsollPolicy, type SimulatedPolicy, simulate } from '../src/sim/simulate.ts'
+import type { Workload } from '../src/sim/workload.ts'
 import {
   farthestMissRatio,
   pollingCases,
@@ -14,11 +17,8 @@ import {
   pollingWorkload,
   rotationWorkload,
   weightedWaitS,
-} from '../src/sim/laws.ts'
-import type { SimulationResult } from '../src/sim/report.ts'
-import { plimsollPolicy, type SimulatedPolicy, simulate } from '../src/sim/simulate.ts'
-import { cards } from '../src/sim/test-workloads.ts'
-import type { Workload } from '../src/sim/workload.ts'
+} from '../test/policy/laws.ts'
+import { cards } from '../test/policy/workloads.ts'
 import { convertArena27 } from './convert/arena27.ts'
 import { toWorkload } from './convert/trace.ts'
 import { asJson, type Bar, printReport, type Section, sharedFolder } from './report.ts'

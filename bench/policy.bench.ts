@@ -4,9 +4,9 @@
 // A second argument names the only policy to run: node bench/policy.bench.ts ../shared plimsoll [--json]
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { readWorkload } from '../src/cli/workload-folder.ts'
 import { parsePolicy } from '../src/core/policy.ts'
-import type { DeviceOptions } from '../src/core/state.ts'
+import type { DeviceOptions } from '../src/core/state/state.ts'
+import { readWorkload } from '../src/forecast/workload-folder.ts'
 import { baselines } from '../src/sim/baselines/index.ts'
 import type { SimulationResult } from '../src/sim/report.ts'
 import { plimsollPolicy, type SimulatedPolicy, simulate } from '../src/sim/simulate.ts'

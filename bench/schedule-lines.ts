@@ -1,8 +1,8 @@
 // A tiny scenario and what was made of it, as lines that can be read aloud: what the benches say about their worst cases.
-import type { Command, RuleId, SchedulerEvent } from '../src/core/protocol.ts'
-import type { Action } from '../src/sim/optimum/problem.ts'
-import type { Scenario } from '../src/sim/scenarios.ts'
+import type { Command, RuleId, SchedulerEvent } from '../src/core/state/events.ts'
 import type { WorkloadItem } from '../src/sim/workload.ts'
+import type { Action } from '../test/policy/optimum/problem.ts'
+import type { Scenario } from '../test/policy/scenarios.ts'
 
 /** Models with their figures, then items as model, arrival and what each waits for. */
 export function scenarioLines({ workload: { models, items }, devices }: Scenario): string[] {

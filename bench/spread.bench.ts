@@ -1,24 +1,24 @@
 // `node bench/spread.bench.ts [--seeds 5] [--json]`: what it costs that estimates are stale. The policy goes by what the models
 // say; loads and batches take longer or shorter. Beside it runs the same policy told the truth, on the same draws: the
-// k-th load and the k-th batch of a model take the same factor in both runs (src/sim/spread.ts, told.ts). Three ways to be off:
+// k-th load and the k-th batch of a model take the same factor in both runs (src/sim/spread.ts, oracle.ts). Three ways to be off:
 //
 //   each     every load and batch has a factor of its own: noise around a right mean. Told: the next ones, before each decision.
 //   model    every model has one factor for its loads and one for its batches. Told: the true models.
 //   all      everything takes half or twice as long. Told: the true models.
 //
-// Factors are log-normal with mean 1; p99 ÷ p50 is 2 or 4. Measured load times learn today (core/model-state.ts), run times
+// Factors are log-normal with mean 1; p99 ÷ p50 is 2 or 4. Measured load times learn today (core/state/loads.ts), run times
 // do not, so under `all` the policy soon believes in true loads and false batches.
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { readWorkload } from '../src/cli/workload-folder.ts'
 import { type Model, runMs } from '../src/core/model.ts'
-import type { DeviceOptions } from '../src/core/state.ts'
+import type { DeviceOptions } from '../src/core/state/state.ts'
+import { readWorkload } from '../src/forecast/workload-folder.ts'
+import { told } from '../src/sim/oracle.ts'
 import { createRandom, spread } from '../src/sim/random.ts'
 import { plimsollPolicy, type SimulatedPolicy, simulate } from '../src/sim/simulate.ts'
 import { Draws, sigmaOf } from '../src/sim/spread.ts'
-import { cards, rotation, videosAtOnce } from '../src/sim/test-workloads.ts'
-import { told } from '../src/sim/told.ts'
 import type { Workload } from '../src/sim/workload.ts'
+import { cards, rotation, videosAtOnce } from '../test/policy/workloads.ts'
 import { asJson, type Bar, geometricMean, numberFlag, printReport, sharedFolder } from './report.ts'
 import { WaitWatch } from './wait-watch.ts'
 

@@ -12,10 +12,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { parseArgs } from 'node:util'
-import { plainOrder } from '../src/core/queue-head.ts'
-import { type NewItem, newItem } from '../src/core/work-item.ts'
-import { openSqliteStore } from '../src/stores/sqlite.ts'
-import { pragmas } from '../src/stores/sqlite-file.ts'
+import { type NewItem, newItem } from '../src/core/work/item.ts'
+import { plainOrder } from '../src/core/work/queue-head.ts'
+import { pragmas } from '../src/stores/sqlite/file.ts'
+import { openSqliteStore } from '../src/stores/sqlite/store.ts'
 
 const callCount = 64
 /** A day in 2026: sums of real times are larger than the integers that a double holds. */

@@ -5,14 +5,14 @@
 //   node bench/study.ts [SEEDS [PATTERN]] [key=value …] [-- key=value …]      left of -- : both settings; right: the second
 import { join } from 'node:path'
 import { renderTable } from '../src/cli/table.ts'
-import { readWorkload } from '../src/cli/workload-folder.ts'
 import { type Model, runMs } from '../src/core/model.ts'
 import { type Policy, parsePolicy } from '../src/core/policy.ts'
+import { readWorkload } from '../src/forecast/workload-folder.ts'
 import { createRandom, type Random } from '../src/sim/random.ts'
 import type { SimulationResult } from '../src/sim/report.ts'
 import { simulate } from '../src/sim/simulate.ts'
-import { cards, rotation, videoModels, videosAtOnce, workItem } from '../src/sim/test-workloads.ts'
 import type { Workload, WorkloadItem } from '../src/sim/workload.ts'
+import { cards, rotation, videoModels, videosAtOnce, workItem } from '../test/policy/workloads.ts'
 import { sharedFolder } from './report.ts'
 
 interface Case {

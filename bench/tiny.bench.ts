@@ -2,10 +2,10 @@
 // scenarios (three models, eight items, one device), offline and online. The optimum knows every arrival; a policy does
 // not, so online nobody can be at 1. Two objectives, each with its own optimum: makespan, and the sum of turnarounds.
 import { baselines } from '../src/sim/baselines/index.ts'
-import type { Objective } from '../src/sim/optimum/problem.ts'
-import { type Optimum, optimumOf, regretsOf } from '../src/sim/optimum/search.ts'
-import { type Scenario, tinyScenario } from '../src/sim/scenarios.ts'
 import { plimsollPolicy, simulate } from '../src/sim/simulate.ts'
+import type { Objective } from '../test/policy/optimum/problem.ts'
+import { type Optimum, optimumOf, regretsOf } from '../test/policy/optimum/search.ts'
+import { type Scenario, tinyScenario } from '../test/policy/scenarios.ts'
 import { asJson, mean, numberFlag, printReport, quantile, type Section } from './report.ts'
 import { scenarioLines, scheduleLines, Watch, type Watched } from './schedule-lines.ts'
 

@@ -7,7 +7,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { after, test } from 'node:test'
-import { openSqliteReader } from '../src/stores/sqlite.ts'
+import { openSqliteReader } from '../src/stores/sqlite/store.ts'
 import type { StoreEvent } from '../src/stores/store.ts'
 
 const root = resolve(import.meta.dirname, '..')

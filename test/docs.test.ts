@@ -80,7 +80,7 @@ test('docs/glossary.md has each word of the vocabulary, and no word twice', () =
 })
 
 test('every account of the ledger is in the glossary', () => {
-  const accounts = [...read('src/core/state.ts').matchAll(/^ {2}(\w+)Bytes: number$/gm)].map(
+  const accounts = [...read('src/core/state/state.ts').matchAll(/^ {2}(\w+)Bytes: number$/gm)].map(
     (match) => match[1]!,
   )
   const names = accounts.filter((each) => /^(reserved|resident|active|releasing|quarantined)$/.test(each))

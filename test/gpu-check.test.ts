@@ -10,7 +10,7 @@ import { renderTable } from '../src/cli/table.ts'
 import type { Device } from '../src/devices/device.ts'
 import { hostDevice } from '../src/devices/host.ts'
 import { createRunner } from '../src/runners/create.ts'
-import { RunnerLedger } from '../src/runners/ledger.ts'
+import { RunnerLedger } from '../src/runners/started.ts'
 import { compile, type StandIn, skipWithoutCompiler } from './stand-ins/card.ts'
 import { cleanUp, deviceOf, folder, GB, open, standIn } from './stand-ins/nvidia.ts'
 

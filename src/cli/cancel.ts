@@ -1,7 +1,7 @@
 // `plimsoll cancel ITEM…`: items that have not ended never will, nor what depends on them. `plimsoll retry [ITEM…]`:
 // failed or cancelled items are new again; the next `run` runs them. Both change a database that no run owns.
 import type { Command } from 'commander'
-import type { ItemId } from '../core/work-item.ts'
+import type { ItemId } from '../core/work/item.ts'
 import { allItems, type Store } from '../stores/store.ts'
 import { findItem } from './items.ts'
 import { changeDatabase, databaseCommand, print, printJson } from './output.ts'

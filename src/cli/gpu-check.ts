@@ -16,8 +16,8 @@ import { fileURLToPath } from 'node:url'
 import { formatBytes, formatMs } from '../core/units.ts'
 import type { Device } from '../devices/device.ts'
 import { createRunner } from '../runners/create.ts'
-import { RunnerLedger } from '../runners/ledger.ts'
 import type { Instance, Runner } from '../runners/runner.ts'
+import { RunnerLedger } from '../runners/started.ts'
 
 export interface CheckRow {
   step: string

@@ -1,6 +1,6 @@
 // Cards as people write them behind a flag: `16GB`, `2x8GB`.
 import { SchedulerError } from '../core/errors.ts'
-import type { DeviceOptions } from '../core/state.ts'
+import type { DeviceOptions } from '../core/state/state.ts'
 import { formatBytes, parseBytes } from '../core/units.ts'
 
 /** A card is not smaller: a unit was forgotten. And more of them are a slip of the pen. */

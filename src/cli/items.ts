@@ -2,7 +2,7 @@
 import type { Command } from 'commander'
 import { SchedulerError } from '../core/errors.ts'
 import { formatMs } from '../core/units.ts'
-import { hasEnded, type ItemState, itemStates } from '../core/work-item.ts'
+import { hasEnded, type ItemState, itemStates } from '../core/work/item.ts'
 import { allItems, type StoredItem, type StoreStats } from '../stores/store.ts'
 import { databaseCommand, print, printJson, printTable, type Reader, readDatabase } from './output.ts'
 

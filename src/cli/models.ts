@@ -2,13 +2,13 @@
 // learned of their memory, and the load times and peaks of the last record.
 import { existsSync } from 'node:fs'
 import { Command } from 'commander'
-import type { Footprint } from '../core/footprint.ts'
+import type { Footprint } from '../core/state/footprint.ts'
 import { formatBytes, formatMs } from '../core/units.ts'
-import { readProfiles } from '../daemon/profiles.ts'
-import { readRecord } from '../daemon/record.ts'
-import { databaseOf, runFiles } from '../daemon/run-files.ts'
 import { readPipeline } from '../pipelines/pipeline.ts'
-import { measureModels } from './measured.ts'
+import { databaseOf, runFiles } from '../record/files.ts'
+import { readRecord } from '../record/journal.ts'
+import { measureModels } from '../record/measured.ts'
+import { readProfiles } from '../record/profiles.ts'
 import { printJson, printTable } from './output.ts'
 
 export function modelsCommand(): Command {

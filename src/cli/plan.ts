@@ -4,16 +4,10 @@ import { existsSync } from 'node:fs'
 import { Command } from 'commander'
 import { SchedulerError } from '../core/errors.ts'
 import { parsePolicy } from '../core/policy.ts'
-import type { DeviceOptions } from '../core/state.ts'
+import type { DeviceOptions } from '../core/state/state.ts'
 import { formatBytes, formatMs } from '../core/units.ts'
-import { readProfiles } from '../daemon/profiles.ts'
-import { readRecord } from '../daemon/record.ts'
-import { databaseOf, type RunFiles, runFiles } from '../daemon/run-files.ts'
 import { openDevices } from '../devices/open.ts'
-import { type Pipeline, readPipeline } from '../pipelines/pipeline.ts'
-import { readSources } from '../pipelines/sources.ts'
-import { openSqliteReader } from '../stores/sqlite.ts'
-import { formatLate } from './deadlines.ts'
+import { formatLate } from '../forecast/late-steps.ts'
 import {
   type Choice,
   enoughOf,
@@ -22,11 +16,17 @@ import {
   forecast,
   type Plan,
   type TooSmall,
-} from './forecast.ts'
+} from '../forecast/plan.ts'
+import { planWorkload, type StepShape, shapesOf } from '../forecast/plan-workload.ts'
+import { type Pipeline, readPipeline } from '../pipelines/pipeline.ts'
+import { readSources } from '../pipelines/sources.ts'
+import { databaseOf, type RunFiles, runFiles } from '../record/files.ts'
+import { readRecord } from '../record/journal.ts'
+import { type Measured, measureModels } from '../record/measured.ts'
+import { readProfiles } from '../record/profiles.ts'
+import { openSqliteReader } from '../stores/sqlite/store.ts'
 import { parseGpus } from './gpu-sizes.ts'
-import { type Measured, measureModels } from './measured.ts'
 import { print, printJson, printTable } from './output.ts'
-import { planWorkload, type StepShape, shapesOf } from './plan-workload.ts'
 
 interface Flags {
   sources?: string

@@ -5,7 +5,15 @@ import { once } from 'node:events'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { before, test } from 'node:test'
-import { bin, emptyFolder, held, plimsoll, project, recorded, startPlimsoll } from './test-project.ts'
+import {
+  bin,
+  emptyFolder,
+  held,
+  plimsoll,
+  project,
+  recorded,
+  startPlimsoll,
+} from '../../test/support/project.ts'
 
 const models = '  echo: { module: echo.js, vram: 200MB, loadTime: 100ms, batch: { max: 1 } }\n'
 const steps = '  say: { source: texts, model: echo, input: { name: "${source.name}" } }\n'

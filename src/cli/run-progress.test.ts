@@ -3,11 +3,11 @@ import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { held, project } from '../../test/support/project.ts'
 import { startRun } from '../daemon/run.ts'
-import { databaseOf, runFiles } from '../daemon/run-files.ts'
 import { readPipeline } from '../pipelines/pipeline.ts'
+import { databaseOf, runFiles } from '../record/files.ts'
 import { RunProgress } from './run-progress.ts'
-import { held, project } from './test-project.ts'
 
 const models =
   '  first: { module: echo.js, vram: 600MB, loadTime: 2s, batch: { max: 1, overhead: 0ms, perItem: 10s } }\n'

@@ -1,12 +1,12 @@
 // From a run's store and state to the progress that is painted: counts by step, what each device holds, and how long the
 // rest takes, which is forecast now and then and counts down meanwhile.
-import { bookedBytes } from '../core/ledger.ts'
-import type { InstanceState } from '../core/state.ts'
+import { bookedBytes } from '../core/state/ledger.ts'
+import type { InstanceState } from '../core/state/state.ts'
 import type { Run } from '../daemon/run.ts'
+import { shapesOf } from '../forecast/plan-workload.ts'
+import { forecastRest } from '../forecast/rest.ts'
 import type { Pipeline } from '../pipelines/pipeline.ts'
 import type { StoreStats } from '../stores/store.ts'
-import { forecastRest } from './eta.ts'
-import { shapesOf } from './plan-workload.ts'
 import type { InstanceProgress, ProgressState, StepProgress } from './progress.ts'
 
 /** A forecast stands for so long, and for this many times as long as it took to make, ms. */

@@ -1,17 +1,17 @@
 // `plimsoll status`: how far a run is, also while it runs: items by step and state, how long the rest takes, and of a run that
 // is on what its devices hold and what is not as it should be.
 import type { Command } from 'commander'
-import { deviceNotes, modelNotes } from '../core/explain-memory.ts'
-import { bookedBytes, headroomBytes } from '../core/ledger.ts'
-import { cpuDeviceId } from '../core/state.ts'
+import { deviceNotes, modelNotes } from '../core/explain/memory.ts'
+import { bookedBytes, headroomBytes } from '../core/state/ledger.ts'
+import { cpuDeviceId } from '../core/state/state.ts'
 import { formatBytes, formatMs } from '../core/units.ts'
-import { hasEnded, itemStates } from '../core/work-item.ts'
-import type { RunFiles } from '../daemon/run-files.ts'
+import { hasEnded, itemStates } from '../core/work/item.ts'
+import { countedShapes, countsByStep } from '../forecast/plan-workload.ts'
+import { forecastRest } from '../forecast/rest.ts'
+import type { RunFiles } from '../record/files.ts'
+import { type LastRun, readLastRun } from '../record/last-run.ts'
 import type { StoreStats } from '../stores/store.ts'
-import { forecastRest } from './eta.ts'
-import { type LastRun, readLastRun } from './last-run.ts'
 import { databaseCommand, print, printJson, printTable, type Reader, readDatabase } from './output.ts'
-import { countedShapes, countsByStep } from './plan-workload.ts'
 
 interface Rest {
   isRunning: boolean

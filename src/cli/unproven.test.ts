@@ -2,12 +2,12 @@
 // for a test, so the state is what the daemon's would be.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { apply } from '../core/apply.ts'
-import { decide } from '../core/decide.ts'
+import { decide } from '../core/decide/decide.ts'
 import { defineModel } from '../core/model.ts'
 import { defaultPolicy } from '../core/policy.ts'
-import { emptyHead } from '../core/queue-head.ts'
-import { createState } from '../core/state.ts'
+import { apply } from '../core/state/apply.ts'
+import { createState } from '../core/state/state.ts'
+import { emptyHead } from '../core/work/queue-head.ts'
 import { formatUnproven, unprovenOf } from './unproven.ts'
 
 function stateWith(vram: string | number) {

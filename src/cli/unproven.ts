@@ -1,8 +1,8 @@
 // What a run could not prove at its end: instances whose processes are not gone, or whose memory the device does not show
 // back, in the time that a close may take. They are named, since somebody may have to do something about them.
-import { causeOf } from '../core/explain-memory.ts'
-import type { DeviceId, InstanceId } from '../core/protocol.ts'
-import type { State } from '../core/state.ts'
+import { causeOf } from '../core/explain/memory.ts'
+import type { DeviceId, InstanceId } from '../core/state/events.ts'
+import type { State } from '../core/state/state.ts'
 import { formatBytes } from '../core/units.ts'
 
 export interface Unproven {

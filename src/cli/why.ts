@@ -1,16 +1,16 @@
 // `plimsoll why ITEM`: why an item waits, from the store (its dependencies) and from the run's record, played back through
 // the same code that decides; and when it starts, by a simulation of what is left. Works beside a run and after one.
 import type { Command } from 'commander'
-import { type WaitingItem, whyWaiting } from '../core/explain.ts'
+import { type WaitingItem, whyWaiting } from '../core/explain/explain.ts'
 import { formatMs } from '../core/units.ts'
-import { hasEnded } from '../core/work-item.ts'
-import type { RunFiles } from '../daemon/run-files.ts'
+import { hasEnded } from '../core/work/item.ts'
+import { countedShapes } from '../forecast/plan-workload.ts'
+import { forecastStart } from '../forecast/rest.ts'
+import type { RunFiles } from '../record/files.ts'
+import { readLastRun } from '../record/last-run.ts'
 import type { StoredItem } from '../stores/store.ts'
-import { forecastStart } from './eta.ts'
 import { findItem } from './items.ts'
-import { readLastRun } from './last-run.ts'
 import { databaseCommand, print, printJson, type Reader, readDatabase } from './output.ts'
-import { countedShapes } from './plan-workload.ts'
 
 interface Answer {
   reasons: string[]

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { admit } from './admission.ts'
-import { formatReason } from './explain.ts'
+import { admit } from './decide/admission.ts'
+import { formatReason } from './explain/explain.ts'
 import { defineModel } from './model.ts'
 import { defaultPolicy, parsePolicy, policyOptions } from './policy.ts'
-import { createState } from './state.ts'
+import { createState } from './state/state.ts'
 
 test('every default of the policy is in its own range', () => {
   const written = Object.fromEntries(

@@ -3,18 +3,18 @@
 // It is the daemon's core: the same `apply` and `decide`, over the same graph as the memory store.
 //
 //   submit ─▶ getNextBatch ─▶ (evict, load) markLoaded ─▶ run ─▶ complete or fail each item ─▶ getNextBatch …
-import { admit, type InfeasibleDeadline, infeasibleDeadlines, type OpenItem } from './admission.ts'
-import { apply } from './apply.ts'
-import { decide } from './decide.ts'
+import { admit, type InfeasibleDeadline, infeasibleDeadlines, type OpenItem } from './decide/admission.ts'
+import { decide } from './decide/decide.ts'
 import { SchedulerError } from './errors.ts'
-import { type ClaimedItem, countByTenant } from './lease.ts'
 import { leadTimes, type Model, type ModelId } from './model.ts'
 import { defaultPolicy, type Policy } from './policy.ts'
-import type { BatchId, Command, Reason, SchedulerEvent } from './protocol.ts'
-import { createState, modelOf, type State } from './state.ts'
+import { apply } from './state/apply.ts'
+import type { BatchId, Command, Reason, SchedulerEvent } from './state/events.ts'
+import { createState, modelOf, type State } from './state/state.ts'
 import type { VramConfig } from './vram.ts'
-import { WorkGraph } from './work-graph.ts'
-import { hasEnded, type ItemId, type NewItem, type NewItemOptions, newItem } from './work-item.ts'
+import { WorkGraph } from './work/graph.ts'
+import { hasEnded, type ItemId, type NewItem, type NewItemOptions, newItem } from './work/item.ts'
+import { type ClaimedItem, countByTenant } from './work/lease.ts'
 
 export interface GpuSchedulerOptions {
   vram: VramConfig

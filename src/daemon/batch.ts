@@ -6,12 +6,12 @@
 // are smaller, until the item that is to blame, if it is one, fails alone. That item is not tried again.
 
 import type { ItemError } from '../core/errors.ts'
-import type { Command } from '../core/protocol.ts'
+import type { Command } from '../core/state/events.ts'
 import { outOfMemory } from '../runners/out-of-memory.ts'
 import type { ItemAnswer } from '../runners/runner.ts'
 import type { Claim, ClaimedItem, Outcome, Store } from '../stores/store.ts'
 import type { Clock } from './clock.ts'
-import type { LiveInstance } from './hands.ts'
+import type { LiveInstance } from './instances.ts'
 
 /** First pause before an item is tried again, and the longest, ms. Chosen, not measured. */
 const firstBackoffMs = 1000

@@ -4,19 +4,18 @@
 //   store ──heads──▶ apply ──▶ decide ──command──▶ hands (load, stop) and batches (claim, run, record) ──event──▶ apply
 //
 // An error of the store ends the daemon: running work is stopped and the next start goes on from what was recorded.
-import { apply } from '../core/apply.ts'
-import { isSearching } from '../core/batches.ts'
-import { decide } from '../core/decide.ts'
+
+import { decide } from '../core/decide/decide.ts'
 import { type ItemError, SchedulerError } from '../core/errors.ts'
-import { isWorthMeasuring } from '../core/footprint.ts'
-import { brokenInvariants } from '../core/invariants.ts'
-import { countByTenant } from '../core/lease.ts'
-import { bookedBytes } from '../core/ledger.ts'
 import { leastBytes, type Model, type ModelId } from '../core/model.ts'
 import type { Policy } from '../core/policy.ts'
-import { type ModelProfile, restoreProfiles } from '../core/profile.ts'
-import type { Command, InstanceId, Reason, SchedulerEvent } from '../core/protocol.ts'
-import { plainOrder } from '../core/queue-head.ts'
+import { apply } from '../core/state/apply.ts'
+import { isSearching } from '../core/state/batches.ts'
+import type { Command, InstanceId, Reason, SchedulerEvent } from '../core/state/events.ts'
+import { isWorthMeasuring } from '../core/state/footprint.ts'
+import { brokenInvariants } from '../core/state/invariants.ts'
+import { bookedBytes } from '../core/state/ledger.ts'
+import { type ModelProfile, restoreProfiles } from '../core/state/profile.ts'
 import {
   cpuDeviceId,
   createState,
@@ -24,14 +23,16 @@ import {
   type DeviceState,
   type ModelState,
   type State,
-} from '../core/state.ts'
+} from '../core/state/state.ts'
+import { countByTenant } from '../core/work/lease.ts'
+import { plainOrder } from '../core/work/queue-head.ts'
 import type { Device } from '../devices/device.ts'
 import type { Runner } from '../runners/runner.ts'
 import type { Outcome, Store } from '../stores/store.ts'
 import { type BatchContext, claimFor, record, runBatch } from './batch.ts'
 import { type Clock, within } from './clock.ts'
-import { Hands, type LiveInstance } from './hands.ts'
 import { HeadReader } from './heads.ts'
+import { Hands, type LiveInstance } from './instances.ts'
 import type { Booked } from './release.ts'
 
 /** A claim without a sign of life for this long is given to another; three heartbeats fit in. Chosen, not measured. */

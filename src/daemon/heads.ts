@@ -3,8 +3,8 @@
 // the store for what has come due (leases that ended, retries) when the moment is there, and not while a reading is on: a
 // store that takes its time would be asked every millisecond.
 import type { ModelId } from '../core/model.ts'
-import { emptyHead, type QueueHead } from '../core/queue-head.ts'
-import type { State } from '../core/state.ts'
+import type { State } from '../core/state/state.ts'
+import { emptyHead, type QueueHead } from '../core/work/queue-head.ts'
 import type { Store } from '../stores/store.ts'
 import type { Clock } from './clock.ts'
 

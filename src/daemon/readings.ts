@@ -1,9 +1,9 @@
 // What the devices show, twice a second, each on its own: one that takes its time keeps none waiting. Each reading is one
 // memory-observed event, also those that are asked for in between, when a release is awaited or a batch is measured.
-import type { InstanceId, SchedulerEvent } from '../core/protocol.ts'
+import type { InstanceId, SchedulerEvent } from '../core/state/events.ts'
 import type { Device, DeviceReading } from '../devices/device.ts'
 import type { Clock, Waits } from './clock.ts'
-import type { LiveInstance } from './hands.ts'
+import type { LiveInstance } from './instances.ts'
 
 /** How often a device is read, ms. A reading of RAM costs about a millisecond. */
 const observeMs = 500

@@ -6,8 +6,8 @@
 //      no longer has are cancelled as superseded, and come back when it has them again.
 //  (5) The daemon starts.
 // The parts are arguments: run.ts brings SQLite and processes, test/dst/ a store that fails and processes that linger.
-import { admit } from '../core/admission.ts'
-import { hasEnded, type NewItem } from '../core/work-item.ts'
+import { admit } from '../core/decide/admission.ts'
+import { hasEnded, type NewItem } from '../core/work/item.ts'
 import { allItems, type Store, type StoredItem } from '../stores/store.ts'
 import { type Clock, type MachineClock, startClock } from './clock.ts'
 import type { Daemon } from './daemon.ts'

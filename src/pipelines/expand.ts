@@ -3,7 +3,7 @@
 // same pipeline again adds nothing, and after an edit only what follows from it is new.
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { type ItemId, itemId, type NewItem, newItem } from '../core/work-item.ts'
+import { type ItemId, itemId, type NewItem, newItem } from '../core/work/item.ts'
 import type { Pipeline, Step } from './pipeline.ts'
 import { type Inputs, readSources, type SourceRecord } from './sources.ts'
 

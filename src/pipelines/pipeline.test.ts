@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { after, test } from 'node:test'
-import { plainOrder } from '../core/queue-head.ts'
+import { plainOrder } from '../core/work/queue-head.ts'
 import { openMemoryStore } from '../stores/memory.ts'
 import { allItems } from '../stores/store.ts'
 import { expandPipeline } from './expand.ts'

@@ -6,7 +6,7 @@ import { type Document, isMap, isNode, isScalar, LineCounter, parseDocument, vis
 import { SchedulerError } from '../core/errors.ts'
 import { defineModel, type Model, type ModelId } from '../core/model.ts'
 import { parseBytes, parseDuration } from '../core/units.ts'
-import type { EdgePolicy } from '../core/work-item.ts'
+import type { EdgePolicy } from '../core/work/item.ts'
 import type { DeviceSpec } from '../devices/device.ts'
 import type { RunnerSpec } from '../runners/runner.ts'
 import { compileTemplate, type Template } from './expressions.ts'

@@ -1,8 +1,8 @@
 // What a released item does, asked of the resolver alone: run, skip, fail, expand and finish, and the scope of each.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { askResolver, type ResolvedParent } from '../core/resolver.ts'
-import { type NewItem, newItem } from '../core/work-item.ts'
+import { type NewItem, newItem } from '../core/work/item.ts'
+import { askResolver, type ResolvedParent } from '../core/work/resolver.ts'
 import { expandPipeline } from './expand.ts'
 import { definePipeline } from './pipeline.ts'
 import { gatherResults } from './report.ts'

@@ -5,7 +5,7 @@
 //   when is false → skip      forEach, first time → expand into children      forEach, children ended → finish with their
 //   outputs as a list         else → run with the input
 import { SchedulerError } from '../core/errors.ts'
-import { itemId, type NewItem, newItem } from '../core/work-item.ts'
+import { itemId, type NewItem, newItem } from '../core/work/item.ts'
 import type { Resolution, ResolvedParent, Resolver } from '../stores/store.ts'
 import { uuidOf } from './expand.ts'
 import type { Pipeline, Step } from './pipeline.ts'

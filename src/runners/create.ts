@@ -2,8 +2,8 @@
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { ExecInstance } from './exec.ts'
-import type { RunnerLedger } from './ledger.ts'
 import type { Runner, RunnerSpec, Timeouts } from './runner.ts'
+import type { RunnerLedger } from './started.ts'
 import { StdioInstance } from './stdio.ts'
 
 /** Chosen, not measured. */

@@ -3,11 +3,11 @@
 import { readFileSync, rmSync } from 'node:fs'
 import type { ItemError } from '../core/errors.ts'
 import { formatMs } from '../core/units.ts'
-import type { RunnerLedger } from './ledger.ts'
 import { kernelKills, outOfMemory, ranOutOfMemory } from './out-of-memory.ts'
 import { endStrays } from './owned.ts'
 import { WorkerProcess } from './process.ts'
 import type { BatchAnswer, Exit, Instance, ItemAnswer, LoadAnswer, RunnerBatch } from './runner.ts'
+import type { RunnerLedger } from './started.ts'
 
 export interface ExecOptions {
   instanceId: string

@@ -2,7 +2,7 @@
 // one per model; an instance is one running copy. Nothing here throws for what a worker does: a load answers with a
 // value or a failure, a batch answers for every item, and `exited` tells when the process group is proven gone.
 import type { ItemError } from '../core/errors.ts'
-import type { ItemId } from '../core/work-item.ts'
+import type { ItemId } from '../core/work/item.ts'
 
 export interface Runner {
   /** Starts the process (if there is one) and records it on disk before it may allocate. Returns at once. `environment`:

@@ -9,12 +9,12 @@
 import { appendFileSync, closeSync, fstatSync, openSync, readSync, rmSync } from 'node:fs'
 import type { ItemError } from '../core/errors.ts'
 import { formatMs } from '../core/units.ts'
-import type { RunnerLedger } from './ledger.ts'
 import { LineReader } from './lines.ts'
 import { kernelKills, marked, outOfMemory, ranOutOfMemory, speaksOfMemory } from './out-of-memory.ts'
 import { WorkerProcess } from './process.ts'
 import { type FromWorker, protocolVersion, readMessage, type ToWorker, type WorkerError } from './protocol.ts'
 import type { BatchAnswer, Exit, Instance, ItemAnswer, LoadAnswer, RunnerBatch, Timeouts } from './runner.ts'
+import type { RunnerLedger } from './started.ts'
 
 export interface StdioOptions {
   instanceId: string

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { videoModels, videosAtOnce, workItem } from '../../test/policy/workloads.ts'
 import { defineModel } from '../core/model.ts'
 import { boundsOf } from './bounds.ts'
-import { videoModels, videosAtOnce, workItem } from './test-workloads.ts'
 
 const card = (gb: number) => ({ budgetBytes: gb * 1e9, slots: 1 })
 

@@ -8,9 +8,10 @@
 //  (5) A sink model runs after its items' ancestors: their first loads and its own ÷ devices, then its compute ÷ slots.
 //  (6) One device: two-machine flow shop of first loads and compute (Johnson 1954).
 //  (7) One device: models of more than half of the budget are never there together: their loads and compute add up.
-import { clearMs } from '../core/estimates.ts'
+
 import { type Model, runMs } from '../core/model.ts'
-import type { DeviceState } from '../core/state.ts'
+import { clearMs } from '../core/state/estimates.ts'
+import type { DeviceState } from '../core/state/state.ts'
 import type { Workload, WorkloadItem } from './workload.ts'
 
 export interface Bounds {

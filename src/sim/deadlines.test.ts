@@ -1,12 +1,12 @@
-// What core/admission.ts calls infeasible is infeasible: whatever is simulated alone on a machine never ends before the shortest
+// What core/decide/admission.ts calls infeasible is infeasible: whatever is simulated alone on a machine never ends before the shortest
 // way that it says.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { infeasibleDeadlines, type OpenItem } from '../core/admission.ts'
+import { infeasibleDeadlines, type OpenItem } from '../core/decide/admission.ts'
 import { defineModel } from '../core/model.ts'
 import { defaultPolicy } from '../core/policy.ts'
-import { createState } from '../core/state.ts'
+import { createState } from '../core/state/state.ts'
 import { simulate } from './simulate.ts'
 import type { WorkloadItem } from './workload.ts'
 

@@ -1,5 +1,5 @@
 // What a simulated run is measured by: waits, turnarounds, busy and stalled slots, loads. It watches and decides nothing.
-import type { DeviceState } from '../core/state.ts'
+import type { DeviceState } from '../core/state/state.ts'
 import type { WorkloadItem } from './workload.ts'
 
 export interface Spread {

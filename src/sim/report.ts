@@ -1,6 +1,6 @@
 // The answer of a simulation: one object, the same whoever asks, and the same figures as lines for people.
 
-import type { DeviceState } from '../core/state.ts'
+import type { DeviceState } from '../core/state/state.ts'
 import { formatBytes, formatMs } from '../core/units.ts'
 import { boundsOf } from './bounds.ts'
 import { type Measures, round, type Spread, spreadOf } from './measures.ts'

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { cards, rotation, videosAtOnce, workItem } from '../../test/policy/workloads.ts'
 import { defineModel } from '../core/model.ts'
 import { parsePolicy } from '../core/policy.ts'
-import type { SchedulerEvent } from '../core/protocol.ts'
+import type { SchedulerEvent } from '../core/state/events.ts'
 import { baselines } from './baselines/index.ts'
 import type { SimulationResult } from './report.ts'
 import { plimsollPolicy, simulate } from './simulate.ts'
-import { cards, rotation, videosAtOnce, workItem } from './test-workloads.ts'
 import type { Workload } from './workload.ts'
 
 const named = (name: string) => baselines.find((each) => each.name === name)!

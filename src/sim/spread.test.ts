@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { SchedulerEvent } from '../core/protocol.ts'
+import { cards, videoModels, videosAtOnce } from '../../test/policy/workloads.ts'
+import type { SchedulerEvent } from '../core/state/events.ts'
 import { baselines } from './baselines/index.ts'
+import { told } from './oracle.ts'
 import { plimsollPolicy, type SimulatedPolicy, simulate } from './simulate.ts'
 import { Draws, sigmaOf } from './spread.ts'
-import { cards, videoModels, videosAtOnce } from './test-workloads.ts'
-import { told } from './told.ts'
 
 test('factors have mean 1 and the p99 ÷ p50 that was asked for', () => {
   for (const ratio of [2, 4]) {

@@ -1,10 +1,10 @@
 // What each tenant had of a simulated run, on workloads that can be reckoned by hand.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { workItem } from '../../test/policy/workloads.ts'
 import { defineModel } from '../core/model.ts'
 import { tenantRows } from './report.ts'
 import { simulate } from './simulate.ts'
-import { workItem } from './test-workloads.ts'
 
 const batch = { overheadMs: 0, perItemMs: 1000, max: 2 }
 const models = [

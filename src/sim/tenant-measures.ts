@@ -1,6 +1,6 @@
 // What each tenant had of a simulated run: its items and how long they waited, its share of the compute of all devices, and
 // the loads that its waiting items caused, as fairness.ts charges them. It watches and decides nothing.
-import type { LevelHead } from '../core/queue-head.ts'
+import type { LevelHead } from '../core/work/queue-head.ts'
 import { type Measures, round } from './measures.ts'
 import type { WorkloadItem } from './workload.ts'
 

@@ -6,9 +6,10 @@
 //   - batches run beside the memory lane, in the device's slots, and are not interrupted;
 //   - what needs no device memory has no lane: it loads at once beside others;
 //   - load and run times may be spread around what the models say, by factors of mean 1 (spread.ts).
+
 import { Heap } from '../core/heap.ts'
 import { type Model, type ModelId, runMs } from '../core/model.ts'
-import type { Command, DeviceId, SchedulerEvent } from '../core/protocol.ts'
+import type { Command, DeviceId, SchedulerEvent } from '../core/state/events.ts'
 import type { Draws } from './spread.ts'
 
 type Happening = Extract<

@@ -1,9 +1,9 @@
 // The store in memory: the core's graph behind the contract. Nothing outlives the process; everything that was submitted
 // stays until it is closed. Calls are carried out at once and one after another.
 
-import { WorkGraph, type WorkGraphOptions } from '../core/work-graph.ts'
-import type { ItemState } from '../core/work-item.ts'
-import type { WorkNode } from '../core/work-node.ts'
+import { WorkGraph, type WorkGraphOptions } from '../core/work/graph.ts'
+import type { ItemState } from '../core/work/item.ts'
+import type { WorkNode } from '../core/work/node.ts'
 import type { ListQuery, Store, StoredItem, StoreEvent, StoreStats } from './store.ts'
 
 export function openMemoryStore(options: Pick<WorkGraphOptions, 'resolver' | 'leadMs'> = {}): Store {

@@ -1,5 +1,5 @@
 // The store contract: where items, their dependencies, leases and results live. Three stores keep it (memory,
-// SQLite, later PostgreSQL) and one suite, test/store-conformance.ts, holds them to it.
+// SQLite, later PostgreSQL) and one suite, test/stores/conformance.ts, holds them to it.
 //
 // Rules that every store keeps:
 //  (1) A call happens completely or not at all. What a resolved promise said survives kill -9 (where `supports.durable`).
@@ -15,14 +15,14 @@
 //  (7) Nothing waits for itself. A submission in a circle is refused; a fan-out whose children would wait for it fails alone.
 //  (8) Time is an argument. The store has no clock, no timer and no chance.
 import type { ItemError } from '../core/errors.ts'
-import type { Claim, ClaimRequest, Outcome } from '../core/lease.ts'
 import type { ModelId } from '../core/model.ts'
-import type { QueueHead } from '../core/queue-head.ts'
-import type { ItemId, ItemState, NewItem, StoredItem } from '../core/work-item.ts'
+import type { ItemId, ItemState, NewItem, StoredItem } from '../core/work/item.ts'
+import type { Claim, ClaimRequest, Outcome } from '../core/work/lease.ts'
+import type { QueueHead } from '../core/work/queue-head.ts'
 
-export type { Claim, ClaimedItem, ClaimRequest, Outcome } from '../core/lease.ts'
-export type { Resolution, ResolvedParent, Resolver } from '../core/resolver.ts'
-export type { StoredItem } from '../core/work-item.ts'
+export type { StoredItem } from '../core/work/item.ts'
+export type { Claim, ClaimedItem, ClaimRequest, Outcome } from '../core/work/lease.ts'
+export type { Resolution, ResolvedParent, Resolver } from '../core/work/resolver.ts'
 
 export interface Store {
   readonly supports: {

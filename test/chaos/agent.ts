@@ -2,7 +2,7 @@
 // since that hangs on who is there.
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { Chance } from '../dst/chance.ts'
+import { Chance } from '../dst/world/chance.ts'
 import type { Machine } from './machine.ts'
 import type { ChaosProject } from './project.ts'
 import { type Seen, Sight } from './sight.ts'

@@ -10,11 +10,11 @@
 //
 // (2) alone would let pass that nobody looks at what liars hold, (3) that a place is given away before it is empty for a
 // moment shorter than the time between two readings.
-import { apply } from '../../src/core/apply.ts'
-import { bookedBytes } from '../../src/core/ledger.ts'
-import type { State } from '../../src/core/state.ts'
-import type { RecordLine } from '../../src/daemon/record.ts'
-import { stateOf } from '../../src/daemon/replay.ts'
+import { apply } from '../../src/core/state/apply.ts'
+import { bookedBytes } from '../../src/core/state/ledger.ts'
+import type { State } from '../../src/core/state/state.ts'
+import type { RecordLine } from '../../src/record/journal.ts'
+import { stateOf } from '../../src/record/replay.ts'
 import type { Sample } from './observer.ts'
 import type { ChaosProject } from './project.ts'
 

@@ -2,7 +2,7 @@
 // of their own, and some hundred items whose results are known beforehand.
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { Chance } from '../dst/chance.ts'
+import { Chance } from '../dst/world/chance.ts'
 import { type ModelOptions, resultOf } from './model.ts'
 
 const MB = 1e6

@@ -1,10 +1,10 @@
 // Runs a seed as a test wants it: twice, comparing the digests of the logs; and many seeds over threads, with a summary.
 import { availableParallelism } from 'node:os'
 import { isMainThread, parentPort, Worker } from 'node:worker_threads'
-import { addFaults, type FaultRates, noFaults } from './faults.ts'
 import { scenarios } from './scenarios.ts'
 import { type Outcome, simulate } from './simulation.ts'
-import { drawSettings, type Settings } from './world.ts'
+import { addFaults, type FaultRates, noFaults } from './world/faults.ts'
+import { drawSettings, type Settings } from './world/world.ts'
 
 export interface Summary {
   seedCount: number

@@ -2,19 +2,19 @@
 // end, and everything that was submitted must come to an end too. Nothing here waits or measures real time: the same seed
 // and settings give the same log, line for line.
 
-import { drainMicrotasks } from './agenda.ts'
-import { Context } from './context.ts'
-import { Devices } from './device.ts'
-import { Disk } from './disk.ts'
-import type { FaultKind } from './faults.ts'
-import { createResolver } from './graph.ts'
-import { ItemChecks, openStates } from './item-checks.ts'
-import { Liveness, type Situation } from './liveness.ts'
-import { Machine } from './machine.ts'
-import { Operator } from './operator.ts'
-import type { Parts } from './parts.ts'
-import { Runners } from './runner.ts'
-import type { Settings } from './world.ts'
+import { Operator } from './actors/operator.ts'
+import { ItemChecks, openStates } from './checks/items.ts'
+import { Liveness, type Situation } from './checks/liveness.ts'
+import { drainMicrotasks } from './world/agenda.ts'
+import { Context } from './world/context.ts'
+import { Devices } from './world/device.ts'
+import type { FaultKind } from './world/faults.ts'
+import { Disk } from './world/faulty-store.ts'
+import { createResolver } from './world/graph.ts'
+import { Machine } from './world/machine.ts'
+import type { Parts } from './world/parts.ts'
+import { Runners } from './world/runner.ts'
+import type { Settings } from './world/world.ts'
 
 export interface Outcome {
   /** What was not as it must be, with its moment; null: nothing. */

@@ -1,6 +1,7 @@
 // `make soak`: the named scenarios and ten thousand seeds, each run twice, and what happened in them. `node test/dst/soak.ts [COUNT] [FIRST]`.
-import { faultKinds } from './faults.ts'
+
 import { commandOf, type Summary, scenarioTasks, simulateAll } from './seeds.ts'
+import { faultKinds } from './world/faults.ts'
 
 const count = Number(process.argv[2] ?? 10_000)
 const first = Number(process.argv[3] ?? 1)

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { cards, workItem } from '../../../test/policy/workloads.ts'
 import { defineModel } from '../../core/model.ts'
 import { simulate } from '../simulate.ts'
-import { cards, workItem } from '../test-workloads.ts'
 import { baselines } from './index.ts'
 
 const model = (id: string) =>

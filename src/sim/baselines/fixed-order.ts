@@ -7,7 +7,7 @@
 //              (Cao and Irani 1997) and with frequency (Cherkasova 1998)
 //   farthest   the one needed latest: the future is known (Belady 1966)
 import type { ModelId } from '../../core/model.ts'
-import type { DeviceState } from '../../core/state.ts'
+import type { DeviceState } from '../../core/state/state.ts'
 import type { SimulatedPolicy } from '../simulate.ts'
 import type { WorkloadItem } from '../workload.ts'
 import { canHold, firstInFirstOut, follow, instanceOf, type Rule } from './follow.ts'

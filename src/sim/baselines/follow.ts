@@ -1,15 +1,16 @@
 // What all baselines share: a rule says what a device should do next, and this file turns it into commands, one at a
 // time, as the core's contract asks. A load that needs room stops victims first and starts when their bytes are back.
-import { headroomBytes } from '../../core/ledger.ts'
-import type { Command, Decision, Reason, RuleId } from '../../core/protocol.ts'
-import { type ClaimOrder, plainOrder } from '../../core/queue-head.ts'
+
+import type { Command, Decision, Reason, RuleId } from '../../core/state/events.ts'
+import { headroomBytes } from '../../core/state/ledger.ts'
 import {
   cpuDeviceId,
   type DeviceState,
   type InstanceState,
   type ModelState,
   type State,
-} from '../../core/state.ts'
+} from '../../core/state/state.ts'
+import { type ClaimOrder, plainOrder } from '../../core/work/queue-head.ts'
 
 export type Wish =
   | { type: 'run'; instance: InstanceState; maxCount: number; order: ClaimOrder }

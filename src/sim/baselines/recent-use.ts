@@ -1,6 +1,6 @@
 // Least recently used first: the order in which the LRU baselines give instances up. It keeps a note of who ran last.
-import type { InstanceId } from '../../core/protocol.ts'
-import type { DeviceState, InstanceState } from '../../core/state.ts'
+import type { InstanceId } from '../../core/state/events.ts'
+import type { DeviceState, InstanceState } from '../../core/state/state.ts'
 
 export class RecentUse {
   readonly #lastUse = new Map<InstanceId, number>()

@@ -5,11 +5,12 @@
 // round does not need goes first, of that what is needed latest, then what comes last in the round. As many models stay as
 // fit. Several devices share the queues, each with rounds of its own; what is on another is left to it, unless this one
 // stands idle and more than a batch waits.
-import { clearMs, nextUseMs } from '../../core/estimates.ts'
-import { headroomBytes } from '../../core/ledger.ts'
+
 import type { ModelId } from '../../core/model.ts'
-import type { DeviceId } from '../../core/protocol.ts'
-import type { DeviceState, InstanceState, ModelState, State } from '../../core/state.ts'
+import { clearMs, nextUseMs } from '../../core/state/estimates.ts'
+import type { DeviceId } from '../../core/state/events.ts'
+import { headroomBytes } from '../../core/state/ledger.ts'
+import type { DeviceState, InstanceState, ModelState, State } from '../../core/state/state.ts'
 import type { SimulatedPolicy } from '../simulate.ts'
 import { canHold, firstInFirstOut, follow, instanceOf, largestBatch, type Rule, type Wish } from './follow.ts'
 

@@ -3,8 +3,8 @@
 // loaded in its place. Ties, which the sketch leaves to the order of a hash map, end at the order in which the models are
 // listed. Several devices share the queues and follow the rule each for itself. Policy S of the lab (docs/policy.md).
 import type { Model } from '../../core/model.ts'
-import { plainOrder } from '../../core/queue-head.ts'
-import type { ModelState } from '../../core/state.ts'
+import type { ModelState } from '../../core/state/state.ts'
+import { plainOrder } from '../../core/work/queue-head.ts'
 import type { SimulatedPolicy } from '../simulate.ts'
 import { canHold, follow, instanceOf, largestBatch, type Rule } from './follow.ts'
 

@@ -3,8 +3,8 @@
 // are spread over several devices largest first, each to the device with the most room, and copied where all still fit.
 import { SchedulerError } from '../../core/errors.ts'
 import { leastBytes } from '../../core/model.ts'
-import type { DeviceId } from '../../core/protocol.ts'
-import type { ModelState, State } from '../../core/state.ts'
+import type { DeviceId } from '../../core/state/events.ts'
+import type { ModelState, State } from '../../core/state/state.ts'
 import { formatBytes } from '../../core/units.ts'
 import type { SimulatedPolicy } from '../simulate.ts'
 import { firstInFirstOut, follow, instanceOf, largestBatch, type Rule } from './follow.ts'

@@ -1,0 +1,176 @@
+// The policy: facts in, one command out. It answers the same for the same state and leaves it untouched. The loop asks
+// again after each command, until the answer is null. The rules, in order:
+//
+//  (1) Memory of a stopped instance that has not come back in `releaseTimeout` is quarantined.
+//  (2) A model whose loads failed `maxLoadFailures` times in a row, that was seen to need more than any device has, or that
+//      has no place beside what is pinned, fails the items that wait for it.
+//  (3) While draining, nothing new starts.
+//  Then for each device, the loader before the slots, so that loads run beside compute:
+//      Instances go whose device is not well, that hold it over the line, leak, or have been idle too long (retirement.ts).
+//  (4) Load the missing model that deserves the device most: interactive before overdue before ordinary, then by wait
+//      or by score; an idle device may take a copy (placement.ts, ordering.ts). Where bytes are missing, stop the
+//      cheapest sufficient victims that may go (eviction.ts), one command each; if none may, nothing is loaded and the
+//      room is kept for it.
+//  (5) Nothing ready is missing: load ahead what will be needed soonest, over idle models worth less.
+//  (6) A free slot runs the resident model with the largest bill per millisecond, by class. While another model waits
+//      for the device, visits that give their room back soonest are finished first; while none does, jobs that are
+//      nearly done (batching.ts).
+//  (7) Foreign use has left a resident model with work no room for a single item: idle ones go, or it goes itself.
+//
+// What all devices share is read once (view.ts). Cost: O(models log models + devices + instances); the number of items
+// does not matter. Figures, sources and limits: docs/policy.md.
+
+import type { ModelId } from '../model.ts'
+import type { Command, Decision, Reason, RuleId } from '../state/events.ts'
+import { activeBytesOn, loadingBytesOn, needsDevice } from '../state/footprint.ts'
+import type { DeviceState, InstanceState, State } from '../state/state.ts'
+import { neverFitsAsMeasured } from './admission.ts'
+import { type BatchPlan, chooseBatch } from './batching.ts'
+import { chooseBlockers } from './eviction.ts'
+import { latestStartMs } from './ordering.ts'
+import { chooseLoad, type LoadPlan } from './placement.ts'
+import { chooseFarewell, type Farewell, idleUntilMs } from './retirement.ts'
+import { View } from './view.ts'
+
+export function decide(state: State, nowMs: number): Decision {
+  const command =
+    overdueRelease(state, nowMs) ?? hopelessQueue(state) ?? (state.isDraining ? null : nextWork(state, nowMs))
+  if (command) return { command, passedOver: passedOver(state, command.modelId) }
+  return { command: null, wakeAtMs: wakeAtMs(state, nowMs) }
+}
+
+/** (1) */
+function overdueRelease(state: State, nowMs: number): Command | null {
+  for (const device of state.devices) {
+    for (const instance of device.instances) {
+      const lateMs = nowMs - instance.stoppedAtMs - state.policy.releaseTimeout
+      if (instance.phase !== 'stopping' || lateMs < 0) continue
+      const reason = because('release-overdue', { lateMs, bytes: instance.bytes })
+      return { type: 'quarantine', ...namesOf(instance), bytes: instance.bytes, reason }
+    }
+  }
+  return null
+}
+
+/** (2) */
+function hopelessQueue(state: State): Command | null {
+  const hasPins = state.devices.some((each) => each.hasPins)
+  for (const each of state.models) {
+    const { model, readyCount, loadFailureCount, loadError, instances } = each
+    if (readyCount === 0 || instances.length > 0) continue
+    if (loadFailureCount >= state.policy.maxLoadFailures) {
+      const reason = because('loads-failed', { loadFailureCount })
+      return { type: 'fail-queue', modelId: model.id, message: loadError ?? 'unknown', reason }
+    }
+    const isKnown = each.footprints.length > 0 || hasPins
+    const excess = isKnown && needsDevice(each) ? neverFitsAsMeasured(state, each) : null
+    if (excess) {
+      const reason = because('never-fits', {})
+      return { type: 'fail-queue', modelId: model.id, message: excess.message, reason }
+    }
+  }
+  return null
+}
+
+/** (4), (5), (6), (7) */
+function nextWork(state: State, nowMs: number): Command | null {
+  const view = new View(state, nowMs)
+  for (const device of state.devices) {
+    const farewell = chooseFarewell(view, device)
+    if (farewell) return farewellCommand(farewell)
+    if (device.fault !== null) continue
+    const load = chooseLoad(view, device)
+    if (load && !load.mustWait) return loadCommand(state, device, load)
+    const batch = chooseBatch(view, device)
+    if (batch) return batchCommand(state, batch)
+    const blockers = chooseBlockers(view, device)
+    if (blockers) return unblockCommand(blockers)
+  }
+  return null
+}
+
+function farewellCommand({ instance, rule, figures }: Farewell): Command {
+  return { type: 'stop-instance', ...namesOf(instance), makeRoomFor: null, reason: because(rule, figures) }
+}
+
+function loadCommand(state: State, device: DeviceState, { model, victims, rule, worth }: LoadPlan): Command {
+  const victim = victims[0]
+  if (victim) {
+    const reason = because('make-room', {
+      worth,
+      victimBytes: victim.bytes,
+      neededBytes: loadingBytesOn(model, device),
+    })
+    return { type: 'stop-instance', ...namesOf(victim), makeRoomFor: model.model.id, reason }
+  }
+  return {
+    type: 'start-load',
+    instanceId: `${model.model.id}-${state.nextInstance}`,
+    modelId: model.model.id,
+    deviceId: device.id,
+    bytes: needsDevice(model) ? loadingBytesOn(model, device) : 0,
+    reason: because(rule, { worth, readyCount: model.readyCount }),
+  }
+}
+
+function unblockCommand({ blocked, victims }: NonNullable<ReturnType<typeof chooseBlockers>>): Command {
+  const victim = victims[0]!
+  const neededBytes = activeBytesOn(blocked.model, blocked.device, 1)
+  const figures = { victimBytes: victim.bytes, neededBytes }
+  const makeRoomFor = victim === blocked ? null : blocked.model.model.id
+  return { type: 'stop-instance', ...namesOf(victim), makeRoomFor, reason: because('no-room', figures) }
+}
+
+function batchCommand(state: State, { instance, maxCount, order, rule, worth }: BatchPlan): Command {
+  return {
+    type: 'run-batch',
+    batchId: `batch-${state.nextBatch}`,
+    ...namesOf(instance),
+    maxCount,
+    order,
+    bytes: activeBytesOn(instance.model, instance.device, maxCount),
+    reason: because(rule, { worth, readyCount: instance.model.readyCount }),
+  }
+}
+
+function namesOf({ id, model, device }: InstanceState) {
+  return { instanceId: id, modelId: model.model.id, deviceId: device.id }
+}
+
+function because(rule: RuleId, figures: Record<string, number>): Reason {
+  return { rule, figures }
+}
+
+/** Models with ready items that this command does not serve. */
+function passedOver(state: State, chosen: ModelId): ModelId[] {
+  const others: ModelId[] = []
+  for (const { model, readyCount } of state.models)
+    if (readyCount > 0 && model.id !== chosen) others.push(model.id)
+  return others
+}
+
+/** The next moment at which time alone changes the answer: a release runs late, an instance has been idle too long, a
+ *  cool-down ends, a deadline comes near. */
+function wakeAtMs(state: State, nowMs: number): number | null {
+  let wake = Number.POSITIVE_INFINITY
+  for (const { instances } of state.devices) {
+    for (const instance of instances) {
+      if (instance.phase === 'stopping')
+        wake = Math.min(wake, instance.stoppedAtMs + state.policy.releaseTimeout)
+      else if (instance.phase === 'ready' && !state.isDraining)
+        wake = Math.min(wake, idleUntilMs(instance) ?? wake)
+    }
+  }
+  for (const { coolUntilMs, readyCount } of state.models) {
+    if (readyCount > 0 && coolUntilMs > nowMs) wake = Math.min(wake, coolUntilMs)
+  }
+  if (state.models.some(({ latestEndAtMs }) => latestEndAtMs !== null)) {
+    const view = new View(state, nowMs)
+    for (const model of state.models) {
+      if (model.latestEndAtMs === null) continue
+      const urgentAtMs = latestStartMs(model) - view.longestBatchMs
+      if (urgentAtMs > nowMs) wake = Math.min(wake, urgentAtMs)
+    }
+  }
+  return Number.isFinite(wake) ? Math.max(wake, nowMs) : null
+}

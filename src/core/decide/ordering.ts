@@ -1,0 +1,107 @@
+// Which queue comes first. A class decides before any score: interactive, urgent (a deadline is near), overdue, ordinary.
+// Within ordinary work:
+//
+//  (1) goal latency and balanced: a bill. Each ready item owes its age since submission, priorityBase times more for each
+//      priority level; the bill is read from sums that the queue's head carries (the lab's policy P, docs/policy.md). Less
+//      for a queue whose items are still blocked in part, if all of them are known: it would be loaded again for the rest.
+//  (2) goal throughput: the longest way to the end of the graph below the queue, less for a queue whose items are still
+//      blocked in part, since it would have to be loaded again for the rest (rank and finality, docs/policy.md).
+
+import { runMs } from '../model.ts'
+import { throughput } from '../policy.ts'
+import { clearMs, finality, isGrowing } from '../state/estimates.ts'
+import { weightOf } from '../state/fairness.ts'
+import type { ModelState } from '../state/state.ts'
+import type { View } from './view.ts'
+
+export const ordinary = 0
+export const overdue = 1
+export const urgent = 2
+export const interactive = 3
+export type UrgencyClass = typeof ordinary | typeof overdue | typeof urgent | typeof interactive
+
+/** Levels beyond which a priority adds no more weight across models. */
+const saturationLevels = 10
+
+/** How much a queue counts less while part of its items is blocked: (ready ÷ known) to this power. Study: of 1 to 5 4 and 5
+ *  load least on wf-nextflow; 3 and 4 are the same elsewhere. */
+const finalityExponent = 4
+
+export function classOf(view: View, model: ModelState): UrgencyClass {
+  if (model.readyCount === 0) return ordinary
+  const top = model.levels[0]
+  if (top && top.priority >= view.state.policy.interactiveFrom) return interactive
+  if (isUrgent(view, model)) return urgent
+  return waitedMs(model, view.nowMs) > view.waitBoundMs ? overdue : ordinary
+}
+
+/** What a missing model's claim is worth in its class. */
+export function worthOf(view: View, model: ModelState, urgency: UrgencyClass): number {
+  if (urgency === interactive) return waitedMs(model, view.nowMs, view.state.policy.interactiveFrom)
+  if (urgency === urgent) return -latestStartMs(model)
+  return urgency === overdue ? waitedMs(model, view.nowMs) : score(view, model, model.loadMs)
+}
+
+/** Whether the first item with a deadline can keep it only if its batch starts now: at the next decision, after a batch that
+ *  begins meanwhile, it would be too late. One that cannot keep it anyway is not urgent. */
+function isUrgent(view: View, model: ModelState): boolean {
+  if (model.latestEndAtMs === null) return false
+  const lastMs = model.latestEndAtMs - runMs(model.model, 1) - loadLeftMs(model)
+  return lastMs >= view.nowMs && latestStartMs(model) <= view.nowMs + view.longestBatchMs
+}
+
+/** Latest start of the model's next batch, as large as it may be, or of its load where it is not resident. */
+export function latestStartMs(model: ModelState): number {
+  const count = Math.min(model.model.batch.max, model.readyCount)
+  return model.latestEndAtMs! - runMs(model.model, count) - loadLeftMs(model)
+}
+
+/** A load under way counts whole: when it began is not looked at. */
+function loadLeftMs({ instances, loadMs }: ModelState): number {
+  return instances.some(({ phase }) => phase === 'ready') ? 0 : loadMs
+}
+
+/** Wait of the longest-ready item of at least a priority, ms. */
+export function waitedMs(model: ModelState, nowMs: number, leastPriority = -100): number {
+  let oldestAtMs = nowMs
+  for (const { priority, oldestReadyAtMs } of model.levels) {
+    if (priority >= leastPriority && oldestReadyAtMs < oldestAtMs) oldestAtMs = oldestReadyAtMs
+  }
+  return nowMs - oldestAtMs
+}
+
+/** Σ priorityBase ^ priority × (age + ageBonus) × weight of the tenant over the ready items, in item-milliseconds. */
+export function bill({ state, nowMs, leastServedMs }: View, model: ModelState): number {
+  const { priorityBase, ageBonus } = state.policy
+  let sum = 0
+  for (const { priority, tenant, count, submittedMeanMs } of model.levels) {
+    const levels = Math.max(-saturationLevels, Math.min(saturationLevels, priority))
+    const owed = priorityBase ** levels * count * (nowMs + ageBonus - submittedMeanMs)
+    sum += leastServedMs === null ? owed : owed * weightOf(state, tenant, leastServedMs)
+  }
+  return sum
+}
+
+/** How much a queue counts of what it would if none of its items were blocked: 1, all of it, where none is. `share`: of the
+ *  exponent, 0 to 1. */
+export function completeness(model: ModelState, share = 1): number {
+  return finality(model) ** (finalityExponent * share)
+}
+
+/** What a queue deserves if `loadMs` of loading come first.
+ *  Latency: its bill over (compute + loadWeight × load) ^ costExponent, and where no more items are submitted × finality,
+ *  the more so the longer its load is for its work.
+ *  Throughput: (rank + compute) × finality, growing with its wait. */
+export function score(view: View, model: ModelState, loadMs: number): number {
+  const { policy } = view.state
+  const workMs = clearMs(model.model, model.readyCount)
+  if (policy.goal === throughput) {
+    const age = 1 + waitedMs(model, view.nowMs) / view.waitBoundMs
+    return completeness(model) * (model.rankMs + workMs) * age
+  }
+  const worth = bill(view, model) / Math.max(1, workMs + policy.loadWeight * loadMs) ** policy.costExponent
+  if (isGrowing(view, model)) return worth
+  // One more load for the rest is little where the ready items take long.
+  const loadShare = model.loadMs / Math.max(1, workMs + model.loadMs)
+  return worth * completeness(model, loadShare)
+}

@@ -1,0 +1,72 @@
+// Who goes although nobody takes the place: for the sake of the memory, or because nothing wants it. Only instances that
+// run nothing; what runs is left to finish. One at a time, in this order:
+//
+//  (1) The device is not well: everything on it goes, and its items are run elsewhere.
+//  (2) More is held than may be (foreign use has grown, or instances hold more than was booked): idle ones, the cheapest
+//      sufficient set; never one that has work, so that one wrong estimate does not empty the device.
+//  (3) It leaks: it is loaded anew when it is wanted.
+//  (4) Nothing has waited for it for as long as its keepAlive.
+
+import type { RuleId } from '../state/events.ts'
+import { headroomBytes } from '../state/ledger.ts'
+import type { DeviceState, InstanceState } from '../state/state.ts'
+import { chooseVictims } from './eviction.ts'
+import type { View } from './view.ts'
+
+export interface Farewell {
+  instance: InstanceState
+  rule: RuleId
+  figures: Record<string, number>
+}
+
+/** Growths in a row, and over what an instance held when it had settled, that are a leak. Chosen, not measured: caches and
+ *  heaps grow too, and stop. */
+const leakGrowths = 8
+const leakRatio = 1.25
+const leakBytes = 100e6
+
+export function chooseFarewell(view: View, device: DeviceState): Farewell | null {
+  const resting = device.instances.filter(
+    ({ phase, runningCount }) => phase === 'ready' && runningCount === 0,
+  )
+  if (resting.length === 0) return null
+  if (device.fault !== null) return { instance: resting[0]!, rule: 'device-fault', figures: {} } // (1)
+  return overTheLine(view, device, resting) ?? leaking(resting) ?? idle(view, resting)
+}
+
+/** (2) */
+function overTheLine(view: View, device: DeviceState, resting: InstanceState[]): Farewell | null {
+  const overBytes = -headroomBytes(device)
+  if (overBytes <= device.ledger.releasingBytes) return null
+  const candidates = resting.filter(({ model }) => model.readyCount === 0 && !model.model.isPinned)
+  const neededBytes = overBytes - device.ledger.releasingBytes
+  const instance = (chooseVictims(view, candidates, neededBytes) ?? candidates)[0]
+  return instance
+    ? { instance, rule: 'over-the-line', figures: { overBytes, victimBytes: instance.bytes } }
+    : null
+}
+
+/** (3) */
+function leaking(resting: InstanceState[]): Farewell | null {
+  const instance = resting.find(isLeaking)
+  if (!instance) return null
+  const { settledBytes, idlePeakBytes } = instance
+  return { instance, rule: 'leaks', figures: { heldBytes: idlePeakBytes!, settledBytes: settledBytes! } }
+}
+
+export function isLeaking({ growth, settledBytes, idlePeakBytes }: InstanceState): boolean {
+  if (growth.count < leakGrowths || settledBytes === null) return false
+  return (idlePeakBytes ?? 0) > settledBytes * leakRatio + leakBytes
+}
+
+/** (4) */
+function idle({ nowMs }: View, resting: InstanceState[]): Farewell | null {
+  const instance = resting.find((each) => (idleUntilMs(each) ?? Number.POSITIVE_INFINITY) <= nowMs)
+  return instance ? { instance, rule: 'idle', figures: { idleMs: nowMs - instance.idleSinceMs! } } : null
+}
+
+/** When an instance goes for being idle, ms; null: it does not. */
+export function idleUntilMs({ model, idleSinceMs }: InstanceState): number | null {
+  const { keepAliveMs, isPinned } = model.model
+  return isPinned || keepAliveMs === null || idleSinceMs === null ? null : idleSinceMs + keepAliveMs
+}

@@ -1,0 +1,182 @@
+// Loads that keep a device computing. While a model is loaded the others compute, if they have something to compute: a
+// device stands still when its compute ends before the load does. Two rules against it, both from flow shops, where loads
+// are the first machine and compute the second (Johnson 1954), and from backfilling under a reservation (Lifka 1995):
+//
+//   firstAgainstStalls   of the claims that deserve a place alike, the one whose compute hides the loads of the others
+//   fitsInto             a load in the time in which the memory lane would only wait for visits to end
+
+import { runMs } from '../model.ts'
+import { throughput } from '../policy.ts'
+import { arrivalMs, clearMs, guardLeftMs, unservedCount } from '../state/estimates.ts'
+import { leastBytesOn, loadingBytesOn } from '../state/footprint.ts'
+import { headroomBytes, mayLeave } from '../state/ledger.ts'
+import type { DeviceState, InstanceState, ModelState, State } from '../state/state.ts'
+import { completeness, interactive, ordinary } from './ordering.ts'
+import type { Claimant, View } from './view.ts'
+
+/** A device is about to stand still when its compute is shorter than this many of the shortest load that is wanted.
+ * Study: 1 gains half as much, 4 loses on long queues. */
+const stallFactor = 2
+
+/** Claims that are compared: with very many models the rest changes nothing and costs time. */
+const mostAlike = 16
+
+/** Interactive items that come more often than once in so many loads need the memory lane free. Study: with 10 % of the
+ * items interactive 4 % worse without it. */
+const quietFactor = 4
+
+/** The claim that should go before `first` on a device that is empty or will stand still, or null. `wanted` are the claims
+ *  that make sense there, in their order, from `first` on. A queue counts less while part of it is blocked, since it would
+ *  have to be loaded again for the rest (finality).
+ *  On a device that is not empty:
+ *  (1) the shortest load whose compute is as long as all the other loads, of those that deserve the place at least
+ *      1 / hysteresis as much as the first.
+ *  On an empty one:
+ *  (2) the shortest load of all, if its compute is as long as all the others;
+ *  (3) where the models with work do not fit together, a large one that soon gives its place back and has much below it:
+ *      it keeps others out, and while it computes the small ones are loaded beside it;
+ *  (4) else the one with most to compute, and below it, for its load. */
+export function firstAgainstStalls(
+  view: View,
+  device: DeviceState,
+  first: Claimant,
+  wanted: Iterable<Claimant>,
+): Claimant | null {
+  if (first.urgency !== ordinary) return null
+  if (device.instances.length > 0) {
+    const leftMs = computeLeftMs(device)
+    return isShort(leftMs, first) ? bestHiding(alike(view, leftMs, first, wanted)) : null
+  }
+  const claims = [...wanted]
+  if (claims.length < 2) return null
+  const hiding = bestHiding(claims)
+  if (hiding && claims.every(({ model }) => model.loadMs >= hiding.model.loadMs)) return hiding
+  const fitsTogether = view.state.waiting.vramBytes <= totalBudgetBytes(view.state)
+  const looksBelow = view.state.policy.goal !== throughput
+  const { best } = highest(claims, ({ model }) => coldRank(model, fitsTogether, looksBelow))
+  return looksBelow ? best : (hiding ?? best)
+}
+
+/** (3), (4) Goal throughput does not look below: on wf-nextflow that loads 6 % more. */
+function coldRank(model: ModelState, fitsTogether: boolean, looksBelow: boolean): number {
+  const workMs = clearMs(model.model, model.readyCount)
+  const loadMs = Math.max(1, model.loadMs)
+  const belowMs = looksBelow ? model.rankMs + workMs : workMs
+  if (fitsTogether) return (completeness(model) * belowMs) / loadMs
+  const { vramBytes } = model.model
+  return completeness(model) * (looksBelow ? (vramBytes * (belowMs + 1000)) / (loadMs + workMs) : vramBytes)
+}
+
+function isShort(leftMs: number, { model }: Claimant): boolean {
+  return leftMs < stallFactor * model.loadMs
+}
+
+/** The first claims that deserve the place about as much as the first of all, `mostAlike` at most; none where one could be
+ *  loaded before the device stands still, or would keep interactive items waiting. */
+function alike(view: View, leftMs: number, first: Claimant, wanted: Iterable<Claimant>): Claimant[] {
+  const claims: Claimant[] = []
+  for (const each of wanted) {
+    if (!isShort(leftMs, each) || !isQuiet(view, each.model)) return []
+    const isAlike = each.urgency === first.urgency && each.worth * view.state.policy.hysteresis >= first.worth
+    if (!isAlike || claims.length === mostAlike) break
+    claims.push(each)
+  }
+  return claims
+}
+
+/** The shortest load whose compute is as long as all the other loads, or null. */
+function bestHiding(claims: readonly Claimant[]): Claimant | null {
+  if (claims.length < 2) return null
+  const allMs = claims.reduce((sum, { model }) => sum + model.loadMs, 0)
+  const { best, rank } = highest(claims, ({ model }) => {
+    const othersMs = Math.max(1000, allMs - model.loadMs)
+    const hides = clearMs(model.model, model.readyCount) >= othersMs
+    return hides ? (completeness(model) * othersMs) / Math.max(1, model.loadMs) : 0
+  })
+  return rank > 0 ? best : null
+}
+
+/** The first of those with the highest rank. */
+function highest(
+  claims: readonly Claimant[],
+  rankOf: (claim: Claimant) => number,
+): { best: Claimant; rank: number } {
+  let best = claims[0]!
+  let rank = rankOf(best)
+  for (const each of claims) {
+    const own = rankOf(each)
+    if (own > rank) [best, rank] = [each, own]
+  }
+  return { best, rank }
+}
+
+function totalBudgetBytes({ devices }: State): number {
+  return devices.reduce((sum, { budgetBytes }) => sum + budgetBytes, 0)
+}
+
+/** What the ready instances of a device have to compute. */
+function computeLeftMs({ instances }: DeviceState): number {
+  let leftMs = 0
+  for (const { phase, model } of instances) {
+    if (phase === 'ready') leftMs += runningMs(model) + clearMs(model.model, model.readyCount)
+  }
+  return leftMs
+}
+
+/** Half of the longest batch, when one runs. */
+function runningMs({ model, runningCount }: ModelState): number {
+  return runningCount > 0 ? runMs(model, model.batch.max) / 2 : 0
+}
+
+/** No interactive item is expected to need the memory lane during a load of the model. */
+export function isQuiet({ state, nowMs }: View, { loadMs }: ModelState): boolean {
+  return arrivalMs(state.interactive, nowMs) >= quietFactor * loadMs
+}
+
+/** A claim whose room has to be made, and the instances that may go for it, the one that may go soonest first. */
+interface Wait {
+  first: Claimant
+  device: DeviceState
+  missingBytes: number
+  leaving: { bytes: number; leftMs: number }[]
+}
+
+/** Claims wait for visits to end; interactive ones for a batch, or until `guard` lets them cut a visit. */
+export function waitForRoom(view: View, device: DeviceState, first: Claimant): Wait {
+  const cutMs = (instance: InstanceState) =>
+    Math.max(runningMs(instance.model), guardLeftMs(view.state, instance))
+  const leftMsOf = first.urgency === interactive ? cutMs : visitMs
+  const leaving = device.instances
+    .filter((instance) => instance.phase === 'ready' && mayLeave(instance))
+    .map((instance) => ({ bytes: instance.bytes, leftMs: leftMsOf(instance) }))
+    .sort((a, b) => a.leftMs - b.leftMs)
+  const { activeBytes, releasingBytes } = device.ledger
+  const missingBytes =
+    leastBytesOn(first.model, device) - headroomBytes(device) - activeBytes - releasingBytes
+  return { first, device, missingBytes, leaving }
+}
+
+/** Whether a load of `filler` is over before there is room, and leaves that room. For ordinary work it must be worth it
+ *  too: when the visits have ended, what stays computes for less long than the awaited model takes to load. */
+export function fitsInto(
+  { first, device, missingBytes, leaving }: Wait,
+  view: View,
+  filler: ModelState,
+): boolean {
+  let leftBytes = missingBytes + loadingBytesOn(filler, device)
+  let waitMs = 0
+  let othersMs = 0
+  for (const { bytes, leftMs } of leaving) {
+    if (leftBytes > 0) waitMs += leftMs
+    else othersMs += leftMs
+    leftBytes -= bytes
+  }
+  if (leftBytes > 0 || filler.loadMs > waitMs) return false
+  return first.urgency === interactive || (othersMs < first.model.loadMs && isQuiet(view, filler))
+}
+
+/** Compute until a visit has served what it found. */
+function visitMs(instance: InstanceState): number {
+  const { model } = instance
+  return runningMs(model) + clearMs(model.model, unservedCount(instance))
+}

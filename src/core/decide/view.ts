@@ -1,0 +1,131 @@
+// What one decision looks at, read from the state once and used for every device: who has work and how urgent it is, what
+// is needed next, and how long an item may wait. Everything is worked out when it is first asked for, and nothing outlives
+// the decision. It is what keeps a decision at O(models log models + devices), not their product.
+
+import { runMs } from '../model.ts'
+import { keepWorth, nextUseMs } from '../state/estimates.ts'
+import { leastServedMs } from '../state/fairness.ts'
+import { needsDevice } from '../state/footprint.ts'
+import type { DeviceState, ModelState, State } from '../state/state.ts'
+import { classOf, interactive, type UrgencyClass, worthOf } from './ordering.ts'
+
+/** A model with ready items, and what it claims. */
+export interface Claimant {
+  readonly model: ModelState
+  readonly urgency: UrgencyClass
+  /** Of an overdue one the wait of its oldest item, of an interactive one that of its oldest interactive item, ms; of
+   *  an urgent one how early it must start; of others the score. */
+  readonly worth: number
+}
+
+export class View {
+  readonly state: State
+  readonly nowMs: number
+  /** Wait from which an item is overdue, ms: maxWait, or longer in an overload (docs/policy.md#wait-bound). */
+  readonly waitBoundMs: number
+  /** What the least served tenant has had, ms; null: there are no tenants. */
+  readonly leastServedMs: number | null
+  #claimants: Claimant[] | null = null
+  #longestBatchMs: number | null = null
+  #missing: readonly Claimant[] | null = null
+  #expected: ModelState[] | null = null
+  #preloads: ModelState[] | null = null
+  #someoneIsOut: boolean | null = null
+  #nextUses: Map<ModelState, number> | null = null
+
+  constructor(state: State, nowMs: number) {
+    this.state = state
+    this.nowMs = nowMs
+    this.leastServedMs = state.tenants.size === 0 ? null : leastServedMs(state)
+    this.waitBoundMs = Math.max(state.policy.maxWait, state.policy.backlogFactor * state.backlog.peakMs)
+  }
+
+  /** Longest batch that a resident model could begin now, ms: a decision comes at the latest after it. */
+  get longestBatchMs(): number {
+    if (this.#longestBatchMs !== null) return this.#longestBatchMs
+    let longestMs = 0
+    for (const { model, readyCount, runningCount, instances } of this.state.models) {
+      if (instances.length === 0 || readyCount + runningCount === 0) continue
+      longestMs = Math.max(longestMs, runMs(model, Math.min(model.batch.max, Math.max(1, readyCount))))
+    }
+    this.#longestBatchMs = longestMs
+    return longestMs
+  }
+
+  /** Models with ready items that need device memory, the one that deserves a load most first; ties end at the id. */
+  get claimants(): readonly Claimant[] {
+    if (this.#claimants) return this.#claimants
+    const claimants: Claimant[] = []
+    for (const model of this.state.models) {
+      if (model.readyCount === 0 || !needsDevice(model)) continue
+      const urgency = classOf(this, model)
+      claimants.push({ model, urgency, worth: worthOf(this, model, urgency) })
+    }
+    if (claimants.length > 1) claimants.sort((a, b) => b.urgency - a.urgency || b.worth - a.worth)
+    this.#claimants = claimants
+    return claimants
+  }
+
+  /** Those of the claimants that are on no device: a device that has work looks at no others. */
+  get missing(): readonly Claimant[] {
+    this.#missing ??= this.claimants.filter(({ model }) => model.instances.length === 0)
+    return this.#missing
+  }
+
+  /** Models that are nowhere, have nothing ready, will be needed and would stay until then; the one most worth having
+   *  first. */
+  get expected(): readonly ModelState[] {
+    if (this.#expected) return this.#expected
+    const worths: [ModelState, number][] = []
+    for (const model of this.state.models) {
+      if (model.readyCount > 0 || model.instances.length > 0 || !needsDevice(model)) continue
+      const waitMs = this.nextUseMs(model)
+      if (waitMs < 1e9 && staysFor(model, waitMs)) worths.push([model, keepWorth(this, model)])
+    }
+    this.#expected = worths.sort((a, b) => b[1] - a[1]).map(([model]) => model)
+    return this.#expected
+  }
+
+  /** Models that are to be there from the start, and have not been. */
+  get preloads(): readonly ModelState[] {
+    this.#preloads ??= this.state.models.filter(
+      ({ model, instances }) =>
+        model.isPreloaded && instances.length === 0 && this.state.loads.loadCount(model.id) === 0,
+    )
+    return this.#preloads
+  }
+
+  /** A model with interactive items is on no device. */
+  get interactiveIsOut(): boolean {
+    return this.missing[0]?.urgency === interactive
+  }
+
+  /** A model with ready items is on no device. */
+  get someoneIsOut(): boolean {
+    this.#someoneIsOut ??= this.state.models.some(
+      ({ readyCount, instances, model }) => readyCount > 0 && instances.length === 0 && model.vramBytes > 0,
+    )
+    return this.#someoneIsOut
+  }
+
+  /** Nothing is promised on a reading that is old: another process may have taken what it showed. */
+  isStale({ observedAtMs }: DeviceState): boolean {
+    return observedAtMs !== null && this.nowMs - observedAtMs > this.state.policy.staleAfter
+  }
+
+  nextUseMs(model: ModelState): number {
+    if (model.readyCount > 0) return 10
+    this.#nextUses ??= new Map()
+    let ms = this.#nextUses.get(model)
+    if (ms === undefined) {
+      ms = nextUseMs(this.state, model, this.nowMs)
+      this.#nextUses.set(model, ms)
+    }
+    return ms
+  }
+}
+
+/** Whether an instance that has nothing to do for so long is not stopped for it. */
+function staysFor({ model: { keepAliveMs, isPinned }, blockedCount }: ModelState, ms: number): boolean {
+  return keepAliveMs === null || isPinned || blockedCount > 0 || ms < keepAliveMs
+}

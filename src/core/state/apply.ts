@@ -1,0 +1,261 @@
+// The only writer of state: one small function for each kind of event. It records facts and judges nothing. An event
+// about something that is already gone changes nothing, since messages may come late or twice.
+
+import type { LevelHead } from '../work/queue-head.ts'
+import { batchClaimed, batchFinished, batchStarted, recordIdle } from './batches.ts'
+import { updateDescendants } from './descendants.ts'
+import { clearMs, learned } from './estimates.ts'
+import type { Command, SchedulerEvent } from './events.ts'
+import { chargeLoad, recordTenants } from './fairness.ts'
+import { restingBytes, settleResident } from './footprint.ts'
+import * as ledger from './ledger.ts'
+import { observe, recountForeign } from './observe.ts'
+import { type Arrivals, type InstanceState, type ModelState, modelOf, type State } from './state.ts'
+
+type EventOf<Type extends SchedulerEvent['type']> = Extract<SchedulerEvent, { type: Type }>
+type CommandOf<Type extends Command['type']> = Extract<Command, { type: Type }>
+
+/** Longest pause after failed loads, ms. Chosen, not measured. */
+const maxCooldownMs = 300_000
+
+export function apply(state: State, event: SchedulerEvent): void {
+  const handler = handlers[event.type] as (state: State, event: SchedulerEvent) => void
+  handler(state, event)
+}
+
+const handlers: { [Type in SchedulerEvent['type']]: (state: State, event: EventOf<Type>) => void } = {
+  'queue-changed': queueChanged,
+  'command-issued': commandIssued,
+  'batch-claimed': batchClaimed,
+  'batch-finished': batchFinished,
+  'load-finished': loadFinished,
+  'load-failed': loadFailed,
+  'instance-failed': instanceFailed,
+  'memory-observed': observe,
+  'memory-released': memoryReleased,
+  'release-delayed': (state, { instanceId, cause }) => {
+    const instance = state.instanceById.get(instanceId)
+    if (instance) instance.releaseCause = cause
+  },
+  'drain-started': (state) => {
+    state.isDraining = true
+  },
+  'timer-fired': () => {},
+}
+
+function queueChanged(state: State, { heads, atMs }: EventOf<'queue-changed'>): void {
+  let hasEdges = false
+  for (const head of heads) {
+    const model = state.modelById.get(head.modelId)
+    if (!model) continue
+    if (head.readyCount > model.readyCount + model.claimingCount) recordArrival(model.arrivals, atMs)
+    if (head.readyCount + head.blockedCount > model.readyCount + model.claimingCount + model.blockedCount)
+      model.submittedAtMs = atMs
+    const interactiveCount = countFrom(head.levels, state.policy.interactiveFrom)
+    if (interactiveCount > countFrom(model.levels, state.policy.interactiveFrom))
+      recordArrival(state.interactive, atMs)
+    model.readyCount = Math.max(0, head.readyCount - model.claimingCount)
+    model.blockedCount = head.blockedCount
+    recordTenants(state, model.levels, head.levels)
+    model.levels = head.levels
+    model.latestEndAtMs = head.latestEndAtMs
+    hasEdges ||= model.waitsOn.length > 0 || head.waitsOn.length > 0
+    model.waitsOn = head.waitsOn
+    recordWaiting(state, model)
+    recordIdle(model, atMs)
+  }
+  if (hasEdges) updateDescendants(state)
+  recordBacklog(state)
+}
+
+/** What the model adds to the sums may have changed since it was added: its pace is learned. */
+function recordWaiting({ waiting }: State, each: ModelState): void {
+  const { model, declared, readyCount, claimingCount, blockedCount, waitingCount } = each
+  const count = readyCount + claimingCount + blockedCount
+  const workMs = clearMs(model, count)
+  waiting.workMs += workMs - each.waitingMs
+  const change = Math.sign(count) - Math.sign(waitingCount)
+  waiting.loadMs += change * declared.loadMs
+  waiting.vramBytes += change * declared.vramBytes
+  each.waitingCount = count
+  each.waitingMs = workMs
+}
+
+/** The peak is kept while an overload lasts: until a tenth of it is left. */
+function recordBacklog({ waiting, backlog, devices }: State): void {
+  let slots = 0
+  let memoryLanes = 0
+  for (const device of devices) {
+    if (!Number.isFinite(device.slots)) continue
+    slots += device.slots
+    memoryLanes++
+  }
+  const ms = Math.max(waiting.workMs / Math.max(1, slots), waiting.loadMs / Math.max(1, memoryLanes))
+  if (ms > backlog.peakMs || ms < backlog.peakMs / 10) backlog.peakMs = ms
+}
+
+/** Moments closer than a millisecond are one arrival. */
+function recordArrival(arrivals: Arrivals, atMs: number): void {
+  const { lastAtMs, gapMs } = arrivals
+  if (lastAtMs !== null) {
+    const observedMs = atMs - lastAtMs
+    if (observedMs < 1) return
+    arrivals.gapMs = gapMs === null ? observedMs : learned(gapMs, 1, observedMs)
+  }
+  arrivals.lastAtMs = atMs
+}
+
+/** Ready items of at least a priority. */
+function countFrom(levels: readonly LevelHead[], leastPriority: number): number {
+  let sum = 0
+  for (const { priority, count } of levels) if (priority >= leastPriority) sum += count
+  return sum
+}
+
+function commandIssued(state: State, { command, atMs }: EventOf<'command-issued'>): void {
+  const book = bookings[command.type] as (state: State, command: Command, atMs: number) => void
+  book(state, command, atMs)
+}
+
+const bookings: {
+  [Type in Command['type']]: (state: State, command: CommandOf<Type>, atMs: number) => void
+} = {
+  'start-load': loadStarted,
+  'run-batch': batchStarted,
+  'stop-instance': (state, { instanceId, makeRoomFor, reason }, atMs) => {
+    const instance = state.instanceById.get(instanceId)
+    if (!instance) return
+    startRelease(instance, atMs)
+    if (makeRoomFor !== null) instance.device.nextLoad = makeRoomFor
+    else if (reason.rule === 'no-room' && instance.batchCount === 0)
+      recordFailure(state, instance.model, atMs, `there was no room for a batch on ${instance.device.id}`)
+  },
+  quarantine: (state, { instanceId }) => {
+    const instance = state.instanceById.get(instanceId)
+    if (instance?.phase !== 'stopping') return
+    ledger.quarantine(instance)
+    instance.phase = 'quarantined'
+  },
+  'fail-queue': (state, { modelId }) => {
+    modelOf(state, modelId).readyCount = 0
+  },
+}
+
+function loadStarted(
+  state: State,
+  { instanceId, modelId, deviceId, bytes }: CommandOf<'start-load'>,
+  atMs: number,
+): void {
+  const model = modelOf(state, modelId)
+  const device = state.deviceById.get(deviceId)!
+  ledger.reserve(device, bytes)
+  const instance: InstanceState = {
+    id: instanceId,
+    model,
+    device,
+    phase: 'starting',
+    bytes,
+    activeBytes: 0,
+    measuredBytes: null,
+    deficitBytes: 0,
+    idlePeakBytes: null,
+    freshBytes: null,
+    beforeBatchBytes: null,
+    batchPeakBytes: null,
+    settledBytes: null,
+    growth: { count: 0, batchCount: 0 },
+    foreignBeforeBytes: device.foreignBytes,
+    reportedBytes: null,
+    idleSinceMs: null,
+    maxBatch: model.model.batch.max,
+    runningCount: 0,
+    batchCount: 0,
+    quotaCount: 0,
+    workMs: 0,
+    startedAtMs: atMs,
+    stoppedAtMs: 0,
+    releaseCause: null,
+  }
+  state.nextInstance++
+  state.instanceById.set(instanceId, instance)
+  device.instances.push(instance)
+  model.instances.push(instance)
+  if (bytes > 0) {
+    device.loading = instance
+    chargeLoad(state, model)
+  }
+  device.nextLoad = null
+}
+
+function loadFinished(state: State, event: EventOf<'load-finished'>): void {
+  const instance = state.instanceById.get(event.instanceId)
+  if (instance?.phase !== 'starting') return
+  const { model, device } = instance
+  ledger.settle(instance)
+  instance.phase = 'ready'
+  if (instance.measuredBytes === null) ledger.resize(instance, restingBytes(instance, 0))
+  instance.maxBatch = Math.min(model.model.batch.max, event.maxBatch ?? model.model.batch.max)
+  instance.reportedBytes = event.residentBytes
+  instance.quotaCount = Math.ceil(model.readyCount / model.instances.length)
+  if (device.loading === instance) device.loading = null
+  if (event.loadMs !== null) state.loads.markLoaded(model.model.id, event.loadMs)
+  model.loadMs = state.loads.estimatedLoadMs(model.model.id)
+  model.needsRoom = false
+  recordIdle(model, event.atMs)
+}
+
+/** A load that ran out of memory is tried once more, when what is on its way is back and idle ones are gone. */
+function loadFailed(
+  state: State,
+  { instanceId, atMs, message, isOutOfMemory = false }: EventOf<'load-failed'>,
+): void {
+  const instance = state.instanceById.get(instanceId)
+  if (instance?.phase !== 'starting') return
+  const { model } = instance
+  startRelease(instance, atMs)
+  const mayTryAgain = isOutOfMemory && !model.needsRoom
+  model.needsRoom = mayTryAgain
+  if (mayTryAgain) model.loadError = message
+  else recordFailure(state, model, atMs, message)
+}
+
+/** Until a batch of the model runs each failure doubles the pause: a load that leaves no room for one is no better than one
+ *  that fails. */
+function recordFailure({ policy }: State, model: ModelState, atMs: number, message: string): void {
+  model.loadError = message
+  model.coolUntilMs = atMs + Math.min(maxCooldownMs, policy.loadCooldown * 2 ** model.loadFailureCount)
+  model.loadFailureCount++
+}
+
+function instanceFailed(state: State, { instanceId, atMs }: EventOf<'instance-failed'>): void {
+  const instance = state.instanceById.get(instanceId)
+  if (instance) startRelease(instance, atMs)
+}
+
+/** Its bytes are on their way back; it takes no new work. */
+function startRelease(instance: InstanceState, atMs: number): void {
+  if (instance.phase !== 'starting' && instance.phase !== 'ready') return
+  ledger.startRelease(instance)
+  if (instance.phase === 'ready') settleResident(instance)
+  instance.phase = 'stopping'
+  instance.stoppedAtMs = atMs
+  remove(instance.model.instances, instance)
+  if (instance.device.loading === instance) instance.device.loading = null
+}
+
+function memoryReleased(state: State, { instanceId }: EventOf<'memory-released'>): void {
+  const instance = state.instanceById.get(instanceId)
+  if (!instance) return
+  if (instance.phase !== 'quarantined') startRelease(instance, 0)
+  ledger.free(instance)
+  instance.device.deficitBytes -= instance.deficitBytes
+  if (instance.measuredBytes !== null) instance.device.leak.unloads.push(instance.foreignBeforeBytes)
+  remove(instance.device.instances, instance)
+  state.instanceById.delete(instanceId)
+  recountForeign(instance.device)
+}
+
+function remove(list: InstanceState[], instance: InstanceState): void {
+  const index = list.indexOf(instance)
+  if (index >= 0) list.splice(index, 1)
+}

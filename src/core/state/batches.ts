@@ -1,0 +1,214 @@
+// A batch from its start to its end, in the state: what it books, what it takes out of its queue, and what is learned from it:
+// how long batches take, how much they hold, and, when one fails as a whole, how large they may be.
+//
+//   A batch of n items that ran out of memory,     halves the limit; its items come back and are tried again, in order:
+//   or whose instance crashed                      one that is to blame ends up alone
+//   one item alone that did                        is to blame: the limit is again what it was before these failures
+//   as many items as failed together, since        it was their number: 10 batches in a row that go well raise the limit
+//                                                  by one (additive increase, multiplicative decrease: Clipper). After a
+//                                                  crash it was bad luck: the limit is again what it was
+//
+// For apply.ts alone.
+
+import { type Model, runMs } from '../model.ts'
+import { learned } from './estimates.ts'
+import type { Command, SchedulerEvent } from './events.ts'
+import { chargeBatch } from './fairness.ts'
+import { activeBytesOn, learnedRestBytes, observeActive } from './footprint.ts'
+import * as ledger from './ledger.ts'
+import { lookAtRest } from './observe.ts'
+import type { Batch, BatchLimit, InstanceState, ModelState, State } from './state.ts'
+
+type EventOf<Type extends SchedulerEvent['type']> = Extract<SchedulerEvent, { type: Type }>
+
+/** Batches in a row that must go well before one more item is tried. From policy.md and the issue. */
+export const cleanBatches = 10
+
+export function batchStarted(
+  state: State,
+  { batchId, instanceId, maxCount, bytes, reason }: Extract<Command, { type: 'run-batch' }>,
+): void {
+  const instance = state.instanceById.get(instanceId)!
+  ledger.activate(instance.device, bytes)
+  state.nextBatch++
+  const itemCount = Math.min(maxCount, instance.model.readyCount)
+  state.batchById.set(batchId, { id: batchId, instance, bytes, itemCount, isClaimed: false })
+  instance.runningCount++
+  instance.activeBytes += bytes
+  instance.idleSinceMs = null
+  instance.device.runningCount++
+  instance.model.runningCount++
+  instance.model.readyCount -= itemCount
+  instance.model.claimingCount += itemCount
+  instance.device.interactiveStreak =
+    reason.rule === 'run-interactive' ? instance.device.interactiveStreak + 1 : 0
+}
+
+/** The queue's head follows as an event of its own; until then nothing more of it is claimed than was known. */
+export function batchClaimed(
+  state: State,
+  { batchId, itemCount, countByTenant, atMs }: EventOf<'batch-claimed'>,
+): void {
+  const batch = state.batchById.get(batchId)
+  if (!batch || batch.isClaimed) return
+  const { instance } = batch
+  const { model } = instance
+  model.claimingCount -= batch.itemCount
+  if (itemCount === 0) {
+    model.readyCount = 0
+    endBatch(state, batch)
+    recordIdle(model, atMs)
+    return
+  }
+  const bytes = Math.min(batch.bytes, activeBytesOn(model, instance.device, itemCount))
+  ledger.deactivate(instance.device, batch.bytes - bytes)
+  instance.activeBytes += bytes - batch.bytes
+  state.batchById.set(batchId, { ...batch, bytes, itemCount, isClaimed: true })
+  model.loadFailureCount = 0
+  model.loadError = null
+  instance.batchCount++
+  instance.quotaCount -= itemCount
+  instance.workMs += runMs(model.model, itemCount)
+  if (countByTenant) chargeBatch(state, model, itemCount, countByTenant)
+  recordIdle(model, atMs)
+}
+
+export function batchFinished(state: State, event: EventOf<'batch-finished'>): void {
+  const { batchId, failedCount, runMs: tookMs, isOutOfMemory = false, hasCrashed = false, atMs } = event
+  const batch = state.batchById.get(batchId)
+  if (!batch) return
+  const { instance, itemCount } = batch
+  instance.workMs += tookMs - runMs(instance.model.model, itemCount)
+  if (isOutOfMemory || hasCrashed) shrinkBatches(instance, itemCount, isOutOfMemory)
+  else if (failedCount === 0) {
+    learnPace(instance.model, itemCount, tookMs)
+    growBatches(instance, itemCount)
+  }
+  learnActive(instance, itemCount, event)
+  endBatch(state, batch)
+  recordIdle(instance.model, atMs)
+}
+
+/** What the batch held beside its instance: as the device or the worker measured its peak, else by readings meanwhile. A
+ *  batch beside others says nothing of its own, and one that ran out of memory needed more than it held. */
+function learnActive(
+  instance: InstanceState,
+  itemCount: number,
+  { peakBytes, residentBytes = null, held = null, isOutOfMemory = false }: EventOf<'batch-finished'>,
+): void {
+  const { beforeBatchBytes, batchPeakBytes, reportedBytes, idlePeakBytes, runningCount } = instance
+  instance.batchPeakBytes = null
+  if (runningCount > 1) return
+  if (held) {
+    lookAtRest(instance, held.afterBytes)
+    // What an instance holds at rest goes up and down, with the garbage of a runtime; what is booked for that is there.
+    const restingBytes = Math.max(held.afterBytes, learnedRestBytes(instance))
+    observeActive(instance, itemCount, Math.max(0, held.peakBytes - restingBytes), !isOutOfMemory)
+  } else if (peakBytes !== null && reportedBytes !== null) {
+    const ownBytes = residentBytes ?? reportedBytes + grownBytes(instance)
+    observeActive(instance, itemCount, Math.max(0, peakBytes - ownBytes), !isOutOfMemory)
+  } else if (batchPeakBytes !== null && idlePeakBytes !== null) {
+    const restingBytes = Math.max(beforeBatchBytes ?? 0, idlePeakBytes)
+    observeActive(instance, itemCount, Math.max(0, batchPeakBytes - restingBytes), false)
+  }
+}
+
+/** What an instance holds for good since its first batches, and a worker's own peak counts too. */
+function grownBytes({ beforeBatchBytes, freshBytes }: InstanceState): number {
+  return freshBytes === null ? 0 : Math.max(0, (beforeBatchBytes ?? 0) - freshBytes)
+}
+
+export function batchLimitOf({ model, device }: InstanceState): BatchLimit | null {
+  if (model.batchLimits.length === 0) return null
+  return model.batchLimits.find(({ kind }) => kind === device.kind) ?? null
+}
+
+/** Batches failed as a whole, and it is not known yet whether one of their items is to blame: one that now fails alone is. */
+export function isSearching(instance: InstanceState): boolean {
+  return (batchLimitOf(instance)?.beforeCount ?? null) !== null
+}
+
+function shrinkBatches(instance: InstanceState, itemCount: number, isForMemory: boolean): void {
+  let limit = batchLimitOf(instance)
+  if (itemCount === 1) {
+    if (limit) restoreLimit(instance, limit)
+    return
+  }
+  if (!limit) {
+    const { max } = instance.model.declared.batch
+    limit = { kind: instance.device.kind, isForMemory, itemCount: max, cleanCount: 0, beforeCount: null }
+    instance.model.batchLimits.push(limit)
+  }
+  limit.cleanCount = 0
+  limit.isForMemory ||= isForMemory
+  limit.beforeCount ??= limit.itemCount
+  limit.itemCount = Math.min(limit.itemCount, Math.floor(itemCount / 2))
+}
+
+/** These failures were not about the number of items. */
+function restoreLimit({ model }: InstanceState, limit: BatchLimit): void {
+  limit.cleanCount = 0
+  if (limit.beforeCount !== null) limit.itemCount = limit.beforeCount
+  limit.beforeCount = null
+  forgetLimit(model, limit)
+}
+
+/** A limit that limits nothing. */
+function forgetLimit({ batchLimits, declared }: ModelState, limit: BatchLimit): void {
+  if (limit.itemCount >= declared.batch.max) batchLimits.splice(batchLimits.indexOf(limit), 1)
+}
+
+function growBatches(instance: InstanceState, itemCount: number): void {
+  const limit = batchLimitOf(instance)
+  if (!limit || itemCount < limit.itemCount) return
+  limit.cleanCount++
+  // As many items as failed together have passed: it was their number, not one of them.
+  if (limit.beforeCount !== null && limit.cleanCount * limit.itemCount >= limit.beforeCount) {
+    if (limit.isForMemory) limit.beforeCount = null
+    else restoreLimit(instance, limit)
+  }
+  if (limit.cleanCount < cleanBatches) return
+  limit.cleanCount = 0
+  limit.itemCount++
+  forgetLimit(instance.model, limit)
+}
+
+/** An instance has nothing to do when nothing of its model waits or runs. */
+export function recordIdle(
+  { readyCount, claimingCount, blockedCount, instances }: ModelState,
+  atMs: number,
+): void {
+  const isWanted = readyCount + claimingCount + blockedCount > 0
+  for (const instance of instances) {
+    if (isWanted || instance.runningCount > 0) instance.idleSinceMs = null
+    else if (instance.phase === 'ready') instance.idleSinceMs ??= atMs
+  }
+}
+
+/** What a batch took, for all that is expected of the next. A batch with failures says nothing. */
+function learnPace(each: ModelState, itemCount: number, tookMs: number): void {
+  const { declared, pace } = each
+  const declaredMs = runMs(declared, itemCount)
+  if (declaredMs <= 0 || tookMs <= 0) return
+  pace.ratio = learned(pace.ratio, pace.batchCount, tookMs / declaredMs)
+  pace.batchCount++
+  each.model = pacedModel(each)
+}
+
+/** As it was declared, at its pace. */
+export function pacedModel({ declared, pace }: ModelState): Model {
+  const { batch } = declared
+  const overheadMs = batch.overheadMs * pace.ratio
+  return { ...declared, batch: { ...batch, overheadMs, perItemMs: batch.perItemMs * pace.ratio } }
+}
+
+function endBatch(state: State, { id, instance, bytes }: Batch): void {
+  state.batchById.delete(id)
+  const isLeaving = instance.phase === 'stopping' || instance.phase === 'quarantined'
+  if (isLeaving && state.instanceById.get(instance.id) === instance) ledger.follow(instance, bytes)
+  else ledger.deactivate(instance.device, bytes)
+  instance.runningCount--
+  instance.activeBytes -= bytes
+  instance.device.runningCount--
+  instance.model.runningCount--
+}

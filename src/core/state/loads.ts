@@ -1,0 +1,49 @@
+// How often models were loaded and how long it took: what the decisions expect of the next load. A declared time stands
+// until the first load has been measured; then a running average, which follows a disk that becomes slower.
+
+import type { Model, ModelId } from '../model.ts'
+import { learned } from './estimates.ts'
+
+export interface ModelLoads {
+  expectedMs: number
+  /** Loads that this is from, those of earlier runs too. */
+  sampleCount: number
+}
+
+export class ModelStateManager {
+  readonly #loads: Map<ModelId, ModelLoads>
+  readonly #counts = new Map<ModelId, number>()
+
+  constructor(models: readonly Model[]) {
+    this.#loads = new Map(models.map(({ id, loadMs }) => [id, { expectedMs: loadMs, sampleCount: 0 }]))
+  }
+
+  /** A load took so long, ms. */
+  markLoaded(modelId: ModelId, loadMs: number): void {
+    const loads = this.#loads.get(modelId)
+    if (!loads) return
+    loads.expectedMs = learned(loads.expectedMs, loads.sampleCount, loadMs)
+    loads.sampleCount++
+    this.#counts.set(modelId, this.loadCount(modelId) + 1)
+  }
+
+  /** Expected load, ms; 0 for a model that is not known. */
+  estimatedLoadMs(modelId: ModelId): number {
+    return this.#loads.get(modelId)?.expectedMs ?? 0
+  }
+
+  /** What was learned; null for a model that is not known. */
+  learned(modelId: ModelId): ModelLoads | null {
+    return this.#loads.get(modelId) ?? null
+  }
+
+  /** What an earlier run has learned. */
+  restore(modelId: ModelId, loads: ModelLoads): void {
+    if (this.#loads.has(modelId)) this.#loads.set(modelId, { ...loads })
+  }
+
+  /** Loads of this run. */
+  loadCount(modelId: ModelId): number {
+    return this.#counts.get(modelId) ?? 0
+  }
+}

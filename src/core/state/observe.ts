@@ -1,0 +1,128 @@
+// What a reading of a device changes: its budget, what its instances are known to hold, and what is learned from it. For
+// apply.ts alone.
+//
+//   foreign use      what is not ours. A device that cannot say who holds what shows it as what is used beyond the books
+//   held > booked    booked at once as far as there is room; the rest is a deficit, which blocks new loads and shows its
+//                    size, but evicts nobody who has work
+//   held < booked    an instance that runs nothing gives back what was booked for its load and does not stay, and, once it
+//                    was loaded often enough, what it has never needed
+//
+// Also here: signs of memory that does not come back. An instance that holds more after each of many batches leaks; a device
+// that has less after each of several unloads does (drivers: ollama#10597, triton#6836).
+
+import type { SchedulerEvent } from './events.ts'
+import { observeFresh, observeLoading, observeResident, restingBytes } from './footprint.ts'
+import { bookedBytes, headroomBytes, resize } from './ledger.ts'
+import type { DeviceState, InstanceState, State } from './state.ts'
+
+type Reading = Extract<SchedulerEvent, { type: 'memory-observed' }>
+
+/** Batches after which an instance has settled: what it holds more than then may be a leak. Chosen, not measured. */
+const settledBatches = 3
+
+/** More than so much above the last peak is growth: the heap of a runtime breathes by less. */
+const growthRatio = 1.01
+
+/** An unload after which so much more is in use than before its load may have left something behind. */
+const leftBehindBytes = 16e6
+
+export function observe(state: State, reading: Reading): void {
+  const device = state.deviceById.get(reading.deviceId)
+  if (!device) return
+  const { capacityBytes, bytesByInstance, peakByInstance = {}, fault = null } = reading
+  const askedAtMs = reading.askedAtMs ?? reading.atMs
+  if (device.observedAtMs !== null && askedAtMs < device.observedAtMs) return
+  device.observedAtMs = askedAtMs
+  device.fault = fault
+  device.capacityBytes = capacityBytes
+  device.unattributed = unattributed(device, reading)
+  setForeign(device, reading.foreignBytes)
+  for (const instance of device.instances) {
+    const bytes = bytesByInstance[instance.id]
+    if (bytes !== undefined) look(instance, bytes, Math.max(bytes, peakByInstance[instance.id] ?? 0))
+  }
+  for (const instance of device.instances) balance(instance)
+  watchForeign(device)
+}
+
+function unattributed(device: DeviceState, reading: Reading): DeviceState['unattributed'] {
+  const { foreignBytes, usedBytes = null, bytesByInstance } = reading
+  const cannotTell = Object.keys(bytesByInstance).length === 0 && device.instances.length > 0
+  return cannotTell && usedBytes !== null ? { usedBytes, foreignBytes } : null
+}
+
+/** What is used beyond the books is foreign where nobody says whose it is; again when the books change without a reading. */
+export function recountForeign(device: DeviceState): void {
+  if (device.unattributed) setForeign(device, device.unattributed.foreignBytes)
+}
+
+function setForeign(device: DeviceState, foreignBytes: number): void {
+  const { unattributed, ledger, capacityBytes, safetyRatio } = device
+  const beyondBytes = unattributed ? unattributed.usedBytes - bookedBytes(ledger) : 0
+  device.foreignBytes = Math.max(foreignBytes, beyondBytes)
+  device.budgetBytes = Math.max(0, Math.floor(capacityBytes * safetyRatio) - device.foreignBytes)
+}
+
+function look(instance: InstanceState, bytes: number, peakBytes: number): void {
+  instance.measuredBytes = bytes
+  if (instance.phase === 'starting') observeLoading(instance, peakBytes)
+  if (instance.phase !== 'ready') return
+  if (instance.runningCount > 0) {
+    instance.batchPeakBytes = Math.max(instance.batchPeakBytes ?? 0, peakBytes)
+    return
+  }
+  lookAtRest(instance, bytes)
+}
+
+/** An instance that runs nothing holds so much. */
+export function lookAtRest(instance: InstanceState, bytes: number): void {
+  instance.beforeBatchBytes = bytes
+  if (instance.batchCount === 0) {
+    instance.freshBytes = bytes
+    observeFresh(instance, bytes)
+    return
+  }
+  watchGrowth(instance, bytes)
+  observeResident(instance, bytes)
+}
+
+function watchGrowth(instance: InstanceState, bytes: number): void {
+  const { batchCount, growth } = instance
+  if (batchCount === growth.batchCount) return // nothing has run since the last look
+  const hasGrown = bytes > (instance.idlePeakBytes ?? bytes) * growthRatio
+  growth.count = hasGrown ? growth.count + 1 : Math.max(0, growth.count - 1)
+  growth.batchCount = batchCount
+  if (batchCount >= settledBatches) instance.settledBytes ??= bytes
+}
+
+/** Held against booked. */
+function balance(instance: InstanceState): void {
+  const { device, phase, measuredBytes, runningCount } = instance
+  device.deficitBytes -= instance.deficitBytes
+  instance.deficitBytes = 0
+  if (measuredBytes === null) return
+  const heldBytes = measuredBytes - instance.activeBytes
+  if (phase === 'starting' || phase === 'ready') {
+    const missingBytes = heldBytes - instance.bytes
+    if (missingBytes > 0)
+      resize(instance, instance.bytes + Math.min(missingBytes, Math.max(0, headroomBytes(device))))
+    else if (phase === 'ready' && runningCount === 0) resize(instance, restingBytes(instance, heldBytes))
+  }
+  instance.deficitBytes = Math.max(0, heldBytes - instance.bytes)
+  device.deficitBytes += instance.deficitBytes
+}
+
+/** What is in use after an unload, against what was before its load. */
+function watchForeign(device: DeviceState): void {
+  const { leak } = device
+  for (const beforeBytes of leak.unloads.splice(0)) {
+    const leftBytes = device.foreignBytes - beforeBytes
+    if (leftBytes < leftBehindBytes) {
+      leak.count = 0
+      leak.bytes = 0
+    } else {
+      leak.count++
+      leak.bytes += leftBytes
+    }
+  }
+}

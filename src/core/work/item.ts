@@ -1,0 +1,183 @@
+// A work item: one input for one model, with a priority and the items it waits for. This file has the words that
+// the graph, the stores and the pipelines share: the states of an item and the policies of an edge.
+import { type ItemError, SchedulerError } from '../errors.ts'
+import type { ModelId } from '../model.ts'
+
+export type ItemId = string
+
+/** What becomes of a dependent when the item it waits for did not finish well.
+ * fail: it fails too, with the cause named. skip: it is skipped. continue: it runs, and sees null as that output. */
+export type EdgePolicy = 'fail' | 'skip' | 'continue'
+
+export interface Dependency {
+  id: ItemId
+  /** Default fail. */
+  policy: EdgePolicy
+}
+
+/**
+ *   blocked ──▶ ready ◀──▶ leased ──▶ done
+ *      │          ▲          ├──────▶ failed
+ *      │          └ scheduled┘
+ *      └─▶ skipped, failed, done      (any that has not ended ──▶ cancelled)
+ *
+ * blocked: waits for items. scheduled: waits for a moment (retry). ready: waits for a device. leased: runs.
+ */
+export type ItemState =
+  | 'blocked'
+  | 'scheduled'
+  | 'ready'
+  | 'leased'
+  | 'done'
+  | 'failed'
+  | 'skipped'
+  | 'cancelled'
+
+export const itemStates: readonly ItemState[] = [
+  'blocked',
+  'scheduled',
+  'ready',
+  'leased',
+  'done',
+  'failed',
+  'skipped',
+  'cancelled',
+]
+
+/** Done, failed, skipped and cancelled are final; `retry` alone leads out of failed and cancelled. */
+export function hasEnded(state: ItemState): boolean {
+  return state === 'done' || state === 'failed' || state === 'skipped' || state === 'cancelled'
+}
+
+/** Ended so that dependents go on: a skipped item's output is null. */
+export function satisfies(state: ItemState): boolean {
+  return state === 'done' || state === 'skipped'
+}
+
+/** What a caller submits. */
+export interface NewItem {
+  /** `<sourceId>_<Model>_<uuid>`, see `itemId`; any text of 1 to 512 characters works. Known ids are not added again. */
+  id: ItemId
+  modelId: ModelId
+  /** JSON for the runner; for an item with a `step` what the resolver makes the input from. */
+  input: unknown
+  /** −100 to 100, higher first. */
+  priority: number
+  dependencies: Dependency[]
+  /** The pipeline's step, or null. An item with a step is shown to the store's resolver when it is released. */
+  step: string | null
+  /** The source it came from: an id for people and the record for expressions. */
+  sourceId: string | null
+  source: unknown
+  /** Attempts before it is dead, from 1. */
+  maxAttempts: number
+  /** Longest run of one attempt, ms; null: the runner's own limit. */
+  timeoutMs: number | null
+  /** The caller's moment, ms since 1970; null: none. */
+  deadlineAtMs: number | null
+  /** For whom it is done: fairness is between tenants. null: nobody in particular. */
+  tenant: string | null
+}
+
+/** An item with what has become of it. */
+export interface StoredItem extends NewItem {
+  /** Order of submission, from 1. */
+  sequence: number
+  state: ItemState
+  /** The fan-out item that this one was made by, or null. */
+  parentId: ItemId | null
+  /** Its own priority, or a higher one that an item which waits for it has lent it. */
+  effectivePriority: number
+  /** When it must have ended for its own deadline and for those of the items that wait for it, ms; null: none has one. */
+  latestEndAtMs: number | null
+  output: unknown
+  /** Why it failed, was skipped or last failed. */
+  error: ItemError | null
+  attempt: number
+  submittedAtMs: number
+  readyAtMs: number | null
+  startedAtMs: number | null
+  endedAtMs: number | null
+}
+
+export type NewItemOptions = Partial<Omit<NewItem, 'dependencies'>> &
+  Pick<NewItem, 'id' | 'modelId'> & { dependencies?: (ItemId | Dependency)[] }
+
+/** Fills in the defaults: priority 0, no dependencies (edge policy fail), 3 attempts. Throws BAD_VALUE. */
+export function newItem(options: NewItemOptions): NewItem {
+  const { id, modelId, dependencies, priority = 0, maxAttempts = 3 } = options
+  if (typeof id !== 'string' || id.length < 1 || id.length > 512) {
+    throw new SchedulerError(
+      'BAD_VALUE',
+      `Item id ${JSON.stringify(id)} must be text of 1 to 512 characters.`,
+      { id },
+    )
+  }
+  if (!Number.isInteger(priority) || priority < -100 || priority > 100) {
+    throw new SchedulerError(
+      'BAD_VALUE',
+      `Item "${id}" has priority ${priority}; it must be a whole number from -100 to 100.`,
+      {
+        id,
+        priority,
+      },
+    )
+  }
+  if (!Number.isInteger(maxAttempts) || maxAttempts < 1) {
+    throw new SchedulerError(
+      'BAD_VALUE',
+      `Item "${id}" has maxAttempts ${maxAttempts}; it must be a whole number from 1.`,
+      { id },
+    )
+  }
+  return {
+    id,
+    modelId,
+    input: options.input ?? null,
+    priority,
+    dependencies: uniqueDependencies(dependencies ?? []),
+    step: options.step ?? null,
+    sourceId: options.sourceId ?? null,
+    source: options.source ?? null,
+    maxAttempts,
+    timeoutMs: options.timeoutMs ?? null,
+    deadlineAtMs: options.deadlineAtMs ?? null,
+    tenant: options.tenant ?? null,
+  }
+}
+
+/** Each once; the first policy stands. */
+function uniqueDependencies(written: readonly (ItemId | Dependency)[]): Dependency[] {
+  const dependencies = written.map(
+    (each): Dependency => (typeof each === 'string' ? { id: each, policy: 'fail' } : each),
+  )
+  if (dependencies.length < 2) return dependencies
+  const byId = new Map<ItemId, Dependency>()
+  for (const each of dependencies) if (!byId.has(each.id)) byId.set(each.id, each)
+  return byId.size === dependencies.length ? dependencies : [...byId.values()]
+}
+
+/** The seed's id format: `<sourceId>_<Model>_<uuid>`. The caller brings the uuid: chance is an argument. */
+export function itemId(sourceId: string, modelId: ModelId, uuid: string): ItemId {
+  return `${sourceId}_${modelId}_${uuid}`
+}
+
+/** Characters of a cause that are kept. Each dependent names its parent and the parent's cause: without a bound a failed
+ * chain of n items would be n² long (6,000 items: 800 MB). Chosen, not measured. */
+const maxCauseLength = 4000
+
+/** Keeps the nearest causes and the first one. */
+function shorten(message: string): string {
+  if (message.length <= maxCauseLength) return message
+  const half = maxCauseLength / 2
+  return `${message.slice(0, half)} … ${message.slice(-half)}`
+}
+
+/** The cause that a dependent inherits. */
+export function dependencyError(parentId: ItemId, error: ItemError | null): ItemError {
+  const cause = error ? `: ${shorten(error.message)}` : ''
+  return {
+    code: 'DEPENDENCY_FAILED',
+    message: `"${parentId}", which this item needs, did not finish${cause}`,
+  }
+}

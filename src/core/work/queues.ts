@@ -1,0 +1,91 @@
+// The queues of all models and what their heads show: kept up to date with every change, and told only where something
+// changed, so that a decision costs the same however many items wait.
+
+import type { WorkNode } from './node.ts'
+import { WorkQueue } from './queue.ts'
+import type { QueueHead } from './queue-head.ts'
+
+export interface ModelQueue {
+  readonly modelId: string
+  readonly ready: WorkQueue<WorkNode>
+  blockedCount: number
+  /** Open dependencies on items of another model, by model id. */
+  readonly waitsOn: { readonly queue: ModelQueue; count: number }[]
+  isChanged: boolean
+}
+
+/** The model of what is resolved from outside and was never submitted. */
+export const outside = ''
+
+export class ModelQueues {
+  readonly #queueById = new Map<string, ModelQueue>()
+  /** By model id. */
+  readonly #queues: ModelQueue[] = []
+  #lateMs = Number.NEGATIVE_INFINITY
+
+  of(modelId: string): ModelQueue {
+    let queue = this.#queueById.get(modelId)
+    if (!queue) {
+      const ready = new WorkQueue<WorkNode>(this.#lateMs)
+      queue = { modelId, ready, blockedCount: 0, waitsOn: [], isChanged: false }
+      this.#queueById.set(modelId, queue)
+      insertByModel(this.#queues, queue, (each) => each)
+    }
+    return queue
+  }
+
+  touch(queue: ModelQueue): void {
+    queue.isChanged = true
+  }
+
+  /** One more open dependency, or one less, of an item of one model on an item of another. */
+  countEdge(child: ModelQueue, parent: ModelQueue, count: 1 | -1): void {
+    child.isChanged = true
+    for (const edge of child.waitsOn) {
+      if (edge.queue !== parent) continue
+      edge.count += count
+      return
+    }
+    insertByModel(child.waitsOn, { queue: parent, count }, (each) => each.queue)
+  }
+
+  /** Deadlines that have passed count no more. Answers with the next one, ms; Infinity: there is none. Cost: O(models). */
+  dropLate(nowMs: number): number {
+    this.#lateMs = nowMs
+    let nextAtMs = Number.POSITIVE_INFINITY
+    for (const queue of this.#queues) {
+      if (queue.ready.dropLate(nowMs)) queue.isChanged = true
+      nextAtMs = Math.min(nextAtMs, queue.ready.latestEndAtMs ?? nextAtMs)
+    }
+    return nextAtMs
+  }
+
+  /** Heads of the queues that changed since the last call, by model id. Cost: O(models). */
+  changedHeads(): QueueHead[] {
+    const heads: QueueHead[] = []
+    for (const queue of this.#queues) {
+      if (!queue.isChanged) continue
+      queue.isChanged = false
+      if (queue.modelId !== outside) heads.push(headOf(queue))
+    }
+    return heads
+  }
+
+  /** Heads of all queues that have items ready or waiting, by model id. */
+  heads(): QueueHead[] {
+    return this.#queues.filter(({ blockedCount, ready }) => blockedCount > 0 || ready.count > 0).map(headOf)
+  }
+}
+
+function headOf({ modelId, ready, blockedCount, waitsOn }: ModelQueue): QueueHead {
+  const open: QueueHead['waitsOn'] = []
+  for (const { queue, count } of waitsOn) if (count > 0) open.push({ modelId: queue.modelId, count })
+  const { count: readyCount, latestEndAtMs } = ready
+  return { modelId, readyCount, blockedCount, levels: ready.levels(), latestEndAtMs, waitsOn: open }
+}
+
+function insertByModel<T>(list: T[], value: T, queueOf: (value: T) => ModelQueue): void {
+  const { modelId } = queueOf(value)
+  const index = list.findIndex((each) => queueOf(each).modelId > modelId)
+  list.splice(index < 0 ? list.length : index, 0, value)
+}

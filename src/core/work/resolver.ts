@@ -1,0 +1,56 @@
+// What a pipeline says about an item at the moment it is released: the contract between the graph of items, in memory or
+// in SQL, and whoever knows what a step means.
+import type { ItemError } from '../errors.ts'
+import type { ModelId } from '../model.ts'
+import type { EdgePolicy, ItemId, ItemState, NewItem } from './item.ts'
+
+/**
+ * Asked when an item with a `step` is released (its dependencies have ended, or it has none), inside the transaction;
+ * pure: the same item and parents give the same answer. What it throws is a failure of that item alone (BAD_EXPRESSION).
+ */
+export type Resolver = (item: NewItem, parents: ResolvedParent[]) => Resolution
+
+export interface ResolvedParent {
+  id: ItemId
+  modelId: ModelId
+  step: string | null
+  sourceId: string | null
+  source: unknown
+  state: ItemState
+  /** null unless done. */
+  output: unknown
+}
+
+export type Resolution =
+  | { type: 'run'; input: unknown }
+  /** Ends as skipped; dependents see null. */
+  | { type: 'skip'; reason: string }
+  | { type: 'fail'; error: ItemError }
+  /** Ends as done without a runner. */
+  | { type: 'finish'; output: unknown }
+  /** Submits children (their dependencies may be anything known that does not wait for the item); the item stays blocked until
+   * all have ended, and is then asked again with the children after its parents, in their order. No children: done, with []. */
+  | { type: 'expand'; items: NewItem[]; policy: EdgePolicy }
+
+export type Expansion = Extract<Resolution, { type: 'expand' }>
+
+/** The resolver's answer for an item; null: it is not asked, and the item runs as it is. */
+export function askResolver(
+  resolver: Resolver | null,
+  item: Pick<NewItem, 'step'>,
+  look: () => { item: NewItem; parents: ResolvedParent[] },
+): Resolution | null {
+  if (item.step === null || !resolver) return null
+  const { item: whole, parents } = look()
+  try {
+    return resolver(whole, parents)
+  } catch (error) {
+    const { code = 'BAD_EXPRESSION', message } = error as { code?: string; message: string }
+    return { type: 'fail', error: { code, message } }
+  }
+}
+
+/** Why an item fails that was expanded twice in a row into items which have all ended. */
+export function expandsInVain(id: ItemId): ItemError {
+  return { code: 'BAD_EXPRESSION', message: `"${id}" expands again and again into items that have ended` }
+}

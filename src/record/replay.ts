@@ -1,0 +1,58 @@
+// A record played back: the state that the scheduler had at its last event, for questions from outside (`why`, `plan`).
+// It is the same `apply` on the same events, so the answer reads the data that decided.
+
+import { defaultPolicy } from '../core/policy.ts'
+import { apply } from '../core/state/apply.ts'
+import type { SchedulerEvent } from '../core/state/events.ts'
+import { restoreProfiles } from '../core/state/profile.ts'
+import { createState, type State } from '../core/state/state.ts'
+import { assertVersion, isOn, type RecordLine, type RunLine } from './journal.ts'
+
+export interface Replay {
+  state: State
+  /** Time of the last line, by the run's own clock, ms. */
+  lastAtMs: number
+  /** The run goes on: what comes next has only not been written yet. */
+  isRunning: boolean
+}
+
+/** null: the record holds no run. Resumed runs begin with nothing loaded. Throws BAD_VALUE for another version. */
+export function replay(record: Iterable<RecordLine>): Replay | null {
+  let run: RunLine | null = null
+  let state: State | null = null
+  let lastAtMs = 0
+  for (const line of record) {
+    lastAtMs = line.atMs
+    if (line.type === 'run') {
+      run = line
+      state = stateOf(line)
+    } else if (state) applyWhereLinesMayLack(state, line)
+  }
+  return run && state && { state, lastAtMs, isRunning: isOn(run) }
+}
+
+/** Where lines are missing (a disk was full), what follows may make no sense: then it changes nothing, or only a part. */
+export function applyWhereLinesMayLack(state: State, event: SchedulerEvent): void {
+  try {
+    apply(state, event)
+  } catch {
+    // It changes nothing more.
+  }
+}
+
+/** What the scheduler knew when the run began. Throws BAD_VALUE for another version. */
+export function stateOf(line: RunLine): State {
+  assertVersion(line)
+  const { devices, models, policy, profiles = [] } = line
+  const options = devices
+    .filter(({ kind }) => kind !== 'cpu')
+    .map(({ id, kind, capacityBytes, budgetBytes }) => ({
+      id,
+      kind,
+      capacityBytes,
+      safetyRatio: budgetBytes / capacityBytes,
+    }))
+  const state = createState(models, options, { ...defaultPolicy, ...policy })
+  restoreProfiles(state, profiles)
+  return state
+}

@@ -1,0 +1,132 @@
+// What the heads of a store's queues must say, counted anew from all of its items, slowly and in another way: plain loops over
+// what `list` answers, or over the rows of a file. And what items must have been lent, from their dependencies alone.
+import assert from 'node:assert/strict'
+import { type Dependency, hasEnded, type StoredItem } from '../../src/core/work/item.ts'
+import type { QueueHead } from '../../src/core/work/queue-head.ts'
+
+/** An item, as far as heads depend on it. */
+export interface CountedItem
+  extends Pick<
+    StoredItem,
+    | 'id'
+    | 'modelId'
+    | 'tenant'
+    | 'state'
+    | 'priority'
+    | 'effectivePriority'
+    | 'deadlineAtMs'
+    | 'latestEndAtMs'
+    | 'submittedAtMs'
+    | 'readyAtMs'
+  > {
+  dependencies: readonly Pick<Dependency, 'id'>[]
+  /** Its place in the queue, where it is known. */
+  turn?: number | null
+}
+
+/** By model id. A head's deadline is the earliest of its ready items after `sweptAtMs`. Who is first in a level needs the turns:
+ *  without them it is one of those that came at the same time. */
+export function recount(items: readonly CountedItem[], sweptAtMs = Number.NEGATIVE_INFINITY): QueueHead[] {
+  const byId = new Map(items.map((each) => [each.id, each]))
+  const heads: QueueHead[] = []
+  for (const modelId of [...new Set(items.map((each) => each.modelId))].sort()) {
+    const own = items.filter((each) => each.modelId === modelId)
+    const ready = own.filter(({ state }) => state === 'ready')
+    const blockedCount = own.filter(({ state }) => state === 'blocked' || state === 'scheduled').length
+    if (ready.length + blockedCount === 0) continue
+    const ends = ready.flatMap(({ latestEndAtMs }) =>
+      latestEndAtMs !== null && latestEndAtMs > sweptAtMs ? [latestEndAtMs] : [],
+    )
+    const latestEndAtMs = ends.length > 0 ? Math.min(...ends) : null
+    const waitsOn = openDependencies(own, byId)
+    heads.push({
+      modelId,
+      readyCount: ready.length,
+      blockedCount,
+      levels: levelsOf(ready),
+      latestEndAtMs,
+      waitsOn,
+    })
+  }
+  return heads
+}
+
+function levelsOf(ready: readonly CountedItem[]): QueueHead['levels'] {
+  const levels = new Map<string, CountedItem[]>()
+  for (const each of ready) {
+    const key = JSON.stringify([each.effectivePriority, each.tenant])
+    levels.set(key, [...(levels.get(key) ?? []), each])
+  }
+  const heads = [...levels.values()].map((level) => {
+    const { effectivePriority: priority, tenant } = level[0]!
+    const sum = level.reduce((total, { submittedAtMs }) => total + BigInt(submittedAtMs), 0n)
+    // Halves are rounded up, as Math.round does.
+    const submittedMeanMs = Number((2n * sum + BigInt(level.length)) / (2n * BigInt(level.length)))
+    const first = level.toSorted((a, b) => (a.turn ?? 0) - (b.turn ?? 0))[0]!
+    return { priority, tenant, count: level.length, submittedMeanMs, oldestReadyAtMs: first.readyAtMs! }
+  })
+  const name = (tenant: string | null) => tenant ?? ''
+  return heads.sort((a, b) => b.priority - a.priority || (name(a.tenant) < name(b.tenant) ? -1 : 1))
+}
+
+function openDependencies(own: readonly CountedItem[], byId: ReadonlyMap<string, CountedItem>) {
+  const counts = new Map<string, number>()
+  for (const { state, dependencies } of own) {
+    if (state !== 'blocked') continue
+    for (const { id } of dependencies) {
+      const { state: parentState, modelId } = byId.get(id)!
+      if (!hasEnded(parentState)) counts.set(modelId, (counts.get(modelId) ?? 0) + 1)
+    }
+  }
+  return [...counts].sort(([a], [b]) => (a < b ? -1 : 1)).map(([modelId, count]) => ({ modelId, count }))
+}
+
+/** What an item has at least is what those have that wait for it; at most, what any has had that ever waited for it: what was
+ *  lent is not taken back. The two are one where nobody stopped waiting before its time. */
+export function checkLending(items: readonly CountedItem[], leadMs: (modelId: string) => number): void {
+  const isWaiting = ({ state }: CountedItem) => state === 'blocked'
+  const least = borrowed(items, leadMs, isWaiting)
+  const most = borrowed(items, leadMs, () => true)
+  for (const { id, state, effectivePriority, latestEndAtMs } of items) {
+    if (hasEnded(state)) continue
+    const [low, high] = [least.get(id)!, most.get(id)!]
+    assert.ok(effectivePriority >= low.priority, `${id} has ${effectivePriority}, is lent ${low.priority}`)
+    assert.ok(effectivePriority <= high.priority, `${id} has ${effectivePriority}, at most ${high.priority}`)
+    const endAtMs = latestEndAtMs ?? Number.POSITIVE_INFINITY
+    assert.ok(endAtMs <= low.endAtMs, `${id} must end by ${endAtMs}, is lent ${low.endAtMs}`)
+    assert.ok(endAtMs >= high.endAtMs, `${id} must end by ${endAtMs}, at the earliest ${high.endAtMs}`)
+  }
+}
+
+interface Borrowed {
+  priority: number
+  endAtMs: number
+}
+
+/** What each item has by itself and from those that wait for it, over any number of edges. */
+function borrowed(
+  items: readonly CountedItem[],
+  leadMs: (modelId: string) => number,
+  lends: (child: CountedItem) => boolean,
+): Map<string, Borrowed> {
+  const has = new Map<string, Borrowed>()
+  for (const { id, priority, deadlineAtMs } of items)
+    has.set(id, { priority, endAtMs: deadlineAtMs ?? Number.POSITIVE_INFINITY })
+  // No way is longer. There may be circles through items that are done: nobody waits along them.
+  let isChanged = true
+  for (let round = 0; isChanged && round < items.length; round++) {
+    isChanged = false
+    for (const child of items.filter(lends)) {
+      const { priority, endAtMs } = has.get(child.id)!
+      for (const { id } of child.dependencies) {
+        const parent = has.get(id)!
+        const lent = Math.max(parent.priority, priority)
+        const lentEndAtMs = Math.min(parent.endAtMs, endAtMs - leadMs(child.modelId))
+        if (lent === parent.priority && lentEndAtMs === parent.endAtMs) continue
+        has.set(id, { priority: lent, endAtMs: lentEndAtMs })
+        isChanged = true
+      }
+    }
+  }
+  return has
+}
