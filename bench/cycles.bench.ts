@@ -18,7 +18,7 @@ import { machineClock, startClock } from '../src/daemon/clock.ts'
 import { Daemon } from '../src/daemon/daemon.ts'
 import { hostDevice } from '../src/devices/host.ts'
 import { createRunner } from '../src/runners/create.ts'
-import { RunnerLedger } from '../src/runners/started.ts'
+import { StartedProcesses } from '../src/runners/started.ts'
 import { openSqliteStore } from '../src/stores/sqlite/store.ts'
 import { allItems } from '../src/stores/store.ts'
 import { Sight, variables } from '../test/chaos/sight.ts'
@@ -100,7 +100,7 @@ function createDaemon(
   clock: ReturnType<typeof startClock>,
   onEvent: (event: SchedulerEvent) => void,
 ): Daemon {
-  const context = { ledger: new RunnerLedger(join(folder, 'runners.jsonl')), logFolder: folder }
+  const context = { started: new StartedProcesses(join(folder, 'runners.jsonl')), logFolder: folder }
   const spec = {
     kind: 'module' as const,
     file: join(archive, 'workers/speech.ts'),

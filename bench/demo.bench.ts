@@ -5,7 +5,7 @@ import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { readRecord } from '../src/record/journal.ts'
+import { readJournal } from '../src/record/journal.ts'
 
 const root = resolve(import.meta.dirname, '..')
 const folder = mkdtempSync(join(tmpdir(), 'plimsoll-bench-'))
@@ -53,7 +53,7 @@ try {
 
 function sumOfFirstLoads(record: string): number {
   const loadMsByModel = new Map<string, number>()
-  for (const line of readRecord(record)) {
+  for (const line of readJournal(record)) {
     if (line.type !== 'load-finished') continue
     const modelId = line.instanceId.replace(/-\d+$/, '')
     if (!loadMsByModel.has(modelId)) loadMsByModel.set(modelId, line.loadMs ?? 0)

@@ -13,7 +13,7 @@ import { join } from 'node:path'
 import { type Model, runMs } from '../src/core/model.ts'
 import type { DeviceOptions } from '../src/core/state/state.ts'
 import { readWorkload } from '../src/forecast/workload-folder.ts'
-import { told } from '../src/sim/oracle.ts'
+import { oracle } from '../src/sim/oracle.ts'
 import { createRandom, spread } from '../src/sim/random.ts'
 import { plimsollPolicy, type SimulatedPolicy, simulate } from '../src/sim/simulate.ts'
 import { Draws, sigmaOf } from '../src/sim/spread.ts'
@@ -124,7 +124,7 @@ function runBoth(
     const overdueTurns = watch.longestOverdueMs() / turnMs(models)
     return { turnaroundMs: result.turnaroundMs.mean, maxWaitMs: result.waitMs.max, overdueTurns }
   }
-  const knowing = sigma === 0 ? plimsollPolicy : told(models, new Draws(models, seed, sigma))
+  const knowing = sigma === 0 ? plimsollPolicy : oracle(models, new Draws(models, seed, sigma))
   return {
     stale: run(plimsollPolicy, structuredClone([...workload.models]), stretch),
     known: run(knowing, structuredClone(models), 1),

@@ -13,7 +13,7 @@ import { machineClock, startClock } from '../src/daemon/clock.ts'
 import { Daemon } from '../src/daemon/daemon.ts'
 import { hostDevice } from '../src/devices/host.ts'
 import { createRunner } from '../src/runners/create.ts'
-import { RunnerLedger } from '../src/runners/started.ts'
+import { StartedProcesses } from '../src/runners/started.ts'
 import { openMemoryStore } from '../src/stores/memory.ts'
 import { allItems } from '../src/stores/store.ts'
 
@@ -43,7 +43,7 @@ function create(store = openMemoryStore(), maxBatch = 2) {
     defineModel({ id, vram: '200MB', loadMs: 100, batch: { max: maxBatch } }),
   )
   const events: SchedulerEvent[] = []
-  const context = { ledger: new RunnerLedger(join(folder, 'runners.jsonl')), logFolder: folder }
+  const context = { started: new StartedProcesses(join(folder, 'runners.jsonl')), logFolder: folder }
   const file = join(folder, 'worker.mjs')
   const spec = { kind: 'module' as const, file, options: {}, environment: {}, cwd: folder, timeouts: {} }
   const runners = new Map(models.map(({ id }) => [id, createRunner({ ...spec, modelId: id }, context)]))

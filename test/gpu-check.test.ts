@@ -10,7 +10,7 @@ import { renderTable } from '../src/cli/table.ts'
 import type { Device } from '../src/devices/device.ts'
 import { hostDevice } from '../src/devices/host.ts'
 import { createRunner } from '../src/runners/create.ts'
-import { RunnerLedger } from '../src/runners/started.ts'
+import { StartedProcesses } from '../src/runners/started.ts'
 import { compile, type StandIn, skipWithoutCompiler } from './stand-ins/card.ts'
 import { cleanUp, deviceOf, folder, GB, open, standIn } from './stand-ins/nvidia.ts'
 
@@ -185,7 +185,7 @@ describe('over the stand-ins', { skip: skipWithoutCompiler }, () => {
         cwd: folder,
         timeouts: {},
       },
-      { ledger: new RunnerLedger(join(folder, 'runners.jsonl')), logFolder: folder },
+      { started: new StartedProcesses(join(folder, 'runners.jsonl')), logFolder: folder },
     )
     const instance = runner.start('hip-1', { ROCR_VISIBLE_DEVICES: 'GPU-1', HIP_VISIBLE_DEVICES: '0' })
     const held = () => Number(readFileSync(join(card.folder, `gpu1/compute/${instance.pid}`), 'utf8'))

@@ -17,7 +17,7 @@ import { formatBytes, formatMs } from '../core/units.ts'
 import type { Device } from '../devices/device.ts'
 import { createRunner } from '../runners/create.ts'
 import type { Instance, Runner } from '../runners/runner.ts'
-import { RunnerLedger } from '../runners/started.ts'
+import { StartedProcesses } from '../runners/started.ts'
 
 export interface CheckRow {
   step: string
@@ -95,7 +95,10 @@ function runnerOf({ kind }: Device, folder: string): Runner {
     cwd: dirname(workerFile),
     timeouts: {},
   }
-  return createRunner(spec, { ledger: new RunnerLedger(join(folder, 'runners.jsonl')), logFolder: folder })
+  return createRunner(spec, {
+    started: new StartedProcesses(join(folder, 'runners.jsonl')),
+    logFolder: folder,
+  })
 }
 
 /** One device being checked: what was used before, and the worker that is running. */

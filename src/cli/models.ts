@@ -6,7 +6,7 @@ import type { Footprint } from '../core/state/footprint.ts'
 import { formatBytes, formatMs } from '../core/units.ts'
 import { readPipeline } from '../pipelines/pipeline.ts'
 import { databaseOf, runFiles } from '../record/files.ts'
-import { readRecord } from '../record/journal.ts'
+import { readJournal } from '../record/journal.ts'
 import { measureModels } from '../record/measured.ts'
 import { readProfiles } from '../record/profiles.ts'
 import { printJson, printTable } from './output.ts'
@@ -22,7 +22,7 @@ export function modelsCommand(): Command {
     .action((file: string, { db, json }: { db?: string; json?: boolean }) => {
       const pipeline = readPipeline(file)
       const { record, profiles } = runFiles(db ?? databaseOf(pipeline.folder, pipeline.name))
-      const measured = existsSync(record) ? measureModels(readRecord(record)) : new Map()
+      const measured = existsSync(record) ? measureModels(readJournal(record)) : new Map()
       const learned = new Map(readProfiles(profiles, pipeline).map((each) => [each.modelId, each.footprints]))
       const models = pipeline.models.map((model) => ({
         ...model,

@@ -21,7 +21,7 @@ import { planWorkload, type StepShape, shapesOf } from '../forecast/plan-workloa
 import { type Pipeline, readPipeline } from '../pipelines/pipeline.ts'
 import { readSources } from '../pipelines/sources.ts'
 import { databaseOf, type RunFiles, runFiles } from '../record/files.ts'
-import { readRecord } from '../record/journal.ts'
+import { readJournal } from '../record/journal.ts'
 import { type Measured, measureModels } from '../record/measured.ts'
 import { readProfiles } from '../record/profiles.ts'
 import { openSqliteReader } from '../stores/sqlite/store.ts'
@@ -61,7 +61,7 @@ async function plan(file: string, flags: Flags): Promise<void> {
   const files = runFiles(flags.db ?? databaseOf(pipeline.folder, pipeline.name))
   const choices = await choicesOf(pipeline, flags)
   const measured: ReadonlyMap<string, Measured> = existsSync(files.record)
-    ? measureModels(readRecord(files.record))
+    ? measureModels(readJournal(files.record))
     : new Map()
   const shapes = await readShapes(pipeline, files)
   const workload = planWorkload(pipeline, measured, shapes, countsOf(pipeline, flags.sources))

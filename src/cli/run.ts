@@ -12,7 +12,7 @@ import { formatLate, type LateStep, lateSteps, openItems } from '../forecast/lat
 import { type Pipeline, readPipeline } from '../pipelines/pipeline.ts'
 import { gatherReport, writeResults } from '../pipelines/report.ts'
 import { databaseOf, type RunFiles, runFiles } from '../record/files.ts'
-import { readRecord } from '../record/journal.ts'
+import { readJournal } from '../record/journal.ts'
 import { type RunSummary, summarizeRun } from '../record/summary.ts'
 import { allItems, type StoredItem } from '../stores/store.ts'
 import { drawTimeline } from '../timeline/timeline.ts'
@@ -195,8 +195,8 @@ async function report(
 ): Promise<void> {
   const items = await currentItems(current)
   writeResults(results, pipeline, items)
-  writeFileSync(files.timeline, drawTimeline(readRecord(files.record)))
-  const summary = summarizeRun(readRecord(files.record))
+  writeFileSync(files.timeline, drawTimeline(readJournal(files.record)))
+  const summary = summarizeRun(readJournal(files.record))
   const failed = items.filter(({ state }) => state === 'failed')
   const openCount = items.filter(({ state }) =>
     ['blocked', 'scheduled', 'ready', 'leased'].includes(state),

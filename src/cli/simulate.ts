@@ -9,7 +9,7 @@ import type { DeviceOptions } from '../core/state/state.ts'
 import { formatMs } from '../core/units.ts'
 import { readRecordedRun } from '../forecast/recorded-run.ts'
 import { readWorkload } from '../forecast/workload-folder.ts'
-import type { RecordLine } from '../record/journal.ts'
+import type { JournalLine } from '../record/journal.ts'
 import { baselines } from '../sim/baselines/index.ts'
 import { linesOf, tenantColumns, tenantRows } from '../sim/report.ts'
 import { plimsollPolicy, type SimulatedPolicy, simulate } from '../sim/simulate.ts'
@@ -199,7 +199,7 @@ function startRecord(
   { models }: Workload,
   devices: DeviceOptions[],
   policy: Policy,
-): RecordLine[] {
+): JournalLine[] {
   const drawn = devices.map(({ id, kind, capacityBytes, safetyRatio = 0.9 }) => ({
     id,
     kind,

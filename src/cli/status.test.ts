@@ -13,7 +13,7 @@ import type { SchedulerEvent } from '../core/state/events.ts'
 import { createState } from '../core/state/state.ts'
 import { newItem } from '../core/work/item.ts'
 import { runFiles } from '../record/files.ts'
-import { RunRecord } from '../record/journal.ts'
+import { Journal } from '../record/journal.ts'
 import { openSqliteStore } from '../stores/sqlite/store.ts'
 
 const gb = 1e9
@@ -32,7 +32,7 @@ async function recordedRun() {
   const gpu = { id: 'gpu', kind: 'nvidia', capacityBytes: 8 * gb, safetyRatio: 1 }
   const state = createState([model('a', '5GB'), model('b', '4GB')], [gpu], defaultPolicy)
   const startMs = Date.now()
-  const record = new RunRecord(files.record, 'small', state, startMs)
+  const record = new Journal(files.record, 'small', state, startMs)
   let atMs = startMs
   const tell = (event: SchedulerEvent) => {
     apply(state, event)

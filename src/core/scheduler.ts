@@ -109,14 +109,14 @@ export class GpuScheduler {
       this.#showQueues(nowMs)
       const { command } = decide(this.#state, nowMs)
       if (!command) return null
-      this.#tell({ type: 'command-issued', atMs: nowMs, command })
+      this.#emit({ type: 'command-issued', atMs: nowMs, command })
       if (command.type === 'run-batch') {
         const items = this.#claim(command, maxBatchSize, nowMs)
         if (items) return { modelId: command.modelId, items, evictions, loads, reason: command.reason }
       } else if (command.type === 'start-load') {
         // The caller loads before it runs the batch; markLoaded tells how long it took.
         const { instanceId, modelId } = command
-        this.#tell({
+        this.#emit({
           type: 'load-finished',
           atMs: nowMs,
           instanceId,
@@ -126,7 +126,7 @@ export class GpuScheduler {
         })
         loads.push(modelId)
       } else if (command.type === 'stop-instance') {
-        this.#tell({ type: 'memory-released', atMs: nowMs, instanceId: command.instanceId })
+        this.#emit({ type: 'memory-released', atMs: nowMs, instanceId: command.instanceId })
         evictions.push(command.modelId)
       }
     }
@@ -179,7 +179,7 @@ export class GpuScheduler {
       { modelId, maxCount, order, leaseMs: Number.POSITIVE_INFINITY },
       nowMs,
     )
-    this.#tell({
+    this.#emit({
       type: 'batch-claimed',
       atMs: nowMs,
       batchId,
@@ -218,7 +218,7 @@ export class GpuScheduler {
       this.#running.splice(this.#running.indexOf(batch), 1)
       const atMs = this.#clock()
       const { id: batchId, failedCount, startedAtMs } = batch
-      this.#tell({
+      this.#emit({
         type: 'batch-finished',
         atMs,
         batchId,
@@ -233,10 +233,10 @@ export class GpuScheduler {
   #showQueues(nowMs: number): void {
     this.#graph.sweep(nowMs)
     const heads = this.#graph.queues.changedHeads()
-    if (heads.length > 0) this.#tell({ type: 'queue-changed', atMs: nowMs, heads })
+    if (heads.length > 0) this.#emit({ type: 'queue-changed', atMs: nowMs, heads })
   }
 
-  #tell(event: SchedulerEvent): void {
+  #emit(event: SchedulerEvent): void {
     apply(this.#state, event)
   }
 }

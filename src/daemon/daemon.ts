@@ -32,7 +32,7 @@ import type { Outcome, Store } from '../stores/store.ts'
 import { type BatchContext, claimFor, record, runBatch } from './batch.ts'
 import { type Clock, within } from './clock.ts'
 import { HeadReader } from './heads.ts'
-import { Hands, type LiveInstance } from './instances.ts'
+import { Instances, type LiveInstance } from './instances.ts'
 import type { Booked } from './release.ts'
 
 /** A claim without a sign of life for this long is given to another; three heartbeats fit in. Chosen, not measured. */
@@ -65,7 +65,7 @@ export class Daemon {
   /** Resolves when no item is left that could run, or after a drain; rejects with the store's error. */
   readonly finished: Promise<void>
   readonly #options: DaemonOptions
-  readonly #hands: Hands
+  readonly #instances: Instances
   readonly #batch: BatchContext
   readonly #devices: Map<string, Device>
   readonly #heads: HeadReader
@@ -89,9 +89,9 @@ export class Daemon {
     )
     restoreProfiles(this.state, options.profiles ?? [])
     this.#devices = new Map(devices.map(({ device }) => [device.id, device]))
-    this.#hands = new Hands({
+    this.#instances = new Instances({
       clock,
-      tell: (event) => this.#tell(event),
+      emit: (event) => this.#emit(event),
       booked: (instanceId) => this.#booked(instanceId),
       onError: (error) => this.#fail(error),
     })
@@ -106,7 +106,7 @@ export class Daemon {
       store,
       clock,
       state: this.state,
-      onHeads: (heads) => this.#tell({ type: 'queue-changed', atMs: clock.nowMs(), heads }),
+      onHeads: (heads) => this.#emit({ type: 'queue-changed', atMs: clock.nowMs(), heads }),
       onCurrent: () => this.#pump(),
       onError: (error) => this.#fail(error),
     })
@@ -121,7 +121,7 @@ export class Daemon {
   /** Nothing is promised before every device has been read: others may hold what is declared to be ours. */
   start(): void {
     this.#attempt(async () => {
-      await this.#hands.readings.start(this.#devices.values())
+      await this.#instances.readings.start(this.#devices.values())
       this.#hasObserved = true
       this.queuesChanged()
     })
@@ -134,7 +134,7 @@ export class Daemon {
 
   /** Starts nothing new; `finished` resolves when the running batches are recorded. */
   drain(): void {
-    this.#tell({ type: 'drain-started', atMs: this.#options.clock.nowMs() })
+    this.#emit({ type: 'drain-started', atMs: this.#options.clock.nowMs() })
   }
 
   /** Stops every instance at once, proves that they are gone and records what they had answered; the rest of their items
@@ -142,7 +142,7 @@ export class Daemon {
   async close(): Promise<InstanceId[]> {
     this.#isOver = true
     this.#cancelTimer()
-    this.#hands.readings.pause()
+    this.#instances.readings.pause()
     const readingEnds = this.#heads.close()
     const reason: Reason = { rule: 'shutdown', figures: {} }
     for (const { id, model, device, phase } of [...this.state.instanceById.values()]) {
@@ -156,12 +156,12 @@ export class Daemon {
         reason,
       })
     }
-    const left = await this.#hands.close(closeLimitMs)
+    const left = await this.#instances.close(closeLimitMs)
     await within(this.#options.clock, closeLimitMs, Promise.all([readingEnds, ...this.#works]))
     return left
   }
 
-  #tell(event: SchedulerEvent): void {
+  #emit(event: SchedulerEvent): void {
     this.#options.onEvent?.(event)
     apply(this.state, event)
     const broken = brokenInvariants(this.state)
@@ -170,7 +170,7 @@ export class Daemon {
   }
 
   #issue(command: Command): void {
-    this.#tell({ type: 'command-issued', atMs: this.#options.clock.nowMs(), command })
+    this.#emit({ type: 'command-issued', atMs: this.#options.clock.nowMs(), command })
   }
 
   /** Asks for commands until there are none. Events that are told meanwhile are seen by the next question. */
@@ -199,10 +199,10 @@ export class Daemon {
     if (command.type === 'start-load') {
       const device = command.deviceId === cpuDeviceId ? null : this.#devices.get(command.deviceId)!
       this.#attempt(() =>
-        this.#hands.load(this.#options.runners.get(command.modelId)!, command.instanceId, device),
+        this.#instances.load(this.#options.runners.get(command.modelId)!, command.instanceId, device),
       )
     } else if (command.type === 'stop-instance') {
-      this.#attempt(() => this.#hands.stop(command.instanceId))
+      this.#attempt(() => this.#instances.stop(command.instanceId))
     } else if (command.type === 'run-batch') {
       this.#work(() => this.#runBatch(command))
     } else if (command.type === 'fail-queue') {
@@ -214,7 +214,7 @@ export class Daemon {
     const { batchId, instanceId } = command
     const { clock } = this.#options
     const claim = await claimFor(command, this.#batch)
-    this.#tell({
+    this.#emit({
       type: 'batch-claimed',
       atMs: clock.nowMs(),
       batchId,
@@ -223,17 +223,17 @@ export class Daemon {
     })
     this.queuesChanged()
     if (claim.items.length === 0) return
-    const live = this.#hands.live.get(instanceId)
+    const live = this.#instances.live.get(instanceId)
     const instance = this.state.instanceById.get(instanceId)
     const isMeasured = instance !== undefined && isWorthMeasuring(instance, claim.items.length)
     const measuredOn = live && isMeasured ? this.#peakDevice(live) : null
-    if (measuredOn) await this.#hands.readings.read(measuredOn)
+    if (measuredOn) await this.#instances.readings.read(measuredOn)
     if (live) live.peakBytes = null // what it held before is not this batch's
     if (!live || live.ending) {
       // The instance ended between the decision and the claim: nobody has seen the items.
       const outcomes = claim.items.map(({ id }): Outcome => ({ type: 'release', id }))
       await record(claim.token, outcomes, this.#batch)
-      this.#tell({
+      this.#emit({
         type: 'batch-finished',
         atMs: clock.nowMs(),
         batchId,
@@ -244,10 +244,11 @@ export class Daemon {
       return
     }
     const isSuspect = claim.items.length === 1 && instance !== undefined && isSearching(instance)
-    const onFailure = ({ message }: ItemError) => this.#attempt(() => this.#hands.fail(instanceId, message))
+    const onFailure = ({ message }: ItemError) =>
+      this.#attempt(() => this.#instances.fail(instanceId, message))
     const { hasFailed, ...result } = await runBatch(live, claim, isSuspect, onFailure, this.#batch)
     const held = measuredOn && !hasFailed && !live.ending ? await this.#held(live, measuredOn) : null
-    this.#tell({ type: 'batch-finished', atMs: clock.nowMs(), batchId, ...result, held })
+    this.#emit({ type: 'batch-finished', atMs: clock.nowMs(), batchId, ...result, held })
   }
 
   #booked(instanceId: InstanceId): Booked {
@@ -259,12 +260,12 @@ export class Daemon {
 
   /** Its device, if that knows what a batch held at most. */
   #peakDevice({ device }: LiveInstance): Device | null {
-    return device !== null && this.#hands.readings.knowsPeaks(device) ? device : null
+    return device !== null && this.#instances.readings.knowsPeaks(device) ? device : null
   }
 
   /** What the batch that has just ended held at most, and what is left; null: the device does not know. */
   async #held(live: LiveInstance, device: Device): Promise<BatchFinished['held']> {
-    const reading = await this.#hands.readings.read(device)
+    const reading = await this.#instances.readings.read(device)
     const afterBytes = reading?.bytesByGroup?.get(live.instance.pid ?? 0)
     const { peakBytes } = live
     return afterBytes === undefined || peakBytes === null ? null : { peakBytes, afterBytes }
@@ -327,7 +328,7 @@ export class Daemon {
     if (!Number.isFinite(atMs)) return
     this.#cancelTimer = clock.after(Math.max(1, atMs - clock.nowMs()), () => {
       this.queuesChanged()
-      this.#tell({ type: 'timer-fired', atMs: clock.nowMs() })
+      this.#emit({ type: 'timer-fired', atMs: clock.nowMs() })
     })
   }
 

@@ -20,30 +20,30 @@ export interface LiveInstance {
   peakBytes: number | null
 }
 
-export interface HandsOptions {
+export interface InstancesOptions {
   clock: Clock
-  tell: (event: SchedulerEvent) => void
+  emit: (event: SchedulerEvent) => void
   booked: (instanceId: InstanceId) => Booked
   onError: (error: unknown) => void
 }
 
-export class Hands {
+export class Instances {
   readonly live = new Map<InstanceId, LiveInstance>()
   readonly readings: Readings
   readonly #clock: Clock
-  readonly #tell: (event: SchedulerEvent) => void
+  readonly #emit: (event: SchedulerEvent) => void
   readonly #booked: (instanceId: InstanceId) => Booked
   /** For memory to come back; over when `close` has given up. */
   readonly #waits: Waits
 
-  constructor({ clock, tell, booked, onError }: HandsOptions) {
+  constructor({ clock, emit, booked, onError }: InstancesOptions) {
     this.#clock = clock
     this.#waits = new Waits(clock)
-    this.#tell = (event) => {
-      if (!this.#waits.areOver) tell(event)
+    this.#emit = (event) => {
+      if (!this.#waits.areOver) emit(event)
     }
     this.#booked = booked
-    this.readings = new Readings({ clock, live: this.live, tell: this.#tell, onError, waits: this.#waits })
+    this.readings = new Readings({ clock, live: this.live, emit: this.#emit, onError, waits: this.#waits })
   }
 
   /** start-load: ends with load-finished, or load-failed and memory-released. */
@@ -53,13 +53,13 @@ export class Hands {
     try {
       instance = runner.start(instanceId, device?.environment)
     } catch (error) {
-      this.#tell({
+      this.#emit({
         type: 'load-failed',
         atMs: this.#clock.nowMs(),
         instanceId,
         message: (error as Error).message,
       })
-      this.#tell({ type: 'memory-released', atMs: this.#clock.nowMs(), instanceId })
+      this.#emit({ type: 'memory-released', atMs: this.#clock.nowMs(), instanceId })
       return
     }
     const live: LiveInstance = { instance, device, ending: null, isAsked: false, peakBytes: null }
@@ -68,12 +68,12 @@ export class Hands {
     const atMs = this.#clock.nowMs()
     if (live.ending) return
     if (answer.type === 'failed') {
-      this.#tell({ type: 'load-failed', atMs, instanceId, ...told(answer.error) })
+      this.#emit({ type: 'load-failed', atMs, instanceId, ...failureOf(answer.error) })
       await this.#end(instanceId)
       return
     }
     const { residentBytes, maxBatch } = answer
-    this.#tell({
+    this.#emit({
       type: 'load-finished',
       atMs,
       instanceId,
@@ -95,7 +95,7 @@ export class Hands {
 
   async #failed(instanceId: InstanceId, message: string): Promise<void> {
     if (this.live.get(instanceId)?.ending === null) {
-      this.#tell({ type: 'instance-failed', atMs: this.#clock.nowMs(), instanceId, message })
+      this.#emit({ type: 'instance-failed', atMs: this.#clock.nowMs(), instanceId, message })
     }
     await this.#end(instanceId)
   }
@@ -128,15 +128,15 @@ export class Hands {
       readings: this.readings,
       booked: this.#booked(instanceId),
       onDelay: (cause) =>
-        this.#tell({ type: 'release-delayed', atMs: this.#clock.nowMs(), instanceId, cause }),
+        this.#emit({ type: 'release-delayed', atMs: this.#clock.nowMs(), instanceId, cause }),
       waits: this.#waits,
     })
     if (!isBack) return
     this.live.delete(instanceId)
-    this.#tell({ type: 'memory-released', atMs: this.#clock.nowMs(), instanceId })
+    this.#emit({ type: 'memory-released', atMs: this.#clock.nowMs(), instanceId })
   }
 }
 
-function told({ code, message }: ItemError): { message: string; isOutOfMemory?: true } {
+function failureOf({ code, message }: ItemError): { message: string; isOutOfMemory?: true } {
   return code === outOfMemory ? { message, isOutOfMemory: true } : { message }
 }

@@ -14,7 +14,7 @@ const answerLimitMs = 2000
 export interface ReadingsOptions {
   clock: Clock
   live: ReadonlyMap<InstanceId, LiveInstance>
-  tell: (event: SchedulerEvent) => void
+  emit: (event: SchedulerEvent) => void
   onError: (error: unknown) => void
   waits: Waits
 }
@@ -80,7 +80,7 @@ export class Readings {
   }
 
   async #observe(device: Device): Promise<DeviceReading> {
-    const { clock, live, tell } = this.#options
+    const { clock, live, emit } = this.#options
     const mine = [...live.values()].flatMap((each) => {
       const { pid } = each.instance
       return each.device === device && pid !== null ? [{ each, group: pid }] : []
@@ -102,7 +102,7 @@ export class Readings {
       }
     }
     this.#last.set(device, reading)
-    tell({
+    emit({
       type: 'memory-observed',
       atMs: clock.nowMs(),
       askedAtMs,

@@ -15,7 +15,7 @@ import type { Readings } from './readings.ts'
 /** From here on a release is late, ms: the default of policy.releaseTimeout. */
 const lateMs = 5000
 
-/** What must be back of an instance where a device cannot tell, of what was booked: drivers keep a little. */
+/** What must be back of an instance where a device cannot emit, of what was booked: drivers keep a little. */
 const enoughRatio = 0.9
 
 /** On the device of an instance when its end begins. */
@@ -41,11 +41,11 @@ export async function release(
   const group = instance.pid
   const startedAtMs = clock.nowMs()
   const usedBeforeBytes = (device && readings.last(device)?.usedBytes) ?? null
-  let told: string | null = null
+  let reported: string | null = null
   const passedMs = () => clock.nowMs() - startedAtMs
   const delayed = (cause: string) => {
-    if (passedMs() < lateMs || cause === told) return
-    told = cause
+    if (passedMs() < lateMs || cause === reported) return
+    reported = cause
     onDelay(cause)
   }
 

@@ -14,10 +14,10 @@ import { expandPipeline } from '../pipelines/expand.ts'
 import type { Pipeline } from '../pipelines/pipeline.ts'
 import { pipelineResolver } from '../pipelines/resolver.ts'
 import type { RunFiles } from '../record/files.ts'
-import { RunRecord } from '../record/journal.ts'
+import { Journal } from '../record/journal.ts'
 import { readProfiles, writeProfiles } from '../record/profiles.ts'
 import { createRunner } from '../runners/create.ts'
-import { RunnerLedger, reapLeftovers } from '../runners/started.ts'
+import { reapLeftovers, StartedProcesses } from '../runners/started.ts'
 import { openSqliteStore } from '../stores/sqlite/store.ts'
 import type { Store } from '../stores/store.ts'
 import { type Clock, machineClock } from './clock.ts'
@@ -38,7 +38,7 @@ export interface RunOptions {
 export interface Run {
   daemon: Daemon
   store: Store
-  record: RunRecord
+  record: Journal
   /** Items of the pipeline as it is now, without the children that fan-out makes. */
   items: NewItem[]
   addedCount: number
@@ -61,7 +61,7 @@ export async function startRun({ pipeline, files, inputs = [], onEvent }: RunOpt
   const stdin = readsStdin ? await text(process.stdin) : ''
   const items = expandPipeline(pipeline, { inputs, stdin })
   mkdirSync(dirname(files.database), { recursive: true })
-  let record: RunRecord | null = null
+  let record: Journal | null = null
   let devices: OpenedDevice[] = []
   let leftovers: string[] = []
   const closeDevices = () => Promise.all(devices.map(({ device }) => device.close()))
@@ -106,7 +106,7 @@ export async function startRun({ pipeline, files, inputs = [], onEvent }: RunOpt
     },
     onReady(ready, clock) {
       state = ready.state
-      record = new RunRecord(files.record, pipeline.name, state, clock.nowMs())
+      record = new Journal(files.record, pipeline.name, state, clock.nowMs())
     },
   }).catch(async (error) => {
     await closeDevices()
@@ -141,12 +141,12 @@ function createDaemon(
   opened: readonly OpenedDevice[],
   options: Omit<DaemonOptions, 'models' | 'devices' | 'runners'>,
 ): Daemon {
-  const ledger = new RunnerLedger(files.runners)
+  const started = new StartedProcesses(files.runners)
   const { models, runnerSpecs } = pipeline
   const runners = new Map(
     [...runnerSpecs].map(([modelId, spec]) => [
       modelId,
-      createRunner(spec, { ledger, logFolder: files.logs }),
+      createRunner(spec, { started, logFolder: files.logs }),
     ]),
   )
   const devices = opened.map(({ device, capacityBytes, safetyRatio }) => ({

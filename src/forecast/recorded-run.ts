@@ -5,7 +5,7 @@ import { SchedulerError } from '../core/errors.ts'
 import { defaultPolicy } from '../core/policy.ts'
 import type { DeviceOptions } from '../core/state/state.ts'
 import { findDatabase } from '../record/files.ts'
-import { type RunLine, readRecord } from '../record/journal.ts'
+import { type RunLine, readJournal } from '../record/journal.ts'
 import { measureModels } from '../record/measured.ts'
 import { replay } from '../record/replay.ts'
 import { type RunSummary, summarizeRun } from '../record/summary.ts'
@@ -36,15 +36,15 @@ export async function readRecordedRun(database: string): Promise<RecordedRun> {
       `${files.record} is missing: the run of ${database} was not recorded, so it cannot be run again. \`plimsoll run PIPELINE\` records it.`,
     )
   }
-  const runs = [...readRecord(files.record)].filter((line) => line.type === 'run')
+  const runs = [...readJournal(files.record)].filter((line) => line.type === 'run')
   const [first, last] = [runs[0], runs.at(-1)]
   if (!first || !last)
     throw new SchedulerError(
       'BAD_VALUE',
       `${files.record} holds no run. \`plimsoll run PIPELINE\` writes it anew once it is moved away.`,
     )
-  const { state } = replay(readRecord(files.record))!
-  const measured = measureModels(readRecord(files.record))
+  const { state } = replay(readJournal(files.record))!
+  const measured = measureModels(readJournal(files.record))
   const models = bookedModels(state).map((model) => measuredModel(model, measured.get(model.id)))
   const known = new Set(models.map(({ id }) => id))
   const ran = ranBefore(items, first.atMs).filter(({ model }) => known.has(model))
@@ -62,7 +62,7 @@ export async function readRecordedRun(database: string): Promise<RecordedRun> {
       capacityBytes,
       safetyRatio: budgetBytes / capacityBytes,
     }))
-  const summary = summarizeRun(readRecord(files.record))
+  const summary = summarizeRun(readJournal(files.record))
   return {
     name: last.pipeline,
     workload: { models, items: ran },

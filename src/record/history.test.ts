@@ -2,11 +2,11 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { archiveSample, type Sample, type SampleOptions, sampleRecord } from '../../test/support/record.ts'
 import { readHistory } from './history.ts'
-import type { RecordLine } from './journal.ts'
+import type { JournalLine } from './journal.ts'
 import { summarizeRun } from './summary.ts'
 
 /** Booked bytes by device after each line, as the history has them: the bookings of the lines so far. */
-function bookedAfter(lines: readonly RecordLine[], lineCount: number): Map<string, number> {
+function bookedAfter(lines: readonly JournalLine[], lineCount: number): Map<string, number> {
   const { devices } = readHistory(lines.slice(0, lineCount))
   // The end of a record ends what is open; those bookings are not of the line itself.
   return new Map(
@@ -126,7 +126,7 @@ test('work that a kill cut off is drawn but not counted', () => {
 test('the budget shrinks with foreign use', () => {
   const { lines } = sampleRecord({ ...archiveSample, killedMs: 1000 })
   const atMs = lines.at(-1)!.atMs
-  const observed: RecordLine = {
+  const observed: JournalLine = {
     type: 'memory-observed',
     atMs,
     deviceId: 'ram',
@@ -156,7 +156,7 @@ test('a clock that was set back turns nothing around', () => {
 
 test('lines about unknown things and an empty record change nothing', () => {
   const { lines } = sampleRecord(archiveSample)
-  const strays: RecordLine[] = [
+  const strays: JournalLine[] = [
     { type: 'load-finished', atMs: 0, instanceId: 'nobody', loadMs: 1, residentBytes: null, maxBatch: null },
     { type: 'batch-finished', atMs: 0, batchId: 'nobody', failedCount: 0, runMs: 1, peakBytes: null },
     { type: 'memory-released', atMs: 0, instanceId: 'nobody' },
@@ -168,6 +168,6 @@ test('lines about unknown things and an empty record change nothing', () => {
 
 test('a record of another version is refused with what to do', () => {
   const [run] = sampleRecord({ ...archiveSample, killedMs: 0 }).lines
-  const later = { ...run, version: 2 } as unknown as RecordLine
+  const later = { ...run, version: 2 } as unknown as JournalLine
   assert.throws(() => readHistory([later]), { code: 'BAD_VALUE', message: /version 2.*reads version 1/ })
 })

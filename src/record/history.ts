@@ -8,7 +8,7 @@
 import type { ModelId } from '../core/model.ts'
 import type { Command, DeviceId, InstanceId, Reason, SchedulerEvent } from '../core/state/events.ts'
 import type { State } from '../core/state/state.ts'
-import { assertVersion, type RecordLine, type RunLine } from './journal.ts'
+import { assertVersion, type JournalLine, type RunLine } from './journal.ts'
 import { applyWhereLinesMayLack, stateOf } from './replay.ts'
 
 export interface RunHistory {
@@ -83,7 +83,7 @@ interface OpenBatch {
 }
 
 /** Throws BAD_VALUE for a record of another version. Cost: one pass. */
-export function readHistory(record: Iterable<RecordLine>): RunHistory {
+export function readHistory(record: Iterable<JournalLine>): RunHistory {
   const reader = new HistoryReader()
   for (const line of record) reader.read(line)
   return reader.finish()
@@ -102,7 +102,7 @@ class HistoryReader {
   #runCount = 0
   #bookedBytes = 0
 
-  read(line: RecordLine): void {
+  read(line: JournalLine): void {
     if (line.type === 'run') {
       this.#startRun(line)
     } else if (this.#runCount > 0) {

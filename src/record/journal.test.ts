@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { defaultPolicy } from '../core/policy.ts'
 import { createState } from '../core/state/state.ts'
-import { RunRecord, readRecord } from './journal.ts'
+import { Journal, readJournal } from './journal.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'plimsoll-record-'))
 after(() => rmSync(folder, { recursive: true, force: true }))
@@ -19,20 +19,20 @@ test('reads back every line of a record that is larger than one reading, whateve
       .map((message, atMs) => `${JSON.stringify({ type: 'load-failed', atMs, instanceId: 'x', message })}\n`)
       .join(''),
   )
-  const read = [...readRecord(file)].map((line) => (line.type === 'load-failed' ? line.message : ''))
+  const read = [...readJournal(file)].map((line) => (line.type === 'load-failed' ? line.message : ''))
   assert.deepEqual(read, names)
 })
 
 test('leaves a torn line out, and reads what a later run wrote behind it', () => {
   const file = join(folder, 'torn.jsonl')
   const state = createState([], [], defaultPolicy)
-  new RunRecord(file, 'first', state, 1).flush()
+  new Journal(file, 'first', state, 1).flush()
   appendFileSync(file, '{"type":"timer-fired","atM')
-  const second = new RunRecord(file, 'second', state, 2)
+  const second = new Journal(file, 'second', state, 2)
   second.add({ type: 'timer-fired', atMs: 3 })
   second.flush()
   assert.deepEqual(
-    [...readRecord(file)].map((line) => (line.type === 'run' ? line.pipeline : line.type)),
+    [...readJournal(file)].map((line) => (line.type === 'run' ? line.pipeline : line.type)),
     ['first', 'second', 'timer-fired'],
   )
 })

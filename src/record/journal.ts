@@ -24,13 +24,13 @@ export interface RunLine {
   profiles?: ModelProfile[]
 }
 
-export type RecordLine = RunLine | SchedulerEvent
+export type JournalLine = RunLine | SchedulerEvent
 
 /** Lines are written together: so many, or those of so many ms. */
 const groupSize = 64
 const groupMs = 250
 
-export class RunRecord {
+export class Journal {
   readonly #file: string
   readonly #lines: string[] = []
   #writtenAtMs = 0
@@ -63,7 +63,7 @@ export class RunRecord {
     this.flush()
   }
 
-  add(line: RecordLine): void {
+  add(line: JournalLine): void {
     this.#lines.push(JSON.stringify(line))
     if (this.#lines.length < groupSize && line.atMs - this.#writtenAtMs < groupMs) return
     this.#writtenAtMs = line.atMs
@@ -104,7 +104,7 @@ export function assertVersion({ version }: RunLine): void {
 const chunkBytes = 1 << 20
 
 /** The lines of a record, read as they are asked for; what is no line of one, such as one that a kill tore, is left out. */
-export function* readRecord(file: string): Generator<RecordLine> {
+export function* readJournal(file: string): Generator<JournalLine> {
   const descriptor = openSync(file, 'r')
   try {
     const chunk = Buffer.alloc(chunkBytes)
@@ -122,16 +122,16 @@ export function* readRecord(file: string): Generator<RecordLine> {
 }
 
 /** What a reader looks into without asking. */
-const partsOf: Partial<Record<RecordLine['type'], string[]>> = {
+const partsOf: Partial<Record<JournalLine['type'], string[]>> = {
   run: ['devices', 'models', 'policy'],
   'queue-changed': ['heads'],
   'command-issued': ['command'],
   'memory-observed': ['bytesByInstance'],
 }
 
-function* parseLine(line: string): Generator<RecordLine> {
+function* parseLine(line: string): Generator<JournalLine> {
   if (!line.endsWith('}')) return
-  let value: Partial<RecordLine>
+  let value: Partial<JournalLine>
   try {
     value = JSON.parse(line)
   } catch {
@@ -140,5 +140,5 @@ function* parseLine(line: string): Generator<RecordLine> {
   const isOther = value.type === 'run' && value.version !== 1 // for `assertVersion`
   const parts = isOther ? [] : (partsOf[value.type!] ?? [])
   const isWhole = parts.every((part) => typeof (value[part as keyof typeof value] ?? 0) === 'object')
-  if (typeof value.type === 'string' && Number.isFinite(value.atMs) && isWhole) yield value as RecordLine
+  if (typeof value.type === 'string' && Number.isFinite(value.atMs) && isWhole) yield value as JournalLine
 }

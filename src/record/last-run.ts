@@ -2,7 +2,7 @@
 import { existsSync, statSync } from 'node:fs'
 import type { State } from '../core/state/state.ts'
 import type { RunFiles } from './files.ts'
-import { readRecord } from './journal.ts'
+import { readJournal } from './journal.ts'
 import { replay } from './replay.ts'
 
 export interface LastRun {
@@ -15,7 +15,7 @@ export interface LastRun {
 /** null: no run is recorded. */
 export function readLastRun({ record }: Pick<RunFiles, 'record'>): LastRun | null {
   if (!existsSync(record)) return null
-  const last = replay(readRecord(record))
+  const last = replay(readJournal(record))
   if (!last) return null
   const { state, isRunning, lastAtMs } = last
   // The run's clock may be far from the wall's, but counts as fast.

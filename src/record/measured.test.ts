@@ -2,11 +2,11 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { defineModel } from '../core/model.ts'
 import { measuredModel } from '../forecast/plan-workload.ts'
-import type { RecordLine } from './journal.ts'
+import type { JournalLine } from './journal.ts'
 import { measureModels } from './measured.ts'
 
 /** What a record holds of an instance's life: loaded from 0 to `loadMs`, asked to stop, and gone `unloadMs` later. */
-function life(instanceId: string, loadMs: number, unloadMs: number, rule: string): RecordLine[] {
+function life(instanceId: string, loadMs: number, unloadMs: number, rule: string): JournalLine[] {
   const command = { instanceId, modelId: 'a', deviceId: 'gpu' }
   const lines = [
     {
@@ -18,7 +18,7 @@ function life(instanceId: string, loadMs: number, unloadMs: number, rule: string
     { type: 'command-issued', atMs: 9000, command: { ...command, type: 'stop-instance', reason: { rule } } },
     { type: 'memory-released', atMs: 9000 + unloadMs, instanceId },
   ]
-  return lines as RecordLine[]
+  return lines as JournalLine[]
 }
 
 test('loads and unloads count with their mean times, but no unload at the end of a run, when nobody waits', () => {

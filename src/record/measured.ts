@@ -1,7 +1,7 @@
 // What runs measured of each model, from their record: loads and unloads with their mean times, the time of a batch by its
 // size, and the most memory an instance held.
 import type { ModelId } from '../core/model.ts'
-import type { RecordLine } from './journal.ts'
+import type { JournalLine } from './journal.ts'
 
 export interface Measured {
   loads: number
@@ -29,7 +29,7 @@ export function profileOf({ itemMs, batches }: Measured): { overheadMs: number; 
   return perItemMs > 0 && overheadMs >= 0 ? { overheadMs, perItemMs } : { overheadMs: 0, perItemMs: itemMs }
 }
 
-export function measureModels(record: Iterable<RecordLine>): Map<ModelId, Measured> {
+export function measureModels(record: Iterable<JournalLine>): Map<ModelId, Measured> {
   const measured = new Map<ModelId, Measured>()
   const modelByInstance = new Map<string, ModelId>()
   const running = new Map<string, { instanceId: string; itemCount: number }>()

@@ -6,7 +6,7 @@ import { apply } from '../core/state/apply.ts'
 import type { SchedulerEvent } from '../core/state/events.ts'
 import { restoreProfiles } from '../core/state/profile.ts'
 import { createState, type State } from '../core/state/state.ts'
-import { assertVersion, isOn, type RecordLine, type RunLine } from './journal.ts'
+import { assertVersion, isOn, type JournalLine, type RunLine } from './journal.ts'
 
 export interface Replay {
   state: State
@@ -17,7 +17,7 @@ export interface Replay {
 }
 
 /** null: the record holds no run. Resumed runs begin with nothing loaded. Throws BAD_VALUE for another version. */
-export function replay(record: Iterable<RecordLine>): Replay | null {
+export function replay(record: Iterable<JournalLine>): Replay | null {
   let run: RunLine | null = null
   let state: State | null = null
   let lastAtMs = 0

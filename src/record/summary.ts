@@ -2,7 +2,7 @@
 // not counted; it was done again and is counted there. The start of a worker that needs no device memory is no load.
 
 import { type DeviceHistory, type RunHistory, readHistory } from './history.ts'
-import type { RecordLine } from './journal.ts'
+import type { JournalLine } from './journal.ts'
 
 export interface RunFigures {
   /** Sum of the batches' run times; more than the wall time when batches run side by side. */
@@ -33,7 +33,7 @@ export interface RunSummary extends RunFigures {
 }
 
 /** Throws BAD_VALUE for a record of another version. */
-export function summarizeRun(record: Iterable<RecordLine>): RunSummary {
+export function summarizeRun(record: Iterable<JournalLine>): RunSummary {
   return summarizeHistory(readHistory(record))
 }
 

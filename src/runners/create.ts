@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { ExecInstance } from './exec.ts'
 import type { Runner, RunnerSpec, Timeouts } from './runner.ts'
-import type { RunnerLedger } from './started.ts'
+import type { StartedProcesses } from './started.ts'
 import { StdioInstance } from './stdio.ts'
 
 /** Chosen, not measured. */
@@ -24,7 +24,7 @@ const hostFile = fileURLToPath(
 
 export function createRunner(
   spec: RunnerSpec,
-  { ledger, logFolder }: { ledger: RunnerLedger; logFolder: string },
+  { started, logFolder }: { started: StartedProcesses; logFolder: string },
 ): Runner {
   const { cwd, options: modelOptions } = spec
   const loadMs = defaultLoadMs(spec.vramBytes)
@@ -32,7 +32,7 @@ export function createRunner(
   return {
     start(instanceId, ofDevice = {}) {
       const environment = { ...spec.environment, ...ofDevice }
-      const common = { instanceId, cwd, environment, timeouts, ledger }
+      const common = { instanceId, cwd, environment, timeouts, started }
       if (spec.kind === 'exec') return new ExecInstance({ ...common, argv: spec.argv, logFolder })
       const logFile = join(logFolder, `${instanceId}.log`)
       if (spec.kind === 'command')

@@ -7,7 +7,7 @@ import { kernelKills, outOfMemory, ranOutOfMemory } from './out-of-memory.ts'
 import { endStrays } from './owned.ts'
 import { WorkerProcess } from './process.ts'
 import type { BatchAnswer, Exit, Instance, ItemAnswer, LoadAnswer, RunnerBatch } from './runner.ts'
-import type { RunnerLedger } from './started.ts'
+import type { StartedProcesses } from './started.ts'
 
 export interface ExecOptions {
   instanceId: string
@@ -16,7 +16,7 @@ export interface ExecOptions {
   environment: Readonly<Record<string, string>>
   logFolder: string
   timeouts: { runMs: number; graceMs: number }
-  ledger: RunnerLedger
+  started: StartedProcesses
 }
 
 /** Most bytes of an output. */
@@ -59,7 +59,7 @@ export class ExecInstance implements Instance {
   async stop(): Promise<Exit> {
     this.#isStopped = true
     await Promise.all([...this.#running].map((each) => each.stop()))
-    await endStrays(this.#options.ledger.ownerOf(this.instanceId))
+    await endStrays(this.#options.started.ownerOf(this.instanceId))
     const exit: Exit = { code: 0, signal: null, cause: 'was stopped' }
     this.#end(exit)
     return exit
@@ -70,13 +70,13 @@ export class ExecInstance implements Instance {
   }
 
   async #runOne(id: string, input: unknown, limitMs: number): Promise<ItemAnswer> {
-    const { argv, cwd, environment, logFolder, ledger, timeouts } = this.#options
+    const { argv, cwd, environment, logFolder, started, timeouts } = this.#options
     const logFile = `${logFolder}/${this.instanceId}-${++this.#sequence}.log`
     const worker = new WorkerProcess({
       argv,
       cwd,
       environment,
-      owner: ledger.ownerOf(this.instanceId),
+      owner: started.ownerOf(this.instanceId),
       logFile,
       answersOn: 1,
       graceMs: timeouts.graceMs,
@@ -84,7 +84,7 @@ export class ExecInstance implements Instance {
     })
     this.#running.add(worker)
     const killsBefore = kernelKills()
-    if (worker.pid !== undefined) ledger.started(worker.pid, this.instanceId)
+    if (worker.pid !== undefined) started.add(worker.pid, this.instanceId)
     let isLate = false
     const timer = setTimeout(
       () => {
@@ -97,7 +97,7 @@ export class ExecInstance implements Instance {
       clearTimeout(timer),
     )
     this.#running.delete(worker)
-    if (worker.pid !== undefined) ledger.gone(worker.pid)
+    if (worker.pid !== undefined) started.remove(worker.pid)
     if (isLate)
       return failed(id, { code: 'RUN_TIMEOUT', message: `the command took longer than ${formatMs(limitMs)}` })
     if (exit.code !== 0) {

@@ -1,8 +1,8 @@
-// The runner ledger: which processes we started, on disk, so that the next start finds what a kill -9 left. A line is
+// Started processes: which processes we started, on disk, so that the next start finds what a kill -9 left. A line is
 // written before the process may allocate (before its model's load is sent). In the window between the start of the
 // process and its line the worker holds nothing yet, and ends by itself when our end of its stdin closes with us.
 // A process is known by pid, start time and boot, never by the pid alone: pids are used again. Its descendants carry the
-// ledger's name in their environment, so that those which left its group are found too.
+// list's name in their environment, so that those which left its group are found too.
 
 import { spawnSync } from 'node:child_process'
 import { appendFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -25,7 +25,7 @@ const leftoverGraceMs = 2000
 /** What does not react to KILL for so long, ms, is not waited for: its memory counts as foreign use. */
 const leftoverLimitMs = 10_000
 
-export class RunnerLedger {
+export class StartedProcesses {
   readonly #file: string
 
   constructor(file: string) {
@@ -37,13 +37,13 @@ export class RunnerLedger {
     return `${ownerOf(this.#file)}${instanceId}`
   }
 
-  started(pid: number, instanceId: string): void {
+  add(pid: number, instanceId: string): void {
     const startTime = startTimeOf(pid)
     if (startTime !== null) this.#write({ pid, startTime, boot: bootId(), instanceId })
   }
 
   /** The whole group of the process is gone. */
-  gone(pid: number): void {
+  remove(pid: number): void {
     this.#write({ gone: pid })
   }
 
@@ -70,7 +70,7 @@ export function livingOf(file: string): string[] {
   return [...pids].map((pid) => namesOf([pid]))
 }
 
-/** Stops what an earlier run left, proves that it is gone, and empties the ledger of it. */
+/** Stops what an earlier run left, proves that it is gone, and empties the list of it. */
 export async function reapLeftovers(file: string): Promise<Leftovers> {
   const entries = existsSync(file) ? entriesOf(readFileSync(file, 'utf8')).filter(isOurs) : []
   const ended = await Promise.all(

@@ -14,7 +14,7 @@ import { kernelKills, marked, outOfMemory, ranOutOfMemory, speaksOfMemory } from
 import { WorkerProcess } from './process.ts'
 import { type FromWorker, protocolVersion, readMessage, type ToWorker, type WorkerError } from './protocol.ts'
 import type { BatchAnswer, Exit, Instance, ItemAnswer, LoadAnswer, RunnerBatch, Timeouts } from './runner.ts'
-import type { RunnerLedger } from './started.ts'
+import type { StartedProcesses } from './started.ts'
 
 export interface StdioOptions {
   instanceId: string
@@ -25,7 +25,7 @@ export interface StdioOptions {
   answersOn: 1 | 3
   modelOptions: unknown
   timeouts: Timeouts
-  ledger: RunnerLedger
+  started: StartedProcesses
   /** Longest line of an answer. */
   maxLineBytes?: number
 }
@@ -65,11 +65,11 @@ export class StdioInstance implements Instance {
     this.#options = options
     this.instanceId = options.instanceId
     const { graceMs } = options.timeouts
-    const owner = options.ledger.ownerOf(options.instanceId)
+    const owner = options.started.ownerOf(options.instanceId)
     this.#process = new WorkerProcess({ ...options, owner, graceMs })
     const { pid } = this.#process
     this.pid = pid ?? null
-    if (pid !== undefined) options.ledger.started(pid, options.instanceId)
+    if (pid !== undefined) options.started.add(pid, options.instanceId)
     this.exited = this.#end()
     this.#listen()
   }
@@ -255,7 +255,7 @@ export class StdioInstance implements Instance {
     }, lastAnswersMs)
     await closed
     clearTimeout(timer)
-    if (this.pid !== null) this.#options.ledger.gone(this.pid)
+    if (this.pid !== null) this.#options.started.remove(this.pid)
     const log = endOfLog(this.#options.logFile)
     if (log === '' && this.#isStopping) rmSync(this.#options.logFile, { force: true })
     const isForMemory = !this.#isStopping && ranOutOfMemory(exit, log, this.#killsBefore)
@@ -310,9 +310,9 @@ function endOfLog(logFile: string): string {
 /** Of that the line which tells most, for people: `: TypeError: … is not a function`. */
 function lastWords(log: string): string {
   const lines = log.trimEnd().split('\n')
-  const told =
+  const lastWords =
     lines.findLast((line) => speaksOfMemory(line)) ??
     lines.slice(-12).find((line) => /^\w*(Error|Exception)\b/.test(line)) ??
     lines.at(-1)
-  return told ? `: ${told.slice(0, 300)}` : ''
+  return lastWords ? `: ${lastWords.slice(0, 300)}` : ''
 }

@@ -9,10 +9,10 @@ import { plimsollPolicy, type SimulatedPolicy } from './simulate.ts'
 import type { Draws } from './spread.ts'
 
 /** `truth`: the models as they are. */
-export function told(truth: readonly Model[], draws: Draws): SimulatedPolicy {
+export function oracle(truth: readonly Model[], draws: Draws): SimulatedPolicy {
   const trueById = new Map(truth.map((model) => [model.id, model]))
   return {
-    name: 'told',
+    name: 'oracle',
     create(backlog, models) {
       const decide = plimsollPolicy.create(backlog, models)
       const loads = new Map<ModelId, number>(models.map(({ id }) => [id, 0]))
@@ -21,7 +21,7 @@ export function told(truth: readonly Model[], draws: Draws): SimulatedPolicy {
         for (const each of state.models) {
           const { id } = each.model
           const run = meanRun(draws, each, runs.get(id)!)
-          tell(state, each, trueById.get(id)!, draws.load(id, loads.get(id)!), run)
+          giveTruth(state, each, trueById.get(id)!, draws.load(id, loads.get(id)!), run)
         }
         const decision = decide(state, nowMs)
         const { command } = decision
@@ -42,14 +42,14 @@ function meanRun(draws: Draws, { model, readyCount }: ModelState, from: number):
 }
 
 /** Sums over what waits stay sums of what is believed. */
-function tell(state: State, each: ModelState, truth: Model, load: number, run: number): void {
+function giveTruth(state: State, each: ModelState, truth: Model, load: number, run: number): void {
   const { model, waitingCount } = each
   const { waiting } = state
   const loadMs = truth.loadMs * load
   const { batch } = truth
-  const told = { ...batch, overheadMs: batch.overheadMs * run, perItemMs: batch.perItemMs * run }
+  const measured = { ...batch, overheadMs: batch.overheadMs * run, perItemMs: batch.perItemMs * run }
   if (waitingCount > 0) waiting.loadMs += loadMs - model.loadMs
-  each.model = { ...truth, loadMs, batch: told }
+  each.model = { ...truth, loadMs, batch: measured }
   each.loadMs = loadMs
   const waitingMs = clearMs(each.model, waitingCount)
   waiting.workMs += waitingMs - each.waitingMs

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { cards, videoModels, videosAtOnce } from '../../test/policy/workloads.ts'
 import type { SchedulerEvent } from '../core/state/events.ts'
 import { baselines } from './baselines/index.ts'
-import { told } from './oracle.ts'
+import { oracle } from './oracle.ts'
 import { plimsollPolicy, type SimulatedPolicy, simulate } from './simulate.ts'
 import { Draws, sigmaOf } from './spread.ts'
 
@@ -69,7 +69,7 @@ test('told the truth where there is no spread, the policy decides as it does any
     })
     return figures
   }
-  assert.deepEqual(run(told(workload.models, new Draws(workload.models, 1, 0))), run(plimsollPolicy))
+  assert.deepEqual(run(oracle(workload.models, new Draws(workload.models, 1, 0))), run(plimsollPolicy))
 })
 
 test('stale estimates cost at most a tenth of the turnaround where loads and batches spread by p99 ÷ p50 of 4', () => {
@@ -80,7 +80,7 @@ test('stale estimates cost at most a tenth of the turnaround where loads and bat
   for (const seed of seeds) {
     const [stale, known] = [
       plimsollPolicy,
-      told(workload.models, new Draws(workload.models, seed, sigma)),
+      oracle(workload.models, new Draws(workload.models, seed, sigma)),
     ].map((simulated) => {
       const believed = structuredClone([...workload.models])
       return simulate({ workload, devices: cards(7.2), simulated, seed, sigma, believed })

@@ -4,7 +4,7 @@ import { archiveSample, sampleRecord } from '../../test/support/record.ts'
 import type { Reason } from '../core/state/events.ts'
 import { plainOrder } from '../core/work/queue-head.ts'
 import { readHistory } from '../record/history.ts'
-import type { RecordLine } from '../record/journal.ts'
+import type { JournalLine } from '../record/journal.ts'
 import { roundTicks, timeScale } from './scale.ts'
 import { drawTimeline } from './timeline.ts'
 
@@ -90,7 +90,7 @@ test('memory that does not come back is framed from the moment it is quarantined
   const at = (ms: number) => run!.atMs + ms
   const reason: Reason = { rule: 'release-overdue', figures: { lateMs: 5000 } }
   const names = { instanceId: '1', modelId: 'ocr', deviceId: 'ram', reason }
-  const record: RecordLine[] = [
+  const record: JournalLine[] = [
     run!,
     { type: 'command-issued', atMs: at(0), command: { type: 'start-load', ...names, bytes: 5e8 } },
     {
@@ -128,7 +128,7 @@ test('an empty record is a page that says so', () => {
 })
 
 /** Residencies of seven models in turn, with batches in each; six hours of them. */
-function* longRecord(batchCount: number): Generator<RecordLine> {
+function* longRecord(batchCount: number): Generator<JournalLine> {
   const [run] = sampleRecord({ ...archiveSample, killedMs: 0 }).lines
   yield run!
   const reason: Reason = { rule: 'run-best', figures: { readyCount: 12 } }

@@ -7,7 +7,7 @@
 //   look.ts   colours and SVG        this file           where everything stands
 import { formatBytes, formatMs } from '../core/units.ts'
 import { type DeviceHistory, type RunHistory, readHistory } from '../record/history.ts'
-import type { RecordLine } from '../record/journal.ts'
+import type { JournalLine } from '../record/journal.ts'
 import { type RunSummary, summarizeHistory } from '../record/summary.ts'
 import { bar, clip, colourOf, escapeXml, hatches, label, px, styleSheet, textWidth } from './look.ts'
 import { drawMemory } from './memory.ts'
@@ -28,7 +28,7 @@ interface Block {
 
 /** The picture of a record, as SVG text: some hundred kB at most, however long the run. Throws BAD_VALUE for a record
  * of another version. */
-export function drawTimeline(record: Iterable<RecordLine>): string {
+export function drawTimeline(record: Iterable<JournalLine>): string {
   const history = readHistory(record)
   const summary = summarizeHistory(history)
   const names = [...new Set(history.devices.flatMap(({ models }) => models.map(({ modelId }) => modelId)))]

@@ -13,7 +13,7 @@
 import { apply } from '../../src/core/state/apply.ts'
 import { bookedBytes } from '../../src/core/state/ledger.ts'
 import type { State } from '../../src/core/state/state.ts'
-import type { RecordLine } from '../../src/record/journal.ts'
+import type { JournalLine } from '../../src/record/journal.ts'
 import { stateOf } from '../../src/record/replay.ts'
 import type { Sample } from './observer.ts'
 import type { ChaosProject } from './project.ts'
@@ -40,7 +40,7 @@ export interface MemoryFacts {
 
 export function checkMemory(
   project: ChaosProject,
-  record: Iterable<RecordLine>,
+  record: Iterable<JournalLine>,
   samples: readonly Sample[],
 ): MemoryFacts {
   const facts: MemoryFacts = {
@@ -80,7 +80,7 @@ interface Start {
 }
 
 /** (1) */
-function checkBooked(state: State, line: RecordLine, facts: MemoryFacts): void {
+function checkBooked(state: State, line: JournalLine, facts: MemoryFacts): void {
   for (const device of state.devices) {
     const { budgetBytes, capacityBytes, safetyRatio, ledger } = device
     if (device.kind === 'cpu') continue

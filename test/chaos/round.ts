@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { runFiles } from '../../src/record/files.ts'
-import { readRecord } from '../../src/record/journal.ts'
+import { readJournal } from '../../src/record/journal.ts'
 import { openSqliteReader } from '../../src/stores/sqlite/store.ts'
 import { allItems } from '../../src/stores/store.ts'
 import { Agent, type FaultCounts, type FaultKind } from './agent.ts'
@@ -90,7 +90,7 @@ export async function runRound(options: RoundOptions): Promise<RoundReport> {
     failedForAFault,
     lost,
     doubled: doubledItems(facts, events),
-    memory: checkMemory(project, readRecord(runFiles(project.database).record), readSamples(folder)),
+    memory: checkMemory(project, readJournal(runFiles(project.database).record), readSamples(folder)),
     left,
     wrong: scheduler.wrong,
     tookMs: Math.round(performance.now() - startedAtMs),

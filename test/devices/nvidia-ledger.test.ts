@@ -12,7 +12,7 @@ import { newItem } from '../../src/core/work/item.ts'
 import { machineClock, startClock } from '../../src/daemon/clock.ts'
 import { Daemon } from '../../src/daemon/daemon.ts'
 import { createRunner } from '../../src/runners/create.ts'
-import { RunnerLedger } from '../../src/runners/started.ts'
+import { StartedProcesses } from '../../src/runners/started.ts'
 import { openMemoryStore } from '../../src/stores/memory.ts'
 import { allItems } from '../../src/stores/store.ts'
 import { skipWithoutCompiler } from '../stand-ins/card.ts'
@@ -46,7 +46,7 @@ function create() {
   const card = standIn({ reserved: 0 })
   const file = join(folder, 'worker.mjs')
   writeFileSync(file, worker)
-  const context = { ledger: new RunnerLedger(join(folder, 'runners.jsonl')), logFolder: folder }
+  const context = { started: new StartedProcesses(join(folder, 'runners.jsonl')), logFolder: folder }
   const environment = { PLIMSOLL_STAND_IN: card.folder }
   const spec = { kind: 'module' as const, file, environment, cwd: folder, timeouts: {} }
   const sizes = { a: 4, b: 3, c: 8, open: 0 }

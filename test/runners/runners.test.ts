@@ -10,7 +10,7 @@ import { createRunner } from '../../src/runners/create.ts'
 import { speaksOfMemory } from '../../src/runners/out-of-memory.ts'
 import { isGroupAlive } from '../../src/runners/owned.ts'
 import type { RunnerSpec } from '../../src/runners/runner.ts'
-import { RunnerLedger, reapLeftovers } from '../../src/runners/started.ts'
+import { reapLeftovers, StartedProcesses } from '../../src/runners/started.ts'
 import { StdioInstance } from '../../src/runners/stdio.ts'
 import { testRunner } from './conformance.ts'
 
@@ -18,8 +18,8 @@ const folder = mkdtempSync(join(tmpdir(), 'plimsoll-runners-'))
 after(() => rmSync(folder, { recursive: true, force: true }))
 const workers = join(import.meta.dirname, '../workers')
 const root = resolve(import.meta.dirname, '../..')
-const ledgerFile = join(folder, 'runners.jsonl')
-const ledger = new RunnerLedger(ledgerFile)
+const startedFile = join(folder, 'runners.jsonl')
+const started = new StartedProcesses(startedFile)
 
 type Kind =
   | { kind: 'module'; file: string }
@@ -29,7 +29,7 @@ type Kind =
 function create(kind: Kind, options: unknown = {}, timeouts: RunnerSpec['timeouts'] = {}) {
   const environment = { PYTHONPATH: join(root, 'workers/python'), PYTHONDONTWRITEBYTECODE: '1' }
   const spec = { modelId: 'echo', options, environment, cwd: folder, timeouts, ...kind }
-  return createRunner(spec, { ledger, logFolder: folder })
+  return createRunner(spec, { started, logFolder: folder })
 }
 
 testRunner({
@@ -155,7 +155,7 @@ test('a line without an end is a violation once it is too long', async () => {
     answersOn: 1,
     modelOptions: {},
     timeouts: quick,
-    ledger,
+    started,
     maxLineBytes: 1000,
   })
   await instance.load()
@@ -290,9 +290,9 @@ test('a worker that is killed although the kernel had memory has not run out of 
 function parentOf(fault: string) {
   const script = `
     import { createRunner } from '${root}/src/runners/create.ts'
-    import { RunnerLedger } from '${root}/src/runners/started.ts'
+    import { StartedProcesses } from '${root}/src/runners/started.ts'
     const runner = createRunner({ kind: 'command', argv: ['node', '${workers}/faulty.mjs', ${JSON.stringify(fault)}], modelId: 'm', options: {}, environment: {}, cwd: '.', timeouts: {} },
-      { ledger: new RunnerLedger('${folder}/left.jsonl'), logFolder: '${folder}' })
+      { started: new StartedProcesses('${folder}/left.jsonl'), logFolder: '${folder}' })
     const instance = runner.start('left-1')
     await instance.load()
     console.log(instance.pid)
@@ -359,7 +359,7 @@ test("what shows a worker its device goes before the model's own variables", asy
     cwd: folder,
     timeouts: {},
   }
-  const runner = createRunner(spec, { ledger, logFolder: folder })
+  const runner = createRunner(spec, { started, logFolder: folder })
   const outputOf = async (ofDevice?: Record<string, string>) => {
     const instance = runner.start('env-1', ofDevice)
     const { answers } = await instance.run({ items: [{ id: 'a', input: null }], timeoutMs: null })

@@ -9,7 +9,7 @@ import type { Command, SchedulerEvent } from '../../src/core/state/events.ts'
 import { bookedBytes } from '../../src/core/state/ledger.ts'
 import { createState, type DeviceOptions } from '../../src/core/state/state.ts'
 import { emptyHead } from '../../src/core/work/queue-head.ts'
-import type { RecordLine } from '../../src/record/journal.ts'
+import type { JournalLine } from '../../src/record/journal.ts'
 
 export interface SampleOptions {
   pipeline?: string
@@ -26,7 +26,7 @@ export interface SampleOptions {
 }
 
 export interface Sample {
-  lines: RecordLine[]
+  lines: JournalLine[]
   /** After each line: what core/state/ledger.ts has booked, by device. */
   booked: ReadonlyMap<string, number>[]
   /** Items that are left, by model. */
@@ -39,12 +39,12 @@ export function sampleRecord(options: SampleOptions): Sample {
   const random = randomFrom(options.seed ?? 1)
   const models = options.models.map((each) => defineModel(each))
   const state = createState(models, options.devices, defaultPolicy)
-  const sample = { lines: [] as RecordLine[], booked: [] as Map<string, number>[] }
+  const sample = { lines: [] as JournalLine[], booked: [] as Map<string, number>[] }
   const left = new Map(models.map(({ id }) => [id, 0]))
   const agenda: { atMs: number; happen: () => void }[] = []
   let nowMs = startAtMs
 
-  const note = (line: RecordLine) => {
+  const note = (line: JournalLine) => {
     sample.lines.push(line)
     sample.booked.push(new Map(state.devices.map(({ id, ledger }) => [id, bookedBytes(ledger)])))
   }

@@ -75,7 +75,7 @@ function planBatch(
   // Fewer items may need more than was seen of many; time is a wish, memory is not.
   const maxCount = fittingCount(view, instance, countInTime(view, instance, urgency, mostCount)) || mostCount
   const worth = worthOfBatch(view, instance, urgency, maxCount)
-  const isUnfinished = urgency === ordinary && view.someoneIsOut && !visitIsOver(state, instance)
+  const isUnfinished = urgency === ordinary && view.hasMissingModel && !visitIsOver(state, instance)
   const isAwaited = isUnfinished && mustRunFirst(view, instance)
   const inClass = isUnfinished ? worth * unfinishedVisit * returnRate(instance) : worth
   return {
@@ -111,7 +111,7 @@ const awaited = (ordinary + overdue) / 2
 /** It may not be cut short yet for an interactive item that waits for room (eviction.ts). */
 function mustRunFirst(view: View, instance: InstanceState): boolean {
   const givesRoom = instance.bytes > 0 && mayLeave(instance)
-  return view.interactiveIsOut && givesRoom && guardLeftMs(view.state, instance) > 0
+  return view.hasMissingInteractive && givesRoom && guardLeftMs(view.state, instance) > 0
 }
 
 function worthOfBatch(view: View, instance: InstanceState, urgency: UrgencyClass, maxCount: number): number {
@@ -168,7 +168,7 @@ function interactiveLoadLeftMs(view: View, { loading }: DeviceState): number {
   if (!loading) return Number.POSITIVE_INFINITY
   const { model } = loading
   const isReady = model.instances.some(({ phase }) => phase === 'ready')
-  const waits = view.interactiveIsOut || (!isReady && classOf(view, model) === interactive)
+  const waits = view.hasMissingInteractive || (!isReady && classOf(view, model) === interactive)
   return waits ? loading.startedAtMs + model.loadMs - view.nowMs : Number.POSITIVE_INFINITY
 }
 
@@ -176,7 +176,7 @@ function interactiveLoadLeftMs(view: View, { loading }: DeviceState): number {
  *  counts as run time too: jobs that are nearly done go first, and end (the shortest remaining work, Smith's rule). */
 function batchBill(view: View, { model }: InstanceState, maxCount: number): number {
   const count = Math.min(maxCount, model.readyCount)
-  const restMs = view.someoneIsOut ? 0 : view.state.policy.restWeight * count * model.restMs
+  const restMs = view.hasMissingModel ? 0 : view.state.policy.restWeight * count * model.restMs
   return (bill(view, model) * (count / model.readyCount)) / Math.max(1, runMs(model.model, count) + restMs)
 }
 

@@ -29,7 +29,7 @@ import { type BatchPlan, chooseBatch } from './batching.ts'
 import { chooseBlockers } from './eviction.ts'
 import { latestStartMs } from './ordering.ts'
 import { chooseLoad, type LoadPlan } from './placement.ts'
-import { chooseFarewell, type Farewell, idleUntilMs } from './retirement.ts'
+import { chooseRetirement, idleUntilMs, type Retirement } from './retirement.ts'
 import { View } from './view.ts'
 
 export function decide(state: State, nowMs: number): Decision {
@@ -76,8 +76,8 @@ function hopelessQueue(state: State): Command | null {
 function nextWork(state: State, nowMs: number): Command | null {
   const view = new View(state, nowMs)
   for (const device of state.devices) {
-    const farewell = chooseFarewell(view, device)
-    if (farewell) return farewellCommand(farewell)
+    const retirement = chooseRetirement(view, device)
+    if (retirement) return retirementCommand(retirement)
     if (device.fault !== null) continue
     const load = chooseLoad(view, device)
     if (load && !load.mustWait) return loadCommand(state, device, load)
@@ -89,7 +89,7 @@ function nextWork(state: State, nowMs: number): Command | null {
   return null
 }
 
-function farewellCommand({ instance, rule, figures }: Farewell): Command {
+function retirementCommand({ instance, rule, figures }: Retirement): Command {
   return { type: 'stop-instance', ...namesOf(instance), makeRoomFor: null, reason: because(rule, figures) }
 }
 

@@ -7,29 +7,29 @@ import { activeBytesOn, restingBytes } from '../state/footprint.ts'
 import { headroomBytes } from '../state/ledger.ts'
 import type { DeviceState, InstanceState } from '../state/state.ts'
 import { classOf, interactive, ordinary, score, worthOf } from './ordering.ts'
-import type { Claimant, View } from './view.ts'
+import type { Candidate, View } from './view.ts'
 
-/** Instances on the device that may give way to the claimant.
+/** Instances on the device that may give way to the candidate.
  *  (1) Nothing that runs or is pinned. When the device would stand idle otherwise: everything else.
  *  (2) One with nothing ready may go, but for ordinary work not if all that it is known to get will be done before it could
  *      be loaded again; one that has not run a batch since its load may not.
  *  (3) Interactive work cuts a lower visit short once it has run `guard` load times.
  *  (4) A higher class never gives way; otherwise the visit must be over, and
- *  (5) an overdue claimant goes before ordinary work and before what has waited less; an ordinary one must deserve the
+ *  (5) an overdue candidate goes before ordinary work and before what has waited less; an ordinary one must deserve the
  *      place `hysteresis` times more. */
 export function releasable(
   view: View,
   device: DeviceState,
-  claimant: Claimant,
+  candidate: Candidate,
   isIdle: boolean,
 ): InstanceState[] {
   return device.instances.filter((instance) => {
     if (instance.phase !== 'ready' || instance.runningCount > 0 || instance.model.model.isPinned) return false
-    return isIdle || mayGo(view, instance, claimant)
+    return isIdle || mayGo(view, instance, candidate)
   })
 }
 
-function mayGo(view: View, instance: InstanceState, { urgency, worth }: Claimant): boolean {
+function mayGo(view: View, instance: InstanceState, { urgency, worth }: Candidate): boolean {
   const { model } = instance
   if (model.readyCount === 0) return urgency !== ordinary || doneMs(view, model) > model.loadMs
   if (instance.batchCount === 0) return false
@@ -70,7 +70,7 @@ function givesBack(each: InstanceState): boolean {
   return each.measuredBytes !== null && restingBytes(each, each.measuredBytes) < each.bytes
 }
 
-/** The price of a load: how many times more the claimant must deserve the place. */
+/** The price of a load: how many times more the candidate must deserve the place. */
 function hysteresisOf({ state: { policy } }: View): number {
   return policy.goal === latency ? 1 + (policy.hysteresis - 1) / 2 : policy.hysteresis
 }

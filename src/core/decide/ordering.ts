@@ -35,7 +35,7 @@ export function classOf(view: View, model: ModelState): UrgencyClass {
   return waitedMs(model, view.nowMs) > view.waitBoundMs ? overdue : ordinary
 }
 
-/** What a missing model's claim is worth in its class. */
+/** What a missing model as a candidate is worth in its class. */
 export function worthOf(view: View, model: ModelState, urgency: UrgencyClass): number {
   if (urgency === interactive) return waitedMs(model, view.nowMs, view.state.policy.interactiveFrom)
   if (urgency === urgent) return -latestStartMs(model)

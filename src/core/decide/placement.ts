@@ -21,7 +21,7 @@ import {
 import { chooseVictims, releasable } from './eviction.ts'
 import { interactive, ordinary, overdue, type UrgencyClass, urgent } from './ordering.ts'
 import { firstAgainstStalls, fitsInto, waitForRoom } from './stalls.ts'
-import type { Claimant, View } from './view.ts'
+import type { Candidate, View } from './view.ts'
 
 /** A load, and the victims that must go before it. */
 export interface LoadPlan {
@@ -33,26 +33,26 @@ export interface LoadPlan {
   worth: number
 }
 
-/** The next load of a device, or null. One claim decides; while no room can be made for it the memory lane stays free for
+/** The next load of a device, or null. One candidate decides; while no room can be made for it the memory lane stays free for
  *  it, but for a load that is over before there can be room. Cost: O(models + instances), little of it for each device. */
 export function chooseLoad(view: View, device: DeviceState): LoadPlan | null {
   if (device.id === cpuDeviceId) return chooseCpuLoad(view, device)
   if (device.loading || view.isStale(device)) return null
   const isIdle = device.runningCount < device.slots && !device.instances.some(hasReadyWork)
-  const claimant = chooseClaim(view, device, isIdle)
-  if (!claimant) return choosePreload(view, device) ?? choosePrefetch(view, device)
-  const { model, urgency, worth } = claimant
-  const victims = releasable(view, device, claimant, isIdle)
+  const candidate = chooseCandidate(view, device, isIdle)
+  if (!candidate) return choosePreload(view, device) ?? choosePrefetch(view, device)
+  const { model, urgency, worth } = candidate
+  const victims = releasable(view, device, candidate, isIdle)
   const rule = model.instances.length > 0 ? 'load-replica' : loadRules[urgency]
-  return planLoad(view, device, model, victims, rule, worth) ?? chooseFiller(view, device, claimant, isIdle)
+  return planLoad(view, device, model, victims, rule, worth) ?? chooseFiller(view, device, candidate, isIdle)
 }
 
 /** The memory lane waits for visits to end that make room for `first`: a load that is over before that, in room that is
  *  free anyway (stalls.ts). */
-function chooseFiller(view: View, device: DeviceState, first: Claimant, isIdle: boolean): LoadPlan | null {
+function chooseFiller(view: View, device: DeviceState, first: Candidate, isIdle: boolean): LoadPlan | null {
   const freeBytes = headroomBytes(device)
   const wait = waitForRoom(view, device, first)
-  for (const { model, worth } of isIdle ? view.claimants : view.missing) {
+  for (const { model, worth } of isIdle ? view.candidates : view.missing) {
     if (
       loadingBytesOn(model, device) > freeBytes ||
       model === first.model ||
@@ -86,24 +86,24 @@ function chooseCpuLoad(view: View, device: DeviceState): LoadPlan | null {
   return model ? { model, victims: [], mustWait: false, rule: 'load-best', worth: 0 } : null
 }
 
-/** The claim that this device should follow, of those that make sense here, or null.
+/** The candidate that this device should follow, of those that make sense here, or null.
  *  (1) A model that room is being made for keeps its turn until a higher class comes.
  *  (2) On a device that would stand still, the one whose compute hides the other loads best (stalls.ts).
  *  (3) By class, then by worth. */
-function chooseClaim(view: View, device: DeviceState, isIdle: boolean): Claimant | null {
-  const all = isIdle ? view.claimants : view.missing
-  const isWanted = ({ model }: Claimant) => wants(view, device, model, isIdle)
+function chooseCandidate(view: View, device: DeviceState, isIdle: boolean): Candidate | null {
+  const all = isIdle ? view.candidates : view.missing
+  const isWanted = ({ model }: Candidate) => wants(view, device, model, isIdle)
   const first = firstOf(all, isWanted)
   if (!first) return null
   const promised = device.nextLoad && all.find(({ model }) => model.model.id === device.nextLoad)
   if (promised && first.urgency <= promised.urgency && isWanted(promised)) return promised
-  const isAlike = (each: Claimant) => isWanted(each) && isComing(each) === isComing(first)
+  const isAlike = (each: Candidate) => isWanted(each) && isComing(each) === isComing(first)
   return firstAgainstStalls(view, device, first, wanted(all, isAlike)) ?? first
 }
 
 /** The first that makes sense; within its class a copy of a model that is only being loaded elsewhere comes last. */
-function firstOf(all: readonly Claimant[], isWanted: (claim: Claimant) => boolean): Claimant | null {
-  let coming: Claimant | null = null
+function firstOf(all: readonly Candidate[], isWanted: (candidate: Candidate) => boolean): Candidate | null {
+  let coming: Candidate | null = null
   for (const each of all) {
     if (coming && each.urgency < coming.urgency) break
     if (!isWanted(each)) continue
@@ -114,13 +114,16 @@ function firstOf(all: readonly Claimant[], isWanted: (claim: Claimant) => boolea
 }
 
 /** It is on no device yet, but will be on one. */
-function isComing({ model: { instances } }: Claimant): boolean {
+function isComing({ model: { instances } }: Candidate): boolean {
   return instances.length > 0 && instances.every(({ phase }) => phase === 'starting')
 }
 
 /** One after another, as they are asked for: there may be a thousand. */
-function* wanted(claims: readonly Claimant[], isWanted: (claim: Claimant) => boolean): Generator<Claimant> {
-  for (const each of claims) if (isWanted(each)) yield each
+function* wanted(
+  candidates: readonly Candidate[],
+  isWanted: (candidate: Candidate) => boolean,
+): Generator<Candidate> {
+  for (const each of candidates) if (isWanted(each)) yield each
 }
 
 /** Whether a load of the model on the device would make sense at all; of one more copy, whether it would pay: each copy
@@ -153,7 +156,7 @@ function choosePreload(view: View, device: DeviceState): LoadPlan | null {
 function choosePrefetch(view: View, device: DeviceState): LoadPlan | null {
   const { state, nowMs } = view
   const stuck = stuckBytes(device)
-  const waits = ({ model }: Claimant) =>
+  const waits = ({ model }: Candidate) =>
     leastBytesOn(model, device) <= offeredBytes(device) + stuck && canTry(state, model, nowMs)
   if (stuck > 0 && view.missing.some(waits)) return null
   const best = view.expected.find(

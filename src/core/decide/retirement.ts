@@ -13,7 +13,7 @@ import type { DeviceState, InstanceState } from '../state/state.ts'
 import { chooseVictims } from './eviction.ts'
 import type { View } from './view.ts'
 
-export interface Farewell {
+export interface Retirement {
   instance: InstanceState
   rule: RuleId
   figures: Record<string, number>
@@ -25,7 +25,7 @@ const leakGrowths = 8
 const leakRatio = 1.25
 const leakBytes = 100e6
 
-export function chooseFarewell(view: View, device: DeviceState): Farewell | null {
+export function chooseRetirement(view: View, device: DeviceState): Retirement | null {
   const resting = device.instances.filter(
     ({ phase, runningCount }) => phase === 'ready' && runningCount === 0,
   )
@@ -35,7 +35,7 @@ export function chooseFarewell(view: View, device: DeviceState): Farewell | null
 }
 
 /** (2) */
-function overTheLine(view: View, device: DeviceState, resting: InstanceState[]): Farewell | null {
+function overTheLine(view: View, device: DeviceState, resting: InstanceState[]): Retirement | null {
   const overBytes = -headroomBytes(device)
   if (overBytes <= device.ledger.releasingBytes) return null
   const candidates = resting.filter(({ model }) => model.readyCount === 0 && !model.model.isPinned)
@@ -47,7 +47,7 @@ function overTheLine(view: View, device: DeviceState, resting: InstanceState[]):
 }
 
 /** (3) */
-function leaking(resting: InstanceState[]): Farewell | null {
+function leaking(resting: InstanceState[]): Retirement | null {
   const instance = resting.find(isLeaking)
   if (!instance) return null
   const { settledBytes, idlePeakBytes } = instance
@@ -60,7 +60,7 @@ export function isLeaking({ growth, settledBytes, idlePeakBytes }: InstanceState
 }
 
 /** (4) */
-function idle({ nowMs }: View, resting: InstanceState[]): Farewell | null {
+function idle({ nowMs }: View, resting: InstanceState[]): Retirement | null {
   const instance = resting.find((each) => (idleUntilMs(each) ?? Number.POSITIVE_INFINITY) <= nowMs)
   return instance ? { instance, rule: 'idle', figures: { idleMs: nowMs - instance.idleSinceMs! } } : null
 }

@@ -2,7 +2,7 @@
 // device stands still when its compute ends before the load does. Two rules against it, both from flow shops, where loads
 // are the first machine and compute the second (Johnson 1954), and from backfilling under a reservation (Lifka 1995):
 //
-//   firstAgainstStalls   of the claims that deserve a place alike, the one whose compute hides the loads of the others
+//   firstAgainstStalls   of the candidates that deserve a place alike, the one whose compute hides the loads of the others
 //   fitsInto             a load in the time in which the memory lane would only wait for visits to end
 
 import { runMs } from '../model.ts'
@@ -12,7 +12,7 @@ import { leastBytesOn, loadingBytesOn } from '../state/footprint.ts'
 import { headroomBytes, mayLeave } from '../state/ledger.ts'
 import type { DeviceState, InstanceState, ModelState, State } from '../state/state.ts'
 import { completeness, interactive, ordinary } from './ordering.ts'
-import type { Claimant, View } from './view.ts'
+import type { Candidate, View } from './view.ts'
 
 /** A device is about to stand still when its compute is shorter than this many of the shortest load that is wanted.
  * Study: 1 gains half as much, 4 loses on long queues. */
@@ -25,7 +25,7 @@ const mostAlike = 16
  * items interactive 4 % worse without it. */
 const quietFactor = 4
 
-/** The claim that should go before `first` on a device that is empty or will stand still, or null. `wanted` are the claims
+/** The candidate that should go before `first` on a device that is empty or will stand still, or null. `wanted` are the candidates
  *  that make sense there, in their order, from `first` on. A queue counts less while part of it is blocked, since it would
  *  have to be loaded again for the rest (finality).
  *  On a device that is not empty:
@@ -39,21 +39,21 @@ const quietFactor = 4
 export function firstAgainstStalls(
   view: View,
   device: DeviceState,
-  first: Claimant,
-  wanted: Iterable<Claimant>,
-): Claimant | null {
+  first: Candidate,
+  wanted: Iterable<Candidate>,
+): Candidate | null {
   if (first.urgency !== ordinary) return null
   if (device.instances.length > 0) {
     const leftMs = computeLeftMs(device)
     return isShort(leftMs, first) ? bestHiding(alike(view, leftMs, first, wanted)) : null
   }
-  const claims = [...wanted]
-  if (claims.length < 2) return null
-  const hiding = bestHiding(claims)
-  if (hiding && claims.every(({ model }) => model.loadMs >= hiding.model.loadMs)) return hiding
+  const candidates = [...wanted]
+  if (candidates.length < 2) return null
+  const hiding = bestHiding(candidates)
+  if (hiding && candidates.every(({ model }) => model.loadMs >= hiding.model.loadMs)) return hiding
   const fitsTogether = view.state.waiting.vramBytes <= totalBudgetBytes(view.state)
   const looksBelow = view.state.policy.goal !== throughput
-  const { best } = highest(claims, ({ model }) => coldRank(model, fitsTogether, looksBelow))
+  const { best } = highest(candidates, ({ model }) => coldRank(model, fitsTogether, looksBelow))
   return looksBelow ? best : (hiding ?? best)
 }
 
@@ -67,28 +67,28 @@ function coldRank(model: ModelState, fitsTogether: boolean, looksBelow: boolean)
   return completeness(model) * (looksBelow ? (vramBytes * (belowMs + 1000)) / (loadMs + workMs) : vramBytes)
 }
 
-function isShort(leftMs: number, { model }: Claimant): boolean {
+function isShort(leftMs: number, { model }: Candidate): boolean {
   return leftMs < stallFactor * model.loadMs
 }
 
-/** The first claims that deserve the place about as much as the first of all, `mostAlike` at most; none where one could be
+/** The first candidates that deserve the place about as much as the first of all, `mostAlike` at most; none where one could be
  *  loaded before the device stands still, or would keep interactive items waiting. */
-function alike(view: View, leftMs: number, first: Claimant, wanted: Iterable<Claimant>): Claimant[] {
-  const claims: Claimant[] = []
+function alike(view: View, leftMs: number, first: Candidate, wanted: Iterable<Candidate>): Candidate[] {
+  const candidates: Candidate[] = []
   for (const each of wanted) {
     if (!isShort(leftMs, each) || !isQuiet(view, each.model)) return []
     const isAlike = each.urgency === first.urgency && each.worth * view.state.policy.hysteresis >= first.worth
-    if (!isAlike || claims.length === mostAlike) break
-    claims.push(each)
+    if (!isAlike || candidates.length === mostAlike) break
+    candidates.push(each)
   }
-  return claims
+  return candidates
 }
 
 /** The shortest load whose compute is as long as all the other loads, or null. */
-function bestHiding(claims: readonly Claimant[]): Claimant | null {
-  if (claims.length < 2) return null
-  const allMs = claims.reduce((sum, { model }) => sum + model.loadMs, 0)
-  const { best, rank } = highest(claims, ({ model }) => {
+function bestHiding(candidates: readonly Candidate[]): Candidate | null {
+  if (candidates.length < 2) return null
+  const allMs = candidates.reduce((sum, { model }) => sum + model.loadMs, 0)
+  const { best, rank } = highest(candidates, ({ model }) => {
     const othersMs = Math.max(1000, allMs - model.loadMs)
     const hides = clearMs(model.model, model.readyCount) >= othersMs
     return hides ? (completeness(model) * othersMs) / Math.max(1, model.loadMs) : 0
@@ -98,12 +98,12 @@ function bestHiding(claims: readonly Claimant[]): Claimant | null {
 
 /** The first of those with the highest rank. */
 function highest(
-  claims: readonly Claimant[],
-  rankOf: (claim: Claimant) => number,
-): { best: Claimant; rank: number } {
-  let best = claims[0]!
+  candidates: readonly Candidate[],
+  rankOf: (candidate: Candidate) => number,
+): { best: Candidate; rank: number } {
+  let best = candidates[0]!
   let rank = rankOf(best)
-  for (const each of claims) {
+  for (const each of candidates) {
     const own = rankOf(each)
     if (own > rank) [best, rank] = [each, own]
   }
@@ -133,16 +133,16 @@ export function isQuiet({ state, nowMs }: View, { loadMs }: ModelState): boolean
   return arrivalMs(state.interactive, nowMs) >= quietFactor * loadMs
 }
 
-/** A claim whose room has to be made, and the instances that may go for it, the one that may go soonest first. */
+/** A candidate whose room has to be made, and the instances that may go for it, the one that may go soonest first. */
 interface Wait {
-  first: Claimant
+  first: Candidate
   device: DeviceState
   missingBytes: number
   leaving: { bytes: number; leftMs: number }[]
 }
 
 /** Claims wait for visits to end; interactive ones for a batch, or until `guard` lets them cut a visit. */
-export function waitForRoom(view: View, device: DeviceState, first: Claimant): Wait {
+export function waitForRoom(view: View, device: DeviceState, first: Candidate): Wait {
   const cutMs = (instance: InstanceState) =>
     Math.max(runningMs(instance.model), guardLeftMs(view.state, instance))
   const leftMsOf = first.urgency === interactive ? cutMs : visitMs

@@ -9,8 +9,8 @@ import { needsDevice } from '../state/footprint.ts'
 import type { DeviceState, ModelState, State } from '../state/state.ts'
 import { classOf, interactive, type UrgencyClass, worthOf } from './ordering.ts'
 
-/** A model with ready items, and what it claims. */
-export interface Claimant {
+/** A model with ready items, and what it deserves. */
+export interface Candidate {
   readonly model: ModelState
   readonly urgency: UrgencyClass
   /** Of an overdue one the wait of its oldest item, of an interactive one that of its oldest interactive item, ms; of
@@ -25,12 +25,12 @@ export class View {
   readonly waitBoundMs: number
   /** What the least served tenant has had, ms; null: there are no tenants. */
   readonly leastServedMs: number | null
-  #claimants: Claimant[] | null = null
+  #candidates: Candidate[] | null = null
   #longestBatchMs: number | null = null
-  #missing: readonly Claimant[] | null = null
+  #missing: readonly Candidate[] | null = null
   #expected: ModelState[] | null = null
   #preloads: ModelState[] | null = null
-  #someoneIsOut: boolean | null = null
+  #hasMissingModel: boolean | null = null
   #nextUses: Map<ModelState, number> | null = null
 
   constructor(state: State, nowMs: number) {
@@ -53,22 +53,22 @@ export class View {
   }
 
   /** Models with ready items that need device memory, the one that deserves a load most first; ties end at the id. */
-  get claimants(): readonly Claimant[] {
-    if (this.#claimants) return this.#claimants
-    const claimants: Claimant[] = []
+  get candidates(): readonly Candidate[] {
+    if (this.#candidates) return this.#candidates
+    const candidates: Candidate[] = []
     for (const model of this.state.models) {
       if (model.readyCount === 0 || !needsDevice(model)) continue
       const urgency = classOf(this, model)
-      claimants.push({ model, urgency, worth: worthOf(this, model, urgency) })
+      candidates.push({ model, urgency, worth: worthOf(this, model, urgency) })
     }
-    if (claimants.length > 1) claimants.sort((a, b) => b.urgency - a.urgency || b.worth - a.worth)
-    this.#claimants = claimants
-    return claimants
+    if (candidates.length > 1) candidates.sort((a, b) => b.urgency - a.urgency || b.worth - a.worth)
+    this.#candidates = candidates
+    return candidates
   }
 
-  /** Those of the claimants that are on no device: a device that has work looks at no others. */
-  get missing(): readonly Claimant[] {
-    this.#missing ??= this.claimants.filter(({ model }) => model.instances.length === 0)
+  /** Those of the candidates that are on no device: a device that has work looks at no others. */
+  get missing(): readonly Candidate[] {
+    this.#missing ??= this.candidates.filter(({ model }) => model.instances.length === 0)
     return this.#missing
   }
 
@@ -96,16 +96,16 @@ export class View {
   }
 
   /** A model with interactive items is on no device. */
-  get interactiveIsOut(): boolean {
+  get hasMissingInteractive(): boolean {
     return this.missing[0]?.urgency === interactive
   }
 
   /** A model with ready items is on no device. */
-  get someoneIsOut(): boolean {
-    this.#someoneIsOut ??= this.state.models.some(
+  get hasMissingModel(): boolean {
+    this.#hasMissingModel ??= this.state.models.some(
       ({ readyCount, instances, model }) => readyCount > 0 && instances.length === 0 && model.vramBytes > 0,
     )
-    return this.#someoneIsOut
+    return this.#hasMissingModel
   }
 
   /** Nothing is promised on a reading that is old: another process may have taken what it showed. */

@@ -39,7 +39,7 @@ export function observe(state: State, reading: Reading): void {
   setForeign(device, reading.foreignBytes)
   for (const instance of device.instances) {
     const bytes = bytesByInstance[instance.id]
-    if (bytes !== undefined) look(instance, bytes, Math.max(bytes, peakByInstance[instance.id] ?? 0))
+    if (bytes !== undefined) recordReading(instance, bytes, Math.max(bytes, peakByInstance[instance.id] ?? 0))
   }
   for (const instance of device.instances) balance(instance)
   watchForeign(device)
@@ -63,7 +63,7 @@ function setForeign(device: DeviceState, foreignBytes: number): void {
   device.budgetBytes = Math.max(0, Math.floor(capacityBytes * safetyRatio) - device.foreignBytes)
 }
 
-function look(instance: InstanceState, bytes: number, peakBytes: number): void {
+function recordReading(instance: InstanceState, bytes: number, peakBytes: number): void {
   instance.measuredBytes = bytes
   if (instance.phase === 'starting') observeLoading(instance, peakBytes)
   if (instance.phase !== 'ready') return

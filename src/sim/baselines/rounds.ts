@@ -48,7 +48,7 @@ class Planner implements Rule {
     if (load) return load
     const filler =
       hasSlot && (device.loading || device.nextLoad)
-        ? this.#claimants(state, device).map(({ model }) => model.id)
+        ? this.#candidates(state, device).map(({ model }) => model.id)
         : []
     return this.#firstHere(state, device, filler)
   }
@@ -76,8 +76,8 @@ class Planner implements Rule {
   #roundOf(state: State, device: DeviceState): Round {
     const round = this.#rounds.get(device.id) ?? { models: [], left: new Map() }
     const isOver = (id: ModelId) => (round.left.get(id) ?? 1) <= 0
-    const claimants = this.#claimants(state, device).filter((each) => !isTaken(device, each))
-    const ids = claimants.map(({ model }) => model.id)
+    const candidates = this.#candidates(state, device).filter((each) => !isTaken(device, each))
+    const ids = candidates.map(({ model }) => model.id)
     round.models = round.models.filter((id) => ids.includes(id) && !isOver(id))
     if (round.models.length === 0) [round.models, round.left] = [ids, new Map()]
     this.#rounds.set(device.id, round)
@@ -97,7 +97,7 @@ class Planner implements Rule {
 
   #load(state: State, device: DeviceState, round: Round): Wish | null {
     if (device.loading || device.nextLoad) return null
-    const wanted = new Set([...round.models, ...this.#claimants(state, device).map(({ model }) => model.id)])
+    const wanted = new Set([...round.models, ...this.#candidates(state, device).map(({ model }) => model.id)])
     for (const id of wanted) {
       const model = state.modelById.get(id)!
       if (model.instances.some((each) => each.device === device) || isTaken(device, model)) continue
@@ -121,14 +121,14 @@ class Planner implements Rule {
   }
 
   /** Models with ready items that the device can hold, in the order of a round. */
-  #claimants(state: State, device: DeviceState): ModelState[] {
-    const claimants = state.models.filter((model) => model.readyCount > 0 && canHold(device, model))
+  #candidates(state: State, device: DeviceState): ModelState[] {
+    const candidates = state.models.filter((model) => model.readyCount > 0 && canHold(device, model))
     const rank = (each: ModelState) => {
       const isMissing = !each.instances.some(({ device: other }) => other === device)
       const workMs = clearMs(each.model, each.readyCount) + (isMissing ? each.loadMs : 0)
       return (isMissing ? 1e12 : 0) + workMs / each.readyCount
     }
-    return claimants.sort((a, b) => rank(a) - rank(b))
+    return candidates.sort((a, b) => rank(a) - rank(b))
   }
 }
 
