@@ -12,8 +12,10 @@ const read = (path: string) => readFileSync(join(root, path), 'utf8')
 test('docs/errors.md has each error code once, in the order of the table, as the table has it', () => {
   const sections = read('docs/errors.md').split(/^## /m).slice(1)
   const written = sections.map((section) => section.split('\n').slice(0, 3))
-  const expected = Object.entries(errorKinds).map(([code, { sentence, httpStatus, retryable }]) => {
-    return [code, '', `${sentence} HTTP ${httpStatus}, ${retryable ? 'retryable' : 'not retryable'}.`]
+  const expected = Object.entries(errorKinds).map(([code, kind]) => {
+    const { sentence, httpStatus, exitCode, retryable } = kind
+    const again = retryable ? 'retryable' : 'not retryable'
+    return [code, '', `${sentence} HTTP ${httpStatus}, exit code ${exitCode}, ${again}.`]
   })
   assert.deepEqual(written, expected)
 })

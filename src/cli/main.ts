@@ -46,20 +46,6 @@ for (const command of commands) {
   program.addCommand(command.exitOverride().showHelpAfterError(hint))
 }
 
-/** Codes of errors that are about what the caller wrote, not about the work. */
-const usageCodes = [
-  'BAD_VALUE',
-  'BAD_PIPELINE',
-  'NEVER_FITS',
-  'NO_DEVICE',
-  'UNKNOWN_MODEL',
-  'UNKNOWN_ITEM',
-  'UNKNOWN_DEPENDENCY',
-  'CYCLE',
-  'STORE_LOCKED',
-  'STORE_CORRUPT',
-]
-
 // Whoever reads our output has seen enough: `plimsoll export | head`.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(0)
@@ -87,5 +73,5 @@ function exitCodeOf(error: unknown): number {
       `This is a fault of Plimsoll; please report it with what follows.\n${(error as Error).stack ?? error}\n`,
     )
   }
-  return code !== null && usageCodes.includes(code) ? 2 : 1
+  return error instanceof SchedulerError ? error.exitCode : 1
 }

@@ -7,76 +7,138 @@ interface ErrorKind {
   httpStatus: number
   /** The same call may succeed later without a change by the caller. */
   retryable: boolean
+  /** What the command line ends with: 2 where the call or its files were wrong, 1 where the work failed. */
+  exitCode: 1 | 2
 }
 
 export const errorKinds = {
-  BAD_VALUE: { sentence: 'A value has the wrong form, unit or range.', httpStatus: 400, retryable: false },
+  BAD_VALUE: {
+    sentence: 'A value has the wrong form, unit or range.',
+    httpStatus: 400,
+    retryable: false,
+    exitCode: 2,
+  },
   BAD_PIPELINE: {
     sentence: 'The pipeline file has faults; each is listed.',
     httpStatus: 400,
     retryable: false,
+    exitCode: 2,
   },
   NEVER_FITS: {
     sentence: 'A model needs more memory than any device offers.',
     httpStatus: 422,
     retryable: false,
+    exitCode: 2,
   },
   NO_DEVICE: {
     sentence: 'The device is not on this machine, or cannot be read.',
     httpStatus: 503,
     retryable: true,
+    exitCode: 2,
   },
-  UNKNOWN_MODEL: { sentence: 'No model has this name.', httpStatus: 404, retryable: false },
-  UNKNOWN_ITEM: { sentence: 'No item has this id.', httpStatus: 404, retryable: false },
+  UNKNOWN_MODEL: { sentence: 'No model has this name.', httpStatus: 404, retryable: false, exitCode: 2 },
+  UNKNOWN_ITEM: { sentence: 'No item has this id.', httpStatus: 404, retryable: false, exitCode: 2 },
   UNKNOWN_DEPENDENCY: {
     sentence: 'An item waits for an id that does not exist.',
     httpStatus: 422,
     retryable: false,
+    exitCode: 2,
   },
-  CYCLE: { sentence: 'Items wait for each other in a circle.', httpStatus: 422, retryable: false },
+  CYCLE: {
+    sentence: 'Items wait for each other in a circle.',
+    httpStatus: 422,
+    retryable: false,
+    exitCode: 2,
+  },
   DEPENDENCY_FAILED: {
     sentence: 'An item that this one needs did not finish.',
     httpStatus: 409,
     retryable: false,
+    exitCode: 1,
   },
   STALE_TOKEN: {
     sentence: 'The lease has ended; another attempt owns the item.',
     httpStatus: 409,
     retryable: false,
+    exitCode: 1,
   },
-  CANCELLED: { sentence: 'The item was cancelled.', httpStatus: 409, retryable: false },
+  CANCELLED: { sentence: 'The item was cancelled.', httpStatus: 409, retryable: false, exitCode: 1 },
   SUPERSEDED: {
     sentence: 'The pipeline, as it is now, no longer has this item.',
     httpStatus: 409,
     retryable: false,
+    exitCode: 1,
   },
-  SKIPPED: { sentence: 'The condition of the step was false.', httpStatus: 409, retryable: false },
-  BAD_EXPRESSION: { sentence: 'An expression could not be evaluated.', httpStatus: 422, retryable: false },
-  LOAD_FAILED: { sentence: 'A model could not be loaded.', httpStatus: 503, retryable: true },
-  LOAD_TIMEOUT: { sentence: 'A model did not load in time.', httpStatus: 504, retryable: true },
-  RUN_TIMEOUT: { sentence: 'A batch did not finish in time.', httpStatus: 504, retryable: true },
-  RUN_FAILED: { sentence: 'The worker reported an error for the item.', httpStatus: 500, retryable: true },
+  SKIPPED: {
+    sentence: 'The condition of the step was false.',
+    httpStatus: 409,
+    retryable: false,
+    exitCode: 1,
+  },
+  BAD_EXPRESSION: {
+    sentence: 'An expression could not be evaluated.',
+    httpStatus: 422,
+    retryable: false,
+    exitCode: 1,
+  },
+  LOAD_FAILED: { sentence: 'A model could not be loaded.', httpStatus: 503, retryable: true, exitCode: 1 },
+  LOAD_TIMEOUT: { sentence: 'A model did not load in time.', httpStatus: 504, retryable: true, exitCode: 1 },
+  RUN_TIMEOUT: { sentence: 'A batch did not finish in time.', httpStatus: 504, retryable: true, exitCode: 1 },
+  RUN_FAILED: {
+    sentence: 'The worker reported an error for the item.',
+    httpStatus: 500,
+    retryable: true,
+    exitCode: 1,
+  },
   RUNNER_EXITED: {
     sentence: 'The worker process ended while it had work.',
     httpStatus: 503,
     retryable: true,
+    exitCode: 1,
   },
-  PROTOCOL: { sentence: 'The worker broke the runner contract.', httpStatus: 502, retryable: true },
+  PROTOCOL: {
+    sentence: 'The worker broke the runner contract.',
+    httpStatus: 502,
+    retryable: true,
+    exitCode: 1,
+  },
   OUT_OF_MEMORY: {
     sentence: 'The item alone needs more memory than there was, or its model does.',
     httpStatus: 507,
     retryable: false,
+    exitCode: 1,
   },
-  LEASE_EXPIRED: { sentence: 'The lease ended before a result came.', httpStatus: 503, retryable: true },
-  STORE_LOCKED: { sentence: 'Another process owns the database.', httpStatus: 423, retryable: true },
+  LEASE_EXPIRED: {
+    sentence: 'The lease ended before a result came.',
+    httpStatus: 503,
+    retryable: true,
+    exitCode: 1,
+  },
+  STORE_LOCKED: {
+    sentence: 'Another process owns the database.',
+    httpStatus: 423,
+    retryable: true,
+    exitCode: 2,
+  },
   STORE_CORRUPT: {
     sentence: 'The database file is damaged or is not ours.',
     httpStatus: 500,
     retryable: false,
+    exitCode: 2,
   },
-  STORE_FULL: { sentence: 'The disk is full; nothing was recorded.', httpStatus: 507, retryable: true },
-  STORE_FAILED: { sentence: 'The database refused an operation.', httpStatus: 500, retryable: true },
-  ABORTED: { sentence: 'The caller gave up waiting.', httpStatus: 499, retryable: true },
+  STORE_FULL: {
+    sentence: 'The disk is full; nothing was recorded.',
+    httpStatus: 507,
+    retryable: true,
+    exitCode: 1,
+  },
+  STORE_FAILED: {
+    sentence: 'The database refused an operation.',
+    httpStatus: 500,
+    retryable: true,
+    exitCode: 1,
+  },
+  ABORTED: { sentence: 'The caller gave up waiting.', httpStatus: 499, retryable: true, exitCode: 1 },
 } satisfies Record<string, ErrorKind>
 
 export type ErrorCode = keyof typeof errorKinds
@@ -106,6 +168,10 @@ export class SchedulerError extends Error {
 
   get httpStatus(): number {
     return errorKinds[this.code].httpStatus
+  }
+
+  get exitCode(): 1 | 2 {
+    return errorKinds[this.code].exitCode
   }
 }
 
