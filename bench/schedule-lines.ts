@@ -1,5 +1,5 @@
 // A tiny scenario and what was made of it, as lines that can be read aloud: what the benches say about their worst cases.
-import type { Command, RuleId, SchedulerEvent } from '../src/core/state/events.ts'
+import type { Command, EventOf, RuleId, SchedulerEvent } from '../src/core/state/events.ts'
 import type { WorkloadItem } from '../src/sim/workload.ts'
 import type { Action } from '../test/policy/optimum/problem.ts'
 import type { Scenario } from '../test/policy/scenarios.ts'
@@ -53,7 +53,7 @@ export class Watch {
     this.#open.get(batchId)!.items.push(...items.map(({ id }) => id))
   }
 
-  #command({ command, atMs }: Extract<SchedulerEvent, { type: 'command-issued' }>): void {
+  #command({ command, atMs }: EventOf<'command-issued'>): void {
     const type = types[command.type]
     if (!type) return
     const { modelId: model, reason } = command

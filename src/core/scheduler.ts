@@ -9,7 +9,7 @@ import { SchedulerError } from './errors.ts'
 import { leadTimes, type Model, type ModelId } from './model.ts'
 import { defaultPolicy, type Policy } from './policy.ts'
 import { apply } from './state/apply.ts'
-import type { BatchId, Command, Reason, SchedulerEvent } from './state/events.ts'
+import type { BatchId, CommandOf, Reason, SchedulerEvent } from './state/events.ts'
 import { createState, modelOf, type State } from './state/state.ts'
 import type { VramConfig } from './vram.ts'
 import { WorkGraph } from './work/graph.ts'
@@ -168,11 +168,7 @@ export class GpuScheduler {
     return this.#state.models.filter(({ instances }) => instances.length > 0).map(({ model }) => model.id)
   }
 
-  #claim(
-    command: Extract<Command, { type: 'run-batch' }>,
-    maxBatchSize: number,
-    nowMs: number,
-  ): ClaimedItem[] | null {
+  #claim(command: CommandOf<'run-batch'>, maxBatchSize: number, nowMs: number): ClaimedItem[] | null {
     const { batchId, modelId, order } = command
     const maxCount = Math.min(command.maxCount, maxBatchSize)
     const { token, items } = this.#graph.claim(

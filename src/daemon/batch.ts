@@ -6,7 +6,7 @@
 // are smaller, until the item that is to blame, if it is one, fails alone. That item is not tried again.
 
 import type { ItemError } from '../core/errors.ts'
-import type { Command } from '../core/state/events.ts'
+import type { CommandOf } from '../core/state/events.ts'
 import { outOfMemory } from '../runners/out-of-memory.ts'
 import type { ItemAnswer } from '../runners/runner.ts'
 import type { Claim, ClaimedItem, Outcome, Store } from '../stores/store.ts'
@@ -40,7 +40,7 @@ export interface BatchResult {
 }
 
 export function claimFor(
-  command: Extract<Command, { type: 'run-batch' }>,
+  command: CommandOf<'run-batch'>,
   { store, clock, leaseMs }: BatchContext,
 ): Promise<Claim> {
   const { modelId, maxCount, order } = command

@@ -11,7 +11,7 @@ import { leastBytes, type Model, type ModelId } from '../core/model.ts'
 import type { Policy } from '../core/policy.ts'
 import { apply } from '../core/state/apply.ts'
 import { isSearching } from '../core/state/batches.ts'
-import type { Command, InstanceId, Reason, SchedulerEvent } from '../core/state/events.ts'
+import type { Command, CommandOf, EventOf, InstanceId, Reason, SchedulerEvent } from '../core/state/events.ts'
 import { isWorthMeasuring } from '../core/state/footprint.ts'
 import { brokenInvariants } from '../core/state/invariants.ts'
 import { bookedBytes } from '../core/state/ledger.ts'
@@ -41,7 +41,7 @@ const leaseMs = 60_000
  * of 5 s, a grace of 2 s and a release of 5 s fit in twice. Chosen, not measured. */
 const closeLimitMs = 30_000
 
-type BatchFinished = Extract<SchedulerEvent, { type: 'batch-finished' }>
+type BatchFinished = EventOf<'batch-finished'>
 
 export interface DaemonOptions {
   store: Store
@@ -210,7 +210,7 @@ export class Daemon {
     }
   }
 
-  async #runBatch(command: Extract<Command, { type: 'run-batch' }>): Promise<void> {
+  async #runBatch(command: CommandOf<'run-batch'>): Promise<void> {
     const { batchId, instanceId } = command
     const { clock } = this.#options
     const claim = await claimFor(command, this.#batch)

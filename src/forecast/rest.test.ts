@@ -5,7 +5,7 @@ import { decide } from '../core/decide/decide.ts'
 import { defineModel, type ModelOptions } from '../core/model.ts'
 import { defaultPolicy } from '../core/policy.ts'
 import { apply } from '../core/state/apply.ts'
-import type { SchedulerEvent } from '../core/state/events.ts'
+import type { EventOf } from '../core/state/events.ts'
 import { restoreProfiles } from '../core/state/profile.ts'
 import { createState, type State } from '../core/state/state.ts'
 import { type NewItemOptions, newItem } from '../core/work/item.ts'
@@ -41,7 +41,7 @@ function load(state: State, modelId: string): void {
   apply(state, { type: 'load-finished', atMs: 0, instanceId, ...measured })
 }
 
-function read(state: State, more: Partial<Extract<SchedulerEvent, { type: 'memory-observed' }>>): void {
+function read(state: State, more: Partial<EventOf<'memory-observed'>>): void {
   const reading = { deviceId: 'gpu', capacityBytes: 8 * gb, foreignBytes: 0, bytesByInstance: {} }
   apply(state, { type: 'memory-observed', atMs: 0, ...reading, ...more })
 }

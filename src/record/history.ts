@@ -6,7 +6,15 @@
 // A record may be damaged at its end; lines about things that are not known change nothing.
 // What is booked is what core/state/apply.ts books: it is asked, since that changes with what was measured.
 import type { ModelId } from '../core/model.ts'
-import type { Command, DeviceId, InstanceId, Reason, SchedulerEvent } from '../core/state/events.ts'
+import type {
+  Command,
+  CommandOf,
+  DeviceId,
+  EventOf,
+  InstanceId,
+  Reason,
+  SchedulerEvent,
+} from '../core/state/events.ts'
 import type { State } from '../core/state/state.ts'
 import { assertVersion, type JournalLine, type RunLine } from './journal.ts'
 import { applyWhereLinesMayLack, stateOf } from './replay.ts'
@@ -218,7 +226,7 @@ class HistoryReader {
     }
   }
 
-  #startLoad(command: Extract<Command, { type: 'start-load' }>, atMs: number): void {
+  #startLoad(command: CommandOf<'start-load'>, atMs: number): void {
     const { instanceId, modelId, deviceId, bytes, reason } = command
     const device = this.#device(deviceId)
     const modelIndex = modelIndexOf(device, modelId)
@@ -239,7 +247,7 @@ class HistoryReader {
     this.#residencies.set(instanceId, residency)
   }
 
-  #startBatch(command: Extract<Command, { type: 'run-batch' }>, atMs: number): void {
+  #startBatch(command: CommandOf<'run-batch'>, atMs: number): void {
     const { batchId, modelId, deviceId, reason } = command
     const device = this.#device(deviceId)
     const modelIndex = modelIndexOf(device, modelId)
@@ -270,7 +278,7 @@ class HistoryReader {
     residency.endMs = atMs
   }
 
-  #observe(event: Extract<SchedulerEvent, { type: 'memory-observed' }>, atMs: number): void {
+  #observe(event: EventOf<'memory-observed'>, atMs: number): void {
     const device = this.#device(event.deviceId)
     const bytes = Object.values(event.bytesByInstance).reduce((sum, each) => sum + each, 0)
     device.measured.push({ atMs, bytes })

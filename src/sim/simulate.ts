@@ -7,7 +7,7 @@ import { decide as plimsoll } from '../core/decide/decide.ts'
 import { leadTimes, leastBytes, type Model, type ModelId } from '../core/model.ts'
 import { defaultPolicy, type Policy } from '../core/policy.ts'
 import { apply } from '../core/state/apply.ts'
-import type { BatchId, Command, Decision, DeviceId, SchedulerEvent } from '../core/state/events.ts'
+import type { BatchId, Command, CommandOf, Decision, DeviceId, SchedulerEvent } from '../core/state/events.ts'
 import { brokenInvariants } from '../core/state/invariants.ts'
 import { bookedBytes } from '../core/state/ledger.ts'
 import { createState, type DeviceOptions, modelOf, type State } from '../core/state/state.ts'
@@ -245,7 +245,7 @@ class Simulation {
     }
   }
 
-  #runBatch(command: Extract<Command, { type: 'run-batch' }>, nowMs: number): void {
+  #runBatch(command: CommandOf<'run-batch'>, nowMs: number): void {
     const { batchId, modelId, maxCount, order, instanceId } = command
     const claim = this.#graph.claim({ modelId, maxCount, order, leaseMs: Number.POSITIVE_INFINITY }, nowMs)
     const indices = claim.items.map(({ input }) => input as number)

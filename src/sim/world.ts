@@ -9,7 +9,7 @@
 
 import { Heap } from '../core/heap.ts'
 import { type Model, type ModelId, runMs } from '../core/model.ts'
-import type { Command, DeviceId, SchedulerEvent } from '../core/state/events.ts'
+import type { CommandOf, DeviceId, SchedulerEvent } from '../core/state/events.ts'
 import type { Draws } from './spread.ts'
 
 type Happening = Extract<
@@ -47,13 +47,13 @@ export class World {
   }
 
   /** Bytes of the instance are back when the memory lane has got round to it. */
-  stop({ instanceId, modelId, deviceId }: Extract<Command, { type: 'stop-instance' }>, nowMs: number): void {
+  stop({ instanceId, modelId, deviceId }: CommandOf<'stop-instance'>, nowMs: number): void {
     const model = this.#modelById.get(modelId)!
     const atMs = this.#throughLane(deviceId, model, model.unloadMs, nowMs)
     this.#agenda.add({ type: 'memory-released', atMs, instanceId })
   }
 
-  load({ instanceId, modelId, deviceId }: Extract<Command, { type: 'start-load' }>, nowMs: number): void {
+  load({ instanceId, modelId, deviceId }: CommandOf<'start-load'>, nowMs: number): void {
     const model = this.#modelById.get(modelId)!
     const loadMs = model.loadMs * this.#draws.load(modelId, countUp(this.#loads, modelId))
     const atMs = this.#throughLane(deviceId, model, loadMs, nowMs)
@@ -63,7 +63,7 @@ export class World {
 
   /** `costMs`: the sum of the items' own costs, or null where the profile tells. */
   run(
-    { batchId, modelId }: Extract<Command, { type: 'run-batch' }>,
+    { batchId, modelId }: CommandOf<'run-batch'>,
     itemCount: number,
     costMs: number | null,
     nowMs: number,

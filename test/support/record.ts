@@ -5,7 +5,7 @@ import { decide } from '../../src/core/decide/decide.ts'
 import { defineModel, type ModelOptions, runMs } from '../../src/core/model.ts'
 import { defaultPolicy } from '../../src/core/policy.ts'
 import { apply } from '../../src/core/state/apply.ts'
-import type { Command, SchedulerEvent } from '../../src/core/state/events.ts'
+import type { Command, CommandOf, SchedulerEvent } from '../../src/core/state/events.ts'
 import { bookedBytes } from '../../src/core/state/ledger.ts'
 import { createState, type DeviceOptions } from '../../src/core/state/state.ts'
 import { emptyHead } from '../../src/core/work/queue-head.ts'
@@ -93,7 +93,7 @@ export function sampleRecord(options: SampleOptions): Sample {
     }
   }
 
-  const run = ({ batchId, modelId, maxCount }: Extract<Command, { type: 'run-batch' }>) => {
+  const run = ({ batchId, modelId, maxCount }: CommandOf<'run-batch'>) => {
     const itemCount = Math.min(maxCount, left.get(modelId)!)
     left.set(modelId, left.get(modelId)! - itemCount)
     tell({ type: 'batch-claimed', atMs: nowMs, batchId, itemCount })

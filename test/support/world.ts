@@ -6,7 +6,7 @@ import { decide } from '../../src/core/decide/decide.ts'
 import { defineModel, type ModelOptions, runMs } from '../../src/core/model.ts'
 import { defaultPolicy, type Policy } from '../../src/core/policy.ts'
 import { apply } from '../../src/core/state/apply.ts'
-import type { Command, SchedulerEvent } from '../../src/core/state/events.ts'
+import type { Command, CommandOf, EventOf, SchedulerEvent } from '../../src/core/state/events.ts'
 import { brokenInvariants } from '../../src/core/state/invariants.ts'
 import {
   createState,
@@ -21,7 +21,7 @@ import { emptyHead } from '../../src/core/work/queue-head.ts'
 /** A ready item: [priority, submitted and ready at ms]. */
 type Item = [number, number]
 
-type RunBatch = Extract<Command, { type: 'run-batch' }>
+type RunBatch = CommandOf<'run-batch'>
 
 export interface World {
   state: State
@@ -169,7 +169,7 @@ export function words(commands: Command[]): string[] {
 export function read(
   world: World,
   held: Record<string, number>,
-  more: Partial<Extract<SchedulerEvent, { type: 'memory-observed' }>> = {},
+  more: Partial<EventOf<'memory-observed'>> = {},
 ): void {
   const { id: deviceId, capacityBytes } = world.state.devices[0]!
   const base = { deviceId, capacityBytes, foreignBytes: 0, bytesByInstance: held, atMs: world.nowMs }
@@ -211,7 +211,7 @@ export function nextBatch(world: World): RunBatch {
 export function endBatch(
   world: World,
   { batchId }: RunBatch,
-  more: Partial<Extract<SchedulerEvent, { type: 'batch-finished' }>>,
+  more: Partial<EventOf<'batch-finished'>>,
 ): void {
   const base = { atMs: world.nowMs, batchId, failedCount: 0, runMs: 100, peakBytes: null }
   report(world, { type: 'batch-finished', ...base, ...more })

@@ -5,15 +5,12 @@ import type { LevelHead } from '../work/queue-head.ts'
 import { batchClaimed, batchFinished, batchStarted, recordIdle } from './batches.ts'
 import { updateDescendants } from './descendants.ts'
 import { clearMs, learned } from './estimates.ts'
-import type { Command, SchedulerEvent } from './events.ts'
+import type { Command, CommandOf, EventOf, SchedulerEvent } from './events.ts'
 import { chargeLoad, recordTenants } from './fairness.ts'
 import { restingBytes, settleResident } from './footprint.ts'
 import * as ledger from './ledger.ts'
 import { observe, recountForeign } from './observe.ts'
 import { type Arrivals, type InstanceState, type ModelState, modelOf, type State } from './state.ts'
-
-type EventOf<Type extends SchedulerEvent['type']> = Extract<SchedulerEvent, { type: Type }>
-type CommandOf<Type extends Command['type']> = Extract<Command, { type: Type }>
 
 /** Longest pause after failed loads, ms. Chosen, not measured. */
 const maxCooldownMs = 300_000

@@ -12,21 +12,19 @@
 
 import { type Model, runMs } from '../model.ts'
 import { learned } from './estimates.ts'
-import type { Command, SchedulerEvent } from './events.ts'
+import type { CommandOf, EventOf } from './events.ts'
 import { chargeBatch } from './fairness.ts'
 import { activeBytesOn, learnedRestBytes, observeActive } from './footprint.ts'
 import * as ledger from './ledger.ts'
 import { lookAtRest } from './observe.ts'
 import type { Batch, BatchLimit, InstanceState, ModelState, State } from './state.ts'
 
-type EventOf<Type extends SchedulerEvent['type']> = Extract<SchedulerEvent, { type: Type }>
-
 /** Batches in a row that must go well before one more item is tried. From policy.md and the issue. */
 export const cleanBatches = 10
 
 export function batchStarted(
   state: State,
-  { batchId, instanceId, maxCount, bytes, reason }: Extract<Command, { type: 'run-batch' }>,
+  { batchId, instanceId, maxCount, bytes, reason }: CommandOf<'run-batch'>,
 ): void {
   const instance = state.instanceById.get(instanceId)!
   ledger.activate(instance.device, bytes)

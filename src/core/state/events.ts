@@ -125,6 +125,10 @@ export type Command =
   /** Loads of the model failed too often: the items that wait for it fail with the reason. */
   | { type: 'fail-queue'; modelId: ModelId; message: string; reason: Reason }
 
+/** One kind of event, or of command: `EventOf<'load-finished'>`. */
+export type EventOf<Type extends SchedulerEvent['type']> = Extract<SchedulerEvent, { type: Type }>
+export type CommandOf<Type extends Command['type']> = Extract<Command, { type: Type }>
+
 /** Which rule of `decide` spoke, and the figures it saw; `explain.ts` turns it into a sentence. */
 export interface Reason {
   rule: RuleId

@@ -10,12 +10,12 @@
 // Also here: signs of memory that does not come back. An instance that holds more after each of many batches leaks; a device
 // that has less after each of several unloads does (drivers: ollama#10597, triton#6836).
 
-import type { SchedulerEvent } from './events.ts'
+import type { EventOf } from './events.ts'
 import { observeFresh, observeLoading, observeResident, restingBytes } from './footprint.ts'
 import { bookedBytes, headroomBytes, resize } from './ledger.ts'
 import type { DeviceState, InstanceState, State } from './state.ts'
 
-type Reading = Extract<SchedulerEvent, { type: 'memory-observed' }>
+type Reading = EventOf<'memory-observed'>
 
 /** Batches after which an instance has settled: what it holds more than then may be a leak. Chosen, not measured. */
 const settledBatches = 3

@@ -13,7 +13,14 @@
 //      device that was not read yet or is not well, and no memory on a reading that is old.
 
 import type { Model } from '../../../src/core/model.ts'
-import type { Command, DeviceId, InstanceId, SchedulerEvent } from '../../../src/core/state/events.ts'
+import type {
+  Command,
+  CommandOf,
+  DeviceId,
+  EventOf,
+  InstanceId,
+  SchedulerEvent,
+} from '../../../src/core/state/events.ts'
 import { brokenInvariants } from '../../../src/core/state/invariants.ts'
 import { bookedBytes } from '../../../src/core/state/ledger.ts'
 import { cpuDeviceId, type State } from '../../../src/core/state/state.ts'
@@ -192,7 +199,7 @@ export class LedgerChecks implements RunnerWatch {
   }
 
   /** (2), (4), (6) */
-  #loadStarted(command: Extract<Command, { type: 'start-load' }>): void {
+  #loadStarted(command: CommandOf<'start-load'>): void {
     const { instanceId, modelId, deviceId, bytes } = command
     const isLeft = ({ life, isRecorded, isGivenUp }: Process) =>
       life !== this.#life && isRecorded && !isGivenUp
@@ -224,7 +231,7 @@ export class LedgerChecks implements RunnerWatch {
     this.#check(ageMs <= staleAfter, () => `${name} goes to ${deviceId} on a reading of ${ageMs} ms ago`)
   }
 
-  #batchStarted(command: Extract<Command, { type: 'run-batch' }>): void {
+  #batchStarted(command: CommandOf<'run-batch'>): void {
     const { batchId, instanceId, deviceId, bytes } = command
     const phase = this.instances.get(instanceId)?.phase
     this.#check(phase === 'ready', () => `${batchId} goes to ${instanceId}, which is ${phase}`)
@@ -233,7 +240,7 @@ export class LedgerChecks implements RunnerWatch {
     if (bytes > 0) this.#checkLine(deviceId)
   }
 
-  #claimed(event: Extract<SchedulerEvent, { type: 'batch-claimed' }>): void {
+  #claimed(event: EventOf<'batch-claimed'>): void {
     const asked = this.#books.batches.get(event.batchId)?.itemCount ?? 0
     this.#check(
       event.itemCount <= asked,

@@ -12,7 +12,7 @@
 //  (5) Memory that is back is told of within some looks at the device. Memory that is not has a cause, which names the process
 //      that is still there, and is put into quarantine in time.
 
-import type { Command, InstanceId } from '../../../src/core/state/events.ts'
+import type { CommandOf, InstanceId } from '../../../src/core/state/events.ts'
 import { bookedBytes } from '../../../src/core/state/ledger.ts'
 import type { DeviceState, InstanceState, State } from '../../../src/core/state/state.ts'
 import type { Context } from '../world/context.ts'
@@ -21,7 +21,7 @@ import type { Machine, Process } from '../world/machine.ts'
 import { leaks } from './leaks.ts'
 import type { Books } from './reference-ledger.ts'
 
-type StopCommand = Extract<Command, { type: 'stop-instance' }>
+type StopCommand = CommandOf<'stop-instance'>
 
 /** A timer of the daemon may come so much later, ms: whole milliseconds, and one is the least. */
 const timerMs = 2

@@ -9,13 +9,10 @@
 //  (4) Nothing is loaded ahead while a model that is needed waits for quarantined bytes; nor a model that has been loaded in
 //      vain again and again, and gone for being idle.
 import { leastBytes, type Model, type ModelId } from '../../../src/core/model.ts'
-import type { Command, DeviceId, SchedulerEvent } from '../../../src/core/state/events.ts'
+import type { Command, CommandOf, DeviceId, EventOf, SchedulerEvent } from '../../../src/core/state/events.ts'
 import { cpuDeviceId, type State } from '../../../src/core/state/state.ts'
 import type { Context } from '../world/context.ts'
 import { stayingBytes } from './liveness.ts'
-
-type EventOf<Type extends SchedulerEvent['type']> = Extract<SchedulerEvent, { type: Type }>
-type CommandOf<Type> = Extract<Command, { type: Type }>
 
 /** The longest pause, ms. */
 const longestPauseMs = 300_000

@@ -6,7 +6,13 @@
 //   less   of one that is loaded and runs nothing, never under what it was seen to hold; of one that was not seen, when it
 //          has been loaded
 //   the rest of what is seen is the stated deficit, byte for byte
-import type { DeviceId, InstanceId, SchedulerEvent } from '../../../src/core/state/events.ts'
+import type {
+  CommandOf,
+  DeviceId,
+  EventOf,
+  InstanceId,
+  SchedulerEvent,
+} from '../../../src/core/state/events.ts'
 import { cpuDeviceId, type State } from '../../../src/core/state/state.ts'
 import type { Context } from '../world/context.ts'
 import type { WorldDevice } from '../world/world.ts'
@@ -54,9 +60,6 @@ export interface BookedDevice extends Unloads {
   untold: EventOf<'memory-observed'> | null
   fault: string | null
 }
-
-type EventOf<Type extends SchedulerEvent['type']> = Extract<SchedulerEvent, { type: Type }>
-type CommandOf<Type> = Extract<EventOf<'command-issued'>['command'], { type: Type }>
 
 export class Books {
   readonly instances = new Map<InstanceId, BookedInstance>()

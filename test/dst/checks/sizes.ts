@@ -5,7 +5,7 @@
 //              instances were seen; without a declared size the first load has all of the device
 //   a batch    the same, by its size in powers of two, where its peak was measured for sure. A batch that ran out of memory
 //              did not get what it needed: its peak lowers nothing
-import type { SchedulerEvent } from '../../../src/core/state/events.ts'
+import type { EventOf } from '../../../src/core/state/events.ts'
 import type { Context } from '../world/context.ts'
 import type { BookedBatch, BookedDevice, BookedInstance } from './reference-ledger.ts'
 
@@ -38,7 +38,7 @@ interface SeenBatches {
   leastCount: number
 }
 
-type BatchFinished = Extract<SchedulerEvent, { type: 'batch-finished' }>
+type BatchFinished = EventOf<'batch-finished'>
 
 /** By model and kind of device. */
 export type AllSeen = Map<string, Seen>
