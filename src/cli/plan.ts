@@ -6,6 +6,7 @@ import { SchedulerError } from '../core/errors.ts'
 import { parsePolicy } from '../core/policy.ts'
 import type { DeviceOptions } from '../core/state/state.ts'
 import { formatBytes, formatMs } from '../core/units.ts'
+import { defaultSafetyRatio } from '../core/vram.ts'
 import { openDevices } from '../devices/open.ts'
 import { formatLate } from '../forecast/late-steps.ts'
 import {
@@ -101,7 +102,7 @@ async function choicesOf(pipeline: Pipeline, { gpu = [], compare }: Flags): Prom
       'BAD_VALUE',
       '--gpu and --compare both name cards; write all of them under --compare, such as --compare 8GB,2x16GB.',
     )
-  const safety = pipeline.gpus[0]?.safetyRatio ?? 0.9
+  const safety = pipeline.gpus[0]?.safetyRatio ?? defaultSafetyRatio
   if (compare !== undefined)
     return compare.split(',').map((gpus) => ({ gpus, devices: parseGpus([gpus], safety, 1, '--compare') }))
   if (gpu.length > 0) return [{ gpus: gpu.join(','), devices: parseGpus(gpu, safety, 1) }]

@@ -2,6 +2,7 @@
 import { SchedulerError } from '../core/errors.ts'
 import { parsePolicy } from '../core/policy.ts'
 import { formatBytes } from '../core/units.ts'
+import { defaultSafetyRatio } from '../core/vram.ts'
 import type { Pipeline } from '../pipelines/pipeline.ts'
 import { parseSizes } from './gpu-sizes.ts'
 
@@ -35,7 +36,9 @@ function autoGpus(gpu: readonly string[]): Pipeline['gpus'] {
       'BAD_VALUE',
       '--gpu auto takes every GPU that is found; leave the other --gpu out.',
     )
-  return [{ id: 'gpu', kind: 'auto', memoryBytes: null, safetyRatio: 0.9, index: null, uuid: null }]
+  return [
+    { id: 'gpu', kind: 'auto', memoryBytes: null, safetyRatio: defaultSafetyRatio, index: null, uuid: null },
+  ]
 }
 
 function resizeGpu({ gpus }: Pipeline, memoryBytes: number, index: number): Pipeline['gpus'][number] {

@@ -7,6 +7,7 @@ import { SchedulerError } from '../core/errors.ts'
 import { type Policy, parsePolicy } from '../core/policy.ts'
 import type { DeviceOptions } from '../core/state/state.ts'
 import { formatMs } from '../core/units.ts'
+import { defaultSafetyRatio, lineBytes } from '../core/vram.ts'
 import { readRecordedRun } from '../forecast/recorded-run.ts'
 import { readWorkload } from '../forecast/workload-folder.ts'
 import type { JournalLine } from '../record/journal.ts'
@@ -141,7 +142,7 @@ function policyNamed(name: string): SimulatedPolicy {
 }
 
 function devicesOf(flags: Flags): DeviceOptions[] {
-  const { safetyRatio = 0.9, slots = 1 } = changesOf(flags)
+  const { safetyRatio = defaultSafetyRatio, slots = 1 } = changesOf(flags)
   return parseGpus(flags.gpu ?? [], safetyRatio, slots)
 }
 
@@ -200,11 +201,11 @@ function startRecord(
   devices: DeviceOptions[],
   policy: Policy,
 ): JournalLine[] {
-  const drawn = devices.map(({ id, kind, capacityBytes, safetyRatio = 0.9 }) => ({
-    id,
-    kind,
-    capacityBytes,
-    budgetBytes: Math.floor(capacityBytes * safetyRatio),
+  const drawn = devices.map((device) => ({
+    id: device.id,
+    kind: device.kind,
+    capacityBytes: device.capacityBytes,
+    budgetBytes: lineBytes(device),
   }))
   return [{ type: 'run', version: 1, atMs: 0, pipeline: title, devices: drawn, models: [...models], policy }]
 }

@@ -4,8 +4,23 @@ import { leastBytes, type Model } from './model.ts'
 import { formatBytes, parseBytes } from './units.ts'
 
 export type VramOptions = ({ totalGb: number } | { total: string | number }) & {
-  /** Share of the total that may be promised, above 0 to 1. Default 0.9, from the seed: drivers and fragments need the rest. */
+  /** Share of the total that may be promised, above 0 to 1. Default `defaultSafetyRatio`, 0.9. */
   safetyFactor?: number
+}
+
+/** From the seed: drivers and fragments need the rest. */
+export const defaultSafetyRatio = 0.9
+
+/** The Plimsoll line of a device: the bytes that may be promised while nobody else uses it. Capacity × safety ratio,
+ *  rounded down: 14.4 GB of 16 GB at 0.9. Its budget is the line less what others use. */
+export function lineBytes({ capacityBytes, safetyRatio = defaultSafetyRatio }: Capacity): number {
+  return Math.floor(capacityBytes * safetyRatio)
+}
+
+interface Capacity {
+  capacityBytes: number
+  /** Above 0 to 1. Default `defaultSafetyRatio`. */
+  safetyRatio?: number
 }
 
 export class VramConfig {
@@ -15,7 +30,7 @@ export class VramConfig {
   /** Throws BAD_VALUE. */
   constructor(options: VramOptions) {
     this.totalBytes = 'totalGb' in options ? Math.round(options.totalGb * 1e9) : parseBytes(options.total)
-    this.safetyFactor = options.safetyFactor ?? 0.9
+    this.safetyFactor = options.safetyFactor ?? defaultSafetyRatio
     if (!(this.totalBytes > 0 && Number.isFinite(this.totalBytes))) {
       throw new SchedulerError(
         'BAD_VALUE',
@@ -32,7 +47,7 @@ export class VramConfig {
 
   /** What may be promised. */
   get usableBytes(): number {
-    return Math.floor(this.totalBytes * this.safetyFactor)
+    return lineBytes({ capacityBytes: this.totalBytes, safetyRatio: this.safetyFactor })
   }
 
   canFit(model: Model): boolean {

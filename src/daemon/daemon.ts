@@ -24,6 +24,7 @@ import {
   type ModelState,
   type State,
 } from '../core/state/state.ts'
+import { lineBytes } from '../core/vram.ts'
 import { countByTenant } from '../core/work/lease.ts'
 import { plainOrder } from '../core/work/queue-head.ts'
 import type { Device } from '../devices/device.ts'
@@ -315,8 +316,8 @@ export class Daemon {
    * use too, and a driver that is silent may answer. */
   #mayRun({ model, readyCount }: ModelState): boolean {
     const neededBytes = leastBytes(model)
-    const isLargeEnough = ({ capacityBytes, safetyRatio, fault }: DeviceState) =>
-      neededBytes <= Math.floor(capacityBytes * safetyRatio) || (fault !== null && capacityBytes === 0)
+    const isLargeEnough = (device: DeviceState) =>
+      neededBytes <= lineBytes(device) || (device.fault !== null && device.capacityBytes === 0)
     return readyCount > 0 && this.state.devices.some(isLargeEnough)
   }
 

@@ -5,6 +5,7 @@ import { SchedulerError } from '../core/errors.ts'
 import { type Model, runMs } from '../core/model.ts'
 import { offeredBytes } from '../core/state/ledger.ts'
 import type { DeviceOptions, DeviceState, State } from '../core/state/state.ts'
+import { lineBytes } from '../core/vram.ts'
 import type { ItemId, ItemState, StoredItem } from '../core/work/item.ts'
 import type { SimulationResult } from '../sim/report.ts'
 import { type SimulationOptions, simulate } from '../sim/simulate.ts'
@@ -98,10 +99,6 @@ function simulateRest(
 /** For a run that is on: less what others hold and what does not come back; none where nothing may be loaded. */
 function roomOf(device: DeviceState): number {
   return device.fault === null ? Math.max(0, offeredBytes(device)) : 0
-}
-
-function lineBytes({ capacityBytes, safetyRatio }: DeviceState): number {
-  return Math.floor(capacityBytes * safetyRatio)
 }
 
 /** What is loaded, as far as there is room for it: less may be offered than is held. */

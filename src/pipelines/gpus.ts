@@ -6,13 +6,14 @@
 //   - { name: big, kind: nvidia, uuid }     index or uuid for nvidia and amd; memory caps what is used
 //   - { name: rest, kind: auto }            the GPUs that no other element names
 import { parseBytes } from '../core/units.ts'
+import { defaultSafetyRatio, lineBytes } from '../core/vram.ts'
 import type { DeviceSpec } from '../devices/device.ts'
 import type { Report } from './faults.ts'
 import type { CheckedFile } from './schema.ts'
 
 type Gpu = Exclude<CheckedFile['gpus'], string>[number]
 
-const automatic: Gpu = { name: 'gpu', kind: 'auto', safety: 0.9 }
+const automatic: Gpu = { name: 'gpu', kind: 'auto', safety: defaultSafetyRatio }
 
 function listOf({ gpus }: CheckedFile): readonly Gpu[] {
   return gpus === 'auto' ? [automatic] : gpus
@@ -50,9 +51,9 @@ function choiceOf({ index = 0, uuid }: Gpu): string {
 
 /** The most that one device can promise, as far as it is written; null: that is seen when the devices are opened. */
 export function largestOffer(file: CheckedFile): number | null {
-  const offers = listOf(file).map(({ kind, memory, safety = 0.9 }) => {
+  const offers = listOf(file).map(({ kind, memory, safety = defaultSafetyRatio }) => {
     const isKnown = kind === 'host' || kind === 'static' || memory !== undefined
-    return isKnown ? Math.floor(bytesOf(memory) * safety) : null
+    return isKnown ? lineBytes({ capacityBytes: bytesOf(memory), safetyRatio: safety }) : null
   })
   return offers.includes(null) ? null : Math.max(0, ...(offers as number[]))
 }

@@ -4,6 +4,7 @@ import { z } from 'zod'
 import type { SchedulerError } from '../core/errors.ts'
 import { policyOptions } from '../core/policy.ts'
 import { parseBytes, parseDuration } from '../core/units.ts'
+import { defaultSafetyRatio } from '../core/vram.ts'
 
 /** A quantity with a unit, read by one of ours, whose sentence becomes the fault. */
 function quantity(read: (value: string | number) => number, text: string) {
@@ -62,7 +63,7 @@ const gpu = z.strictObject({
     .number()
     .gt(0)
     .max(1)
-    .default(0.9)
+    .default(defaultSafetyRatio)
     .describe(
       'Share of the capacity that may be promised. Default 0.9, from the seed: drivers and fragments need the rest.',
     ),

@@ -11,7 +11,7 @@ import type { BatchId, Command, CommandOf, Decision, DeviceId, SchedulerEvent } 
 import { brokenInvariants } from '../core/state/invariants.ts'
 import { bookedBytes } from '../core/state/ledger.ts'
 import { createState, type DeviceOptions, modelOf, type State } from '../core/state/state.ts'
-import { neverFits } from '../core/vram.ts'
+import { defaultSafetyRatio, lineBytes, neverFits } from '../core/vram.ts'
 import { WorkGraph } from '../core/work/graph.ts'
 import { newItem } from '../core/work/item.ts'
 import { countByTenant } from '../core/work/lease.ts'
@@ -71,10 +71,10 @@ export function simulate(options: SimulationOptions): SimulationResult {
 
 function assertFits({ workload, devices }: SimulationOptions): void {
   const used = new Set(workload.items.map(({ model }) => model))
-  const usable = devices.map(({ capacityBytes, safetyRatio = 0.9 }) => ({
-    totalBytes: capacityBytes,
-    safetyFactor: safetyRatio,
-    usableBytes: Math.floor(capacityBytes * safetyRatio),
+  const usable = devices.map((device) => ({
+    totalBytes: device.capacityBytes,
+    safetyFactor: device.safetyRatio ?? defaultSafetyRatio,
+    usableBytes: lineBytes(device),
   }))
   const none = { totalBytes: 0, safetyFactor: 1, usableBytes: 0 }
   const largest = usable.sort((a, b) => b.usableBytes - a.usableBytes)[0] ?? none

@@ -135,7 +135,7 @@ const mutants: Record<string, readonly Change[]> = {
   'a model goes for what it held while it was loaded': [['core/decide/eviction.ts', '(each.measuredBytes === null || each.beforeBatchBytes !== null)', 'each.measuredBytes !== -1']],
   'a batch books nothing': [['core/decide/decide.ts', 'bytes: activeBytesOn(instance.model, instance.device, maxCount)', 'bytes: 0']],
   'a load books half': [['core/decide/decide.ts', 'bytes: needsDevice(model) ? loadingBytesOn(model, device) : 0', 'bytes: Math.floor(loadingBytesOn(model, device) / 2)']],
-  'foreign use is ignored': [['core/state/observe.ts', '* safetyRatio) - device.foreignBytes)', '* safetyRatio) - 0 * device.foreignBytes)']],
+  'foreign use is ignored': [['core/state/observe.ts', 'lineBytes(device) - device.foreignBytes', 'lineBytes(device) - 0 * device.foreignBytes']],
   'two loads in flight': [['core/decide/placement.ts', 'device.loading || view.isStale(device)', 'view.isStale(device)']],
   'a victim may run a batch': [['core/decide/eviction.ts', "instance.phase !== 'ready' || instance.runningCount > 0", "instance.phase !== 'ready'"]],
   'a failed load leaves its bytes booked twice': [['core/state/ledger.ts', "if (instance.phase === 'starting') ledger.reservedBytes -= instance.bytes\n  else", "if (instance.phase === 'starting') ledger.reservedBytes -= 0\n  else"]],

@@ -13,7 +13,7 @@ import { leastBytesOn, needsDevice, residentBytesOn } from '../state/footprint.t
 import { pinnedBytes } from '../state/ledger.ts'
 import { cpuDeviceId, type DeviceState, type ModelState, modelOf, type State } from '../state/state.ts'
 import { formatMs } from '../units.ts'
-import { neverFits } from '../vram.ts'
+import { lineBytes, neverFits } from '../vram.ts'
 import type { ItemId } from '../work/item.ts'
 
 /** Throws UNKNOWN_MODEL, or NEVER_FITS with the numbers. */
@@ -54,12 +54,7 @@ export function neverFitsAsMeasured({ devices }: State, each: ModelState): Sched
   return neverFits(each.model.id, leastBytesOn(each, best), offer)
 }
 
-/** What a device could promise if nobody else used it. */
-function lineBytes({ capacityBytes, safetyRatio }: DeviceState): number {
-  return Math.floor(capacityBytes * safetyRatio)
-}
-
-/** The same, but for what is pinned there. */
+/** What a device could promise if nobody else used it and all went that is not pinned. */
 function freeableBytes(device: DeviceState): number {
   return lineBytes(device) - pinnedBytes(device)
 }

@@ -10,6 +10,7 @@
 // expectile (Newey and Powell 1987). What is declared stands until a model has been loaded `enoughLoads` times; after that
 // what was learned is booked, with a small margin, be it more or less. A model that declares no size has its first load
 // alone on a device, with all of its budget.
+import { lineBytes } from '../vram.ts'
 import { isStaying, offeredBytes, pinnedBytes } from './ledger.ts'
 import type { DeviceState, InstanceState, ModelState } from './state.ts'
 
@@ -116,7 +117,7 @@ export function activeBytesOn(each: ModelState, device: DeviceState, itemCount: 
 function besideBytes(each: ModelState, device: DeviceState, { residentBytes }: Footprint): number {
   const { isSized, vramBytes } = each.declared
   const ownBytes = Math.max(isSized ? vramBytes : 1, Math.ceil(residentBytes * marginRatio))
-  return Math.floor(device.capacityBytes * device.safetyRatio) - pinnedBytes(device, each) - ownBytes
+  return lineBytes(device) - pinnedBytes(device, each) - ownBytes
 }
 
 /** Least bytes that a device must offer, beside what is pinned there, to load the model and run one item of it, or of that. */

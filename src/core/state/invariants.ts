@@ -1,5 +1,6 @@
 // What must hold after every event, whatever happened: checked by the tests, the simulator and (cheaply enough) the
 // daemon. Each sentence is positive; the answer lists the ones that do not hold.
+import { lineBytes } from '../vram.ts'
 import { bookedBytes } from './ledger.ts'
 import type { DeviceState, State } from './state.ts'
 
@@ -43,10 +44,10 @@ function checkDevice(
   check(ledger.releasingBytes === sum(['stopping']), `${id}: releasing bytes are those of stopping instances`)
   check(ledger.quarantinedBytes === sum(['quarantined']), `${id}: quarantined bytes have an instance`)
   check(ledger.activeBytes === activeBytes, `${id}: active bytes are those of running batches`)
-  const lineBytes = Math.max(device.budgetBytes, Math.floor(device.capacityBytes * device.safetyRatio))
+  const mostBytes = Math.max(device.budgetBytes, lineBytes(device))
   check(
-    bookedBytes(ledger) <= lineBytes,
-    `${id}: booked ${bookedBytes(ledger)} is at most the line ${lineBytes}`,
+    bookedBytes(ledger) <= mostBytes,
+    `${id}: booked ${bookedBytes(ledger)} is at most the line ${mostBytes}`,
   )
   const deficitBytes = instances.reduce((total, each) => total + each.deficitBytes, 0)
   check(

@@ -12,6 +12,7 @@
 // What an instance holds beyond what is booked for it is booked at once (`resize`) as far as there is room. The rest is the
 // device's deficit: no account, since nobody promised it, but nothing is promised while it lasts.
 import { assert } from '../errors.ts'
+import { lineBytes } from '../vram.ts'
 import type { DeviceState, InstanceState, Ledger, ModelState } from './state.ts'
 
 export function bookedBytes({
@@ -33,9 +34,9 @@ export function headroomBytes(device: DeviceState): number {
  *  beyond what was booked for them; and what is pinned stays. Where nobody says who holds what, what counts as foreign may
  *  have been ours: only an empty device tells, so all of the line is offered while something of ours may leave it. */
 export function offeredBytes(device: DeviceState): number {
-  const { unattributed, budgetBytes, capacityBytes, safetyRatio, instances } = device
+  const { unattributed, budgetBytes, instances } = device
   const isUncertain = unattributed !== null && instances.some(mayLeave)
-  const bytes = isUncertain ? Math.floor(capacityBytes * safetyRatio) : budgetBytes
+  const bytes = isUncertain ? lineBytes(device) : budgetBytes
   return bytes - pinnedBytes(device) - stuckBytes(device)
 }
 

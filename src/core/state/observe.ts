@@ -10,6 +10,7 @@
 // Also here: signs of memory that does not come back. An instance that holds more after each of many batches leaks; a device
 // that has less after each of several unloads does (drivers: ollama#10597, triton#6836).
 
+import { lineBytes } from '../vram.ts'
 import type { EventOf } from './events.ts'
 import { observeFresh, observeLoading, observeResident, restingBytes } from './footprint.ts'
 import { bookedBytes, headroomBytes, resize } from './ledger.ts'
@@ -57,10 +58,10 @@ export function recountForeign(device: DeviceState): void {
 }
 
 function setForeign(device: DeviceState, foreignBytes: number): void {
-  const { unattributed, ledger, capacityBytes, safetyRatio } = device
+  const { unattributed, ledger } = device
   const beyondBytes = unattributed ? unattributed.usedBytes - bookedBytes(ledger) : 0
   device.foreignBytes = Math.max(foreignBytes, beyondBytes)
-  device.budgetBytes = Math.max(0, Math.floor(capacityBytes * safetyRatio) - device.foreignBytes)
+  device.budgetBytes = Math.max(0, lineBytes(device) - device.foreignBytes)
 }
 
 function recordReading(instance: InstanceState, bytes: number, peakBytes: number): void {

@@ -5,6 +5,7 @@
 import { SchedulerError } from '../errors.ts'
 import type { Model, ModelId } from '../model.ts'
 import type { Policy } from '../policy.ts'
+import { defaultSafetyRatio, lineBytes } from '../vram.ts'
 import type { LevelHead } from '../work/queue-head.ts'
 import type { BatchId, DeviceId, InstanceId } from './events.ts'
 import type { Footprint } from './footprint.ts'
@@ -119,7 +120,7 @@ export interface DeviceState {
   foreignBytes: number
   /** The last reading, where it could not tell who holds what; else null. */
   unattributed: { usedBytes: number; foreignBytes: number } | null
-  /** capacity × safety ratio − foreign use: what may be promised. */
+  /** What may be promised: the line (vram.ts) less foreign use, 0 or more. */
   budgetBytes: number
   /** Held by our instances beyond what is booked for them, as far as there is no room to book it. */
   deficitBytes: number
@@ -213,7 +214,7 @@ export interface DeviceOptions {
   id: DeviceId
   kind: string
   capacityBytes: number
-  /** 0 to 1. Default 0.9, from the seed. */
+  /** Above 0 to 1. Default `defaultSafetyRatio`, 0.9. */
   safetyRatio?: number
   /** Default 1. */
   slots?: number
@@ -292,7 +293,7 @@ function createModelState(model: Model, index: number): ModelState {
 }
 
 function createDeviceState(
-  { id, kind, capacityBytes, safetyRatio = 0.9, slots = 1 }: DeviceOptions,
+  { id, kind, capacityBytes, safetyRatio = defaultSafetyRatio, slots = 1 }: DeviceOptions,
   hasPins: boolean,
 ): DeviceState {
   return {
@@ -303,7 +304,7 @@ function createDeviceState(
     capacityBytes,
     foreignBytes: 0,
     unattributed: null,
-    budgetBytes: Math.floor(capacityBytes * safetyRatio),
+    budgetBytes: lineBytes({ capacityBytes, safetyRatio }),
     deficitBytes: 0,
     fault: null,
     observedAtMs: null,
