@@ -2,7 +2,7 @@
 // learned of their memory, and the load times and peaks of the last record.
 import { existsSync } from 'node:fs'
 import { Command } from 'commander'
-import type { Footprint } from '../core/state/footprint.ts'
+import type { Footprint } from '../core/state/state.ts'
 import { formatBytes, formatMs } from '../core/units.ts'
 import { readPipeline } from '../pipelines/pipeline.ts'
 import { databaseOf, runFiles } from '../record/files.ts'

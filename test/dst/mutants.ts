@@ -78,7 +78,7 @@ const mutants: Record<string, readonly Change[]> = {
   'what went for being idle is loaded ahead': [['core/decide/view.ts', 'waitMs < 1e9 && staysFor(model, waitMs)', 'waitMs < 1e9']],
   'a batch that needs nothing needs headroom': [['core/decide/batching.ts', 'Math.max(0, headroomBytes(device)) // fewer items may need nothing', 'headroomBytes(device)']],
   'a batch that time makes smaller needs no room': [['core/decide/batching.ts', 'fittingCount(view, instance, countInTime(view, instance, urgency, mostCount)) || mostCount', 'countInTime(view, instance, urgency, mostCount)']],
-  'what was leaked is booked for the next instance': [['core/state/footprint.ts', 'if (settledBytes !== null && growth.count >= growthsOfALeak)', 'if (growth.count < 0)']],
+  'what was leaked is booked for the next instance': [['core/state/learning.ts', 'if (settledBytes !== null && growth.count >= growthsOfALeak)', 'if (growth.count < 0)']],
   'what has grown counts in each peak': [['core/state/batches.ts', 'return freshBytes === null ? 0 : Math.max(0, (beforeBatchBytes ?? 0) - freshBytes)', 'return 0 * (beforeBatchBytes ?? 0)']],
   'one item needs as much as many': [['core/state/footprint.ts', 'if (size.itemCount >= 2 * itemCount) {', 'if (size.itemCount < 0) {']],
   'a device that was never read is too small': [['core/decide/admission.ts', 'isUnread || ', '']],

@@ -2,12 +2,13 @@
 // and per second until needed), and none more than necessary. Only ready instances that run nothing are ever victims.
 
 import { latency } from '../policy.ts'
-import { doneMs, guardLeftMs, keepWorth, visitIsOver } from '../state/estimates.ts'
+import { guardLeftMs, visitIsOver } from '../state/estimates.ts'
 import { activeBytesOn, restingBytes } from '../state/footprint.ts'
 import { headroomBytes } from '../state/ledger.ts'
 import type { DeviceState, InstanceState } from '../state/state.ts'
 import { classOf, interactive, ordinary, score, worthOf } from './ordering.ts'
 import type { Candidate, View } from './view.ts'
+import { doneMs, keepWorth } from './worth.ts'
 
 /** Instances on the device that may give way to the candidate.
  *  (1) Nothing that runs or is pinned. When the device would stand idle otherwise: everything else.

@@ -9,10 +9,11 @@
 
 import { runMs } from '../model.ts'
 import { throughput } from '../policy.ts'
-import { clearMs, finality, isGrowing } from '../state/estimates.ts'
+import { clearMs, finality } from '../state/estimates.ts'
 import { weightOf } from '../state/fairness.ts'
 import type { ModelState } from '../state/state.ts'
 import type { View } from './view.ts'
+import { isGrowing } from './worth.ts'
 
 export const ordinary = 0
 export const overdue = 1

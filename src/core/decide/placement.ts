@@ -1,7 +1,7 @@
 // Which model a device should load next, and what it must give up for it. One load is in flight per device; it runs
 // beside the batches of the models that stay. Victims are stopped first, one command each; the device then remembers
 // whom it makes room for (`nextLoad`), so that bytes on their way back are never promised twice.
-import { clearMs, keepWorth } from '../state/estimates.ts'
+import { clearMs } from '../state/estimates.ts'
 import type { RuleId } from '../state/events.ts'
 import {
   activeBytesOn,
@@ -22,6 +22,7 @@ import { chooseVictims, releasable } from './eviction.ts'
 import { interactive, ordinary, overdue, type UrgencyClass, urgent } from './ordering.ts'
 import { firstAgainstStalls, fitsInto, waitForRoom } from './stalls.ts'
 import type { Candidate, View } from './view.ts'
+import { keepWorth } from './worth.ts'
 
 /** A load, and the victims that must go before it. */
 export interface LoadPlan {

@@ -3,11 +3,12 @@
 // the decision. It is what keeps a decision at O(models log models + devices), not their product.
 
 import { runMs } from '../model.ts'
-import { keepWorth, nextUseMs } from '../state/estimates.ts'
+import { nextUseMs } from '../state/estimates.ts'
 import { leastServedMs } from '../state/fairness.ts'
 import { needsDevice } from '../state/footprint.ts'
 import type { DeviceState, ModelState, State } from '../state/state.ts'
 import { classOf, interactive, type UrgencyClass, worthOf } from './ordering.ts'
+import { keepWorth } from './worth.ts'
 
 /** A model with ready items, and what it deserves. */
 export interface Candidate {

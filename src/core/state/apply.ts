@@ -2,12 +2,14 @@
 // about something that is already gone changes nothing, since messages may come late or twice.
 
 import type { LevelHead } from '../work/queue-head.ts'
+import { averaged } from './average.ts'
 import { batchClaimed, batchFinished, batchStarted, recordIdle } from './batches.ts'
 import { updateDescendants } from './descendants.ts'
-import { clearMs, learned } from './estimates.ts'
+import { clearMs } from './estimates.ts'
 import type { Command, CommandOf, EventOf, SchedulerEvent } from './events.ts'
 import { chargeLoad, recordTenants } from './fairness.ts'
-import { restingBytes, settleResident } from './footprint.ts'
+import { restingBytes } from './footprint.ts'
+import { settleResident } from './learning.ts'
 import * as ledger from './ledger.ts'
 import { observe, recountForeign } from './observe.ts'
 import { type Arrivals, type InstanceState, type ModelState, modelOf, type State } from './state.ts'
@@ -97,7 +99,7 @@ function recordArrival(arrivals: Arrivals, atMs: number): void {
   if (lastAtMs !== null) {
     const observedMs = atMs - lastAtMs
     if (observedMs < 1) return
-    arrivals.gapMs = gapMs === null ? observedMs : learned(gapMs, 1, observedMs)
+    arrivals.gapMs = gapMs === null ? observedMs : averaged(gapMs, 1, observedMs)
   }
   arrivals.lastAtMs = atMs
 }

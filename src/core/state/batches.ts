@@ -11,12 +11,13 @@
 // For apply.ts alone.
 
 import { type Model, runMs } from '../model.ts'
-import { learned } from './estimates.ts'
+import { averaged } from './average.ts'
 import type { CommandOf, EventOf } from './events.ts'
 import { chargeBatch } from './fairness.ts'
-import { activeBytesOn, learnedRestBytes, observeActive } from './footprint.ts'
+import { activeBytesOn, learnedRestBytes } from './footprint.ts'
+import { observeActive } from './learning.ts'
 import * as ledger from './ledger.ts'
-import { lookAtRest } from './observe.ts'
+import { observeRest } from './observe.ts'
 import type { Batch, BatchLimit, InstanceState, ModelState, State } from './state.ts'
 
 /** Batches in a row that must go well before one more item is tried. From policy.md and the issue. */
@@ -97,17 +98,21 @@ function learnActive(
   const { beforeBatchBytes, batchPeakBytes, reportedBytes, idlePeakBytes, runningCount } = instance
   instance.batchPeakBytes = null
   if (runningCount > 1) return
+  const beyond = (ownBytes: number, heldBytes: number) => ({
+    itemCount,
+    bytes: Math.max(0, heldBytes - ownBytes),
+  })
   if (held) {
-    lookAtRest(instance, held.afterBytes)
+    observeRest(instance, held.afterBytes)
     // What an instance holds at rest goes up and down, with the garbage of a runtime; what is booked for that is there.
-    const restingBytes = Math.max(held.afterBytes, learnedRestBytes(instance))
-    observeActive(instance, itemCount, Math.max(0, held.peakBytes - restingBytes), !isOutOfMemory)
+    const restBytes = Math.max(held.afterBytes, learnedRestBytes(instance))
+    observeActive(instance, { ...beyond(restBytes, held.peakBytes), isPeak: !isOutOfMemory })
   } else if (peakBytes !== null && reportedBytes !== null) {
     const ownBytes = residentBytes ?? reportedBytes + grownBytes(instance)
-    observeActive(instance, itemCount, Math.max(0, peakBytes - ownBytes), !isOutOfMemory)
+    observeActive(instance, { ...beyond(ownBytes, peakBytes), isPeak: !isOutOfMemory })
   } else if (batchPeakBytes !== null && idlePeakBytes !== null) {
-    const restingBytes = Math.max(beforeBatchBytes ?? 0, idlePeakBytes)
-    observeActive(instance, itemCount, Math.max(0, batchPeakBytes - restingBytes), false)
+    const restBytes = Math.max(beforeBatchBytes ?? 0, idlePeakBytes)
+    observeActive(instance, { ...beyond(restBytes, batchPeakBytes), isPeak: false })
   }
 }
 
@@ -188,7 +193,7 @@ function learnPace(each: ModelState, itemCount: number, tookMs: number): void {
   const { declared, pace } = each
   const declaredMs = runMs(declared, itemCount)
   if (declaredMs <= 0 || tookMs <= 0) return
-  pace.ratio = learned(pace.ratio, pace.batchCount, tookMs / declaredMs)
+  pace.ratio = averaged(pace.ratio, pace.batchCount, tookMs / declaredMs)
   pace.batchCount++
   each.model = pacedModel(each)
 }

@@ -1,7 +1,6 @@
 // Expectations that the rules compare: how long a queue takes, when a model is needed next, what it is worth to keep
 // it. All are rough on purpose: told the true load times, the policy gained at most 3 % (docs/policy.md, robustness).
 
-import type { View } from '../decide/view.ts'
 import { type Model, runMs } from '../model.ts'
 import type { Arrivals, InstanceState, ModelState, State } from './state.ts'
 
@@ -10,17 +9,6 @@ const maxDepth = 3
 
 /** Time until a model at the end of that way has work, ms. From the lab. */
 const unknownMs = 30_000
-
-/** A queue grows until nothing was submitted to it for so many loads. Study: 3 loses 4 % where bursts have pauses; 10 to 40
- * lose nothing. */
-const growingLoads = 20
-
-/** Weight of a new observation in a running average. Chosen, not measured. */
-const learningRate = 0.2
-
-export function learned(meanMs: number, count: number, observedMs: number): number {
-  return count === 0 ? observedMs : meanMs + learningRate * (observedMs - meanMs)
-}
 
 /** Compute of `count` items in full batches, ms. */
 export function clearMs(model: Model, count: number): number {
@@ -68,39 +56,11 @@ function dependencyMs(state: State, model: ModelState, depth: number): number {
   return longestMs
 }
 
-/** Time until all that is known to come for a model with nothing ready has run, were only what it waits for before it, ms.
- *  Infinity: nothing is known to come. */
-export function doneMs(view: View, model: ModelState): number {
-  if (model.blockedCount === 0) return Number.POSITIVE_INFINITY
-  let aboveMs = 0
-  for (const { modelId, count } of model.waitsOn) {
-    const parent = view.state.modelById.get(modelId)
-    if (!parent || parent === model) continue
-    if (parent.instances.length === 0) aboveMs += parent.loadMs
-    aboveMs += clearMs(
-      parent.model,
-      Math.min(count, parent.readyCount + parent.blockedCount + parent.runningCount),
-    )
-  }
-  return Math.max(aboveMs, view.nextUseMs(model)) + clearMs(model.model, model.blockedCount)
-}
-
 /** Time until the next arrival by the mean gap; as long as it has been quiet where two were missed. */
 export function arrivalMs({ lastAtMs, gapMs }: Arrivals, nowMs: number): number {
   if (lastAtMs === null || gapMs === null) return Number.POSITIVE_INFINITY
   const quietMs = nowMs - lastAtMs
   return quietMs > 2 * gapMs ? quietMs : Math.max(0.2 * gapMs, gapMs - quietMs)
-}
-
-/** Whether more items of the model are to be expected, since some came lately: it would be loaded again for them, whatever is
- *  known now. */
-export function isGrowing({ nowMs }: View, { submittedAtMs, loadMs }: ModelState): boolean {
-  return submittedAtMs !== null && nowMs - submittedAtMs < growingLoads * loadMs
-}
-
-/** What keeping a model saves: load milliseconds per byte and per millisecond until it is needed. */
-export function keepWorth(view: View, model: ModelState): number {
-  return model.loadMs / Math.max(1, model.model.vramBytes) / view.nextUseMs(model)
 }
 
 /** Items that a visit has still to serve: of those it found, as far as they are ready. */

@@ -2,7 +2,7 @@
 // until the first load has been measured; then a running average, which follows a disk that becomes slower.
 
 import type { Model, ModelId } from '../model.ts'
-import { learned } from './estimates.ts'
+import { averaged } from './average.ts'
 
 export interface ModelLoads {
   expectedMs: number
@@ -22,7 +22,7 @@ export class ModelStateManager {
   markLoaded(modelId: ModelId, loadMs: number): void {
     const loads = this.#loads.get(modelId)
     if (!loads) return
-    loads.expectedMs = learned(loads.expectedMs, loads.sampleCount, loadMs)
+    loads.expectedMs = averaged(loads.expectedMs, loads.sampleCount, loadMs)
     loads.sampleCount++
     this.#counts.set(modelId, this.loadCount(modelId) + 1)
   }

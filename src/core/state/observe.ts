@@ -12,7 +12,8 @@
 
 import { lineBytes } from '../vram.ts'
 import type { EventOf } from './events.ts'
-import { observeFresh, observeLoading, observeResident, restingBytes } from './footprint.ts'
+import { restingBytes } from './footprint.ts'
+import { observeFresh, observeLoading, observeResident } from './learning.ts'
 import { bookedBytes, headroomBytes, resize } from './ledger.ts'
 import type { DeviceState, InstanceState, State } from './state.ts'
 
@@ -72,11 +73,11 @@ function recordReading(instance: InstanceState, bytes: number, peakBytes: number
     instance.batchPeakBytes = Math.max(instance.batchPeakBytes ?? 0, peakBytes)
     return
   }
-  lookAtRest(instance, bytes)
+  observeRest(instance, bytes)
 }
 
 /** An instance that runs nothing holds so much. */
-export function lookAtRest(instance: InstanceState, bytes: number): void {
+export function observeRest(instance: InstanceState, bytes: number): void {
   instance.beforeBatchBytes = bytes
   if (instance.batchCount === 0) {
     instance.freshBytes = bytes

@@ -3,9 +3,8 @@
 
 import type { ModelId } from '../model.ts'
 import { pacedModel } from './batches.ts'
-import type { Footprint } from './footprint.ts'
 import type { ModelLoads } from './loads.ts'
-import type { BatchLimit, State } from './state.ts'
+import type { BatchLimit, Footprint, State } from './state.ts'
 
 export interface ModelProfile {
   modelId: ModelId

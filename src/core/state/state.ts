@@ -8,7 +8,6 @@ import type { Policy } from '../policy.ts'
 import { defaultSafetyRatio, lineBytes } from '../vram.ts'
 import type { LevelHead } from '../work/queue-head.ts'
 import type { BatchId, DeviceId, InstanceId } from './events.ts'
-import type { Footprint } from './footprint.ts'
 import { ModelStateManager } from './loads.ts'
 
 export interface State {
@@ -96,6 +95,33 @@ export interface ModelState {
 export interface Arrivals {
   lastAtMs: number | null
   gapMs: number | null
+}
+
+/** What was seen of a model on one kind of device. Written through learning.ts. */
+export interface Footprint {
+  /** Of device: the same weights need other bytes on a GPU than in RAM. */
+  readonly kind: string
+  /** Upper expectile of what instances held while they ran nothing, bytes, and the instances that it is from. */
+  residentBytes: number
+  residentCount: number
+  /** The same during loads; 0: never more than resident. */
+  loadingBytes: number
+  /** By batch size, smallest first. */
+  readonly active: ActiveFootprint[]
+  /** How wrong the books were: mean of |booked − held| ÷ held at the first reading of each instance. */
+  errorRatio: number
+}
+
+/** What batches of one size held on top of their instance. Sizes are powers of two. */
+export interface ActiveFootprint {
+  /** The size: batches of more than half as many items, up to so many. */
+  readonly itemCount: number
+  /** Items of the largest one that was seen: one of more needs more. */
+  seenCount: number
+  /** Upper expectile of their peaks. */
+  bytes: number
+  /** Peaks that it is from. */
+  batchCount: number
 }
 
 /** After batches that ran out of memory or took their instance with them: the largest that is tried, and what led there. */
