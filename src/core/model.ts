@@ -2,9 +2,10 @@
 // for each item of a running batch on top. A model of size 0 needs no device memory: it runs beside the others,
 // `concurrency` batches at a time.
 import { SchedulerError } from './errors.ts'
+import type { Id } from './id.ts'
 import { parseBytes } from './units.ts'
 
-export type ModelId = string
+export type ModelId = Id<'model'>
 
 export interface Model {
   id: ModelId

@@ -1,6 +1,6 @@
 // The memory of one device as people say it: how much there is, and the share that may be promised.
 import { SchedulerError } from './errors.ts'
-import { leastBytes, type Model } from './model.ts'
+import { leastBytes, type Model, type ModelId } from './model.ts'
 import { formatBytes, parseBytes } from './units.ts'
 
 export type VramOptions = ({ totalGb: number } | { total: string | number }) & {
@@ -70,7 +70,7 @@ interface Offer {
 
 /** `Model "sdxl" needs 26 GB; the largest device offers 14.4 GB (16 GB × 0.9). …` */
 export function neverFits(
-  modelId: string,
+  modelId: ModelId,
   neededBytes: number,
   { usableBytes, totalBytes, safetyFactor, pinnedBytes = 0 }: Offer,
 ): SchedulerError {

@@ -1,11 +1,12 @@
 // What goes into the core (events: facts that happened) and what comes out (commands: what to do now, with the reason).
 // A command is a request, not a fact: the loop reports it as `command-issued`, and its effect as an event of its own.
+import type { Id } from '../id.ts'
 import type { ModelId } from '../model.ts'
 import type { ClaimOrder, QueueHead } from '../work/queue-head.ts'
 
-export type DeviceId = string
-export type InstanceId = string
-export type BatchId = string
+export type DeviceId = Id<'device'>
+export type InstanceId = Id<'instance'>
+export type BatchId = Id<'batch'>
 
 export type SchedulerEvent =
   /** New heads of the queues that changed. A model that is not listed keeps its head. */

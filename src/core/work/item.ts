@@ -1,9 +1,10 @@
 // A work item: one input for one model, with a priority and the items it waits for. This file has the words that
 // the graph, the stores and the pipelines share: the states of an item and the policies of an edge.
 import { type ItemError, SchedulerError } from '../errors.ts'
+import type { Id } from '../id.ts'
 import type { ModelId } from '../model.ts'
 
-export type ItemId = string
+export type ItemId = Id<'item'>
 
 /** What becomes of a dependent when the item it waits for did not finish well.
  * fail: it fails too, with the cause named. skip: it is skipped. continue: it runs, and sees null as that output. */

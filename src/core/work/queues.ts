@@ -1,12 +1,13 @@
 // The queues of all models and what their heads show: kept up to date with every change, and told only where something
 // changed, so that a decision costs the same however many items wait.
 
+import type { ModelId } from '../model.ts'
 import type { WorkNode } from './node.ts'
 import { WorkQueue } from './queue.ts'
 import type { QueueHead } from './queue-head.ts'
 
 export interface ModelQueue {
-  readonly modelId: string
+  readonly modelId: ModelId
   readonly ready: WorkQueue<WorkNode>
   blockedCount: number
   /** Open dependencies on items of another model, by model id. */
@@ -23,7 +24,7 @@ export class ModelQueues {
   readonly #queues: ModelQueue[] = []
   #lateMs = Number.NEGATIVE_INFINITY
 
-  of(modelId: string): ModelQueue {
+  of(modelId: ModelId): ModelQueue {
     let queue = this.#queueById.get(modelId)
     if (!queue) {
       const ready = new WorkQueue<WorkNode>(this.#lateMs)
