@@ -16,6 +16,7 @@ import { bookedBytes } from '../src/core/state/ledger.ts'
 import { newItem } from '../src/core/work/item.ts'
 import { machineClock, startClock } from '../src/daemon/clock.ts'
 import { Daemon } from '../src/daemon/daemon.ts'
+import { isRunOver } from '../src/daemon/run.ts'
 import { hostDevice } from '../src/devices/host.ts'
 import { createRunner } from '../src/runners/create.ts'
 import { StartedProcesses } from '../src/runners/started.ts'
@@ -79,7 +80,7 @@ async function measure(): Promise<BenchReport> {
   const daemon = createDaemon(store, clock, (event) => watch(seen, daemon, event))
   const startedAtMs = performance.now()
   daemon.start()
-  await daemon.finished
+  await daemon.whenAtRest(isRunOver)
   const leftInstances = await daemon.close()
   const tookMs = performance.now() - startedAtMs
   const after = own()

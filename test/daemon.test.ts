@@ -11,6 +11,7 @@ import { bookedBytes } from '../src/core/state/ledger.ts'
 import { newItem } from '../src/core/work/item.ts'
 import { machineClock, startClock } from '../src/daemon/clock.ts'
 import { Daemon } from '../src/daemon/daemon.ts'
+import { isRunOver } from '../src/daemon/run.ts'
 import { hostDevice } from '../src/devices/host.ts'
 import { createRunner } from '../src/runners/create.ts'
 import { StartedProcesses } from '../src/runners/started.ts'
@@ -83,7 +84,7 @@ test('three models share room for two; a worker that dies costs one attempt, and
   )
   await store.submit(items, clock.nowMs())
   daemon.start()
-  await daemon.finished
+  await daemon.whenAtRest(isRunOver)
   await daemon.close()
   const ended = await allItems(store)
   assert.deepEqual(
@@ -118,7 +119,7 @@ test('closing in the middle leaves no process and gives the items to the next da
   await store.releaseAll(clock.nowMs())
   const second = create(store)
   second.daemon.start()
-  await second.daemon.finished
+  await second.daemon.whenAtRest(isRunOver)
   await second.daemon.close()
   const ended = await allItems(store)
   assert.ok(
@@ -134,7 +135,7 @@ test('an item that kills its worker fails alone, and is found by halves', async 
   )
   await store.submit(items, clock.nowMs())
   daemon.start()
-  await daemon.finished
+  await daemon.whenAtRest(isRunOver)
   await daemon.close()
   const ended = await allItems(store)
   const states = ended.map(({ state, attempt }) => `${state} ${attempt}`)
@@ -152,7 +153,7 @@ test('batches that run out of memory are halved and remembered; an item that doe
     clock.nowMs(),
   )
   daemon.start()
-  await daemon.finished
+  await daemon.whenAtRest(isRunOver)
   await daemon.close()
   const failed = (await allItems(store)).filter(({ state }) => state !== 'done')
   assert.deepEqual(
@@ -173,7 +174,7 @@ test('an error of the store ends the daemon with that error', async () => {
   const { daemon } = create(store)
   await store.submit([newItem({ id: 'a', modelId: 'a' })], clock.nowMs())
   daemon.start()
-  await assert.rejects(daemon.finished, /the disk is gone/)
+  await assert.rejects(daemon.whenAtRest(isRunOver), /the disk is gone/)
   await daemon.close()
   assert.equal(daemon.state.instanceById.size, 0)
 })

@@ -48,7 +48,7 @@ test('shows what has ended, what is held, and how long the rest takes by a simul
     assert.equal(etaMs, 6 * 10_000, 'no step has shown yet how much of it is skipped')
     assert.equal((await progress.at(nowMs + 1000)).etaMs, etaMs! - 1000, 'it counts down between forecasts')
     writeFileSync(go, '')
-    await run.daemon.finished
+    await run.finished
     assert.equal((await progress.at(nowMs + 3_600_000)).etaMs, null, 'nothing is left')
   } finally {
     assert.deepEqual(await run.daemon.close(), [])

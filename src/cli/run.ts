@@ -3,6 +3,7 @@
 // after kill -9, the same command goes on where it was.
 import { writeFileSync } from 'node:fs'
 import { relative } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { Command } from 'commander'
 import type { State } from '../core/state/state.ts'
 import { formatBytes, formatMs } from '../core/units.ts'
@@ -11,6 +12,7 @@ import { type Run, startRun } from '../daemon/run.ts'
 import { formatLate, type LateStep, lateSteps, openItems } from '../forecast/late-steps.ts'
 import { type Pipeline, readPipeline } from '../pipelines/pipeline.ts'
 import { gatherReport, writeResults } from '../pipelines/report.ts'
+import { readsStdin } from '../pipelines/sources.ts'
 import { databaseOf, type RunFiles, runFiles } from '../record/files.ts'
 import { readJournal } from '../record/journal.ts'
 import { type RunSummary, summarizeRun } from '../record/summary.ts'
@@ -59,7 +61,8 @@ async function run(file: string, inputs: string[], options: Options): Promise<vo
   const files = runFiles(options.db ?? databaseOf(pipeline.folder, pipeline.name))
   const results = options.out ?? files.results
   if (options.out !== undefined) assertWritable(options.out, '--out')
-  const current = await startRun({ pipeline, files, inputs })
+  const stdin = readsStdin(pipeline) ? await text(process.stdin) : ''
+  const current = await startRun({ pipeline, files, inputs, stdin })
   if (!options.json) print(greeting(pipeline, current))
   const screen = options.json ? null : show(new RunProgress(current, pipeline), current.clock)
   const note = (text: string) => (screen ? screen.note(text) : process.stderr.write(`${text}\n`))
@@ -69,7 +72,7 @@ async function run(file: string, inputs: string[], options: Options): Promise<vo
   try {
     late = await findLate(pipeline, current)
     for (const each of late) note(formatLate(each))
-    await current.daemon.finished
+    await current.finished
   } catch (error) {
     failure = error
   }
@@ -77,7 +80,7 @@ async function run(file: string, inputs: string[], options: Options): Promise<vo
   const unproven = await closeDaemon(current)
   await screen?.stop()
   for (const each of unproven) process.stderr.write(`${formatUnproven(each)}\n`)
-  current.record.flush()
+  current.journal.flush()
   try {
     if (failure !== null) throw failure
     await report(pipeline, current, { infeasibleDeadlines: late, unproven }, files, results, options)
@@ -223,7 +226,7 @@ async function report(
     )
   print(figures(summary))
   print(`timeline  ${here(files.timeline)}\nresults   ${here(results)}`)
-  if (current.record.fault) print(`The record is not complete: ${current.record.fault}`)
+  if (current.journal.fault) print(`The record is not complete: ${current.journal.fault}`)
   if (openCount > 0) print(`${openCount} items are left; the same command continues.`)
 }
 

@@ -1,162 +1,105 @@
-// One batch from claim to record: lease items, hand them to the instance, and record each answer as it comes, so that
-// kill -9 in the middle of a batch loses only the items that had no answer yet. Answers that arrive while a write is
-// under way are written together by the next one.
+// What the daemon does with the items of a queue, one command at a time:
 //
-// A batch of several that runs out of memory, or takes its instance with it, gives back what was not answered: the next ones
-// are smaller, until the item that is to blame, if it is one, fails alone. That item is not tried again.
+//   run-batch    claim items, run them on their instance, record each answer (answers.ts), measure what the batch held
+//   fail-queue   claim what is ready, and fail it with the reason
+//
+// Both report their effects as events. Both throw only what the store throws.
 
 import type { ItemError } from '../core/errors.ts'
-import type { CommandOf } from '../core/state/events.ts'
-import { outOfMemory } from '../runners/out-of-memory.ts'
-import type { ItemAnswer } from '../runners/runner.ts'
-import type { Claim, ClaimedItem, Outcome, Store } from '../stores/store.ts'
-import type { Clock } from './clock.ts'
-import type { LiveInstance } from './instances.ts'
+import { isSearching } from '../core/state/batches.ts'
+import type { CommandOf, EventOf, SchedulerEvent } from '../core/state/events.ts'
+import { isWorthMeasuring } from '../core/state/learning.ts'
+import type { State } from '../core/state/state.ts'
+import { countByTenant } from '../core/work/lease.ts'
+import { plainOrder } from '../core/work/queue-head.ts'
+import type { Device } from '../devices/device.ts'
+import type { Claim, Outcome } from '../stores/store.ts'
+import { leaseMs, type RecordContext, record, runBatch } from './answers.ts'
+import type { Instances } from './instances.ts'
+import type { LiveInstance } from './live-instance.ts'
 
-/** First pause before an item is tried again, and the longest, ms. Chosen, not measured. */
-const firstBackoffMs = 1000
-const maxBackoffMs = 300_000
+type Held = EventOf<'batch-finished'>['held']
 
-export interface BatchContext {
-  store: Store
-  clock: Clock
-  /** 0 to 1: spreads the retries. */
-  random: () => number
-  leaseMs: number
-  /** Called after each write, with what the store took. */
-  recorded: (outcomes: readonly Outcome[]) => void
+export interface BatchContext extends RecordContext {
+  state: State
+  instances: Instances
+  emit: (event: SchedulerEvent) => void
+  /** Items were taken out of a queue: its head is to be read again. */
+  claimed: () => void
+  onError: (error: unknown) => void
 }
 
-export interface BatchResult {
-  failedCount: number
-  runMs: number
-  peakBytes: number | null
-  residentBytes: number | null
-  isOutOfMemory: boolean
-  /** The instance failed, and nobody had asked it to end. */
-  hasCrashed: boolean
-  /** The instance can no longer be used. */
-  hasFailed: boolean
-}
-
-export function claimFor(
-  command: CommandOf<'run-batch'>,
-  { store, clock, leaseMs }: BatchContext,
-): Promise<Claim> {
-  const { modelId, maxCount, order } = command
-  return store.claim({ modelId, maxCount, order, leaseMs }, clock.nowMs())
-}
-
-/** `isSuspect`: its only item failed before with others. `onFailure` is told at once that the instance can no longer be used,
- * before anything is recorded: nothing more is to be run on it. Throws only what the store throws. */
-export async function runBatch(
-  live: LiveInstance,
-  claim: Claim,
-  isSuspect: boolean,
-  onFailure: (error: ItemError) => void,
-  context: BatchContext,
-): Promise<BatchResult> {
-  const { clock } = context
-  const startedAtMs = clock.nowMs()
-  const itemById = new Map(claim.items.map((item) => [item.id, item]))
-  const waiting: Outcome[] = []
-  const answered = new Set<string>()
-  const isAlone = claim.items.length === 1
-  let failedCount = 0
-  let isOutOfMemory = false
-  let storeError: unknown = null
-  /** Writes one after another; each takes all that waits. */
-  let writing = Promise.resolve()
-
-  const write = async () => {
-    while (waiting.length > 0 && storeError === null) {
-      const outcomes = waiting.splice(0)
-      try {
-        await record(claim.token, outcomes, context)
-      } catch (error) {
-        storeError = error
-      }
-    }
+/** run-batch: ends with batch-claimed for no items, or with batch-finished. */
+export async function performBatch(command: CommandOf<'run-batch'>, context: BatchContext): Promise<void> {
+  const { batchId, instanceId, modelId, maxCount, order } = command
+  const { store, clock, state, instances, emit } = context
+  const claim = await store.claim({ modelId, maxCount, order, leaseMs }, clock.nowMs())
+  emit({
+    type: 'batch-claimed',
+    atMs: clock.nowMs(),
+    batchId,
+    itemCount: claim.items.length,
+    countByTenant: countByTenant(claim.items),
+  })
+  context.claimed()
+  if (claim.items.length === 0) return
+  const live = instances.live.get(instanceId)
+  const instance = state.instanceById.get(instanceId)
+  const isMeasured = instance !== undefined && isWorthMeasuring(instance, claim.items.length)
+  const measuredOn = live && isMeasured ? peakDevice(live, instances) : null
+  if (measuredOn) await instances.readings.read(measuredOn)
+  if (live) live.peakBytes = null // what it held before is not this batch's
+  if (!live || live.ending) {
+    await giveBack(claim, context)
+    emit({ type: 'batch-finished', atMs: clock.nowMs(), batchId, failedCount: 0, runMs: 0, peakBytes: null })
+    return
   }
-  const take = (answer: ItemAnswer) => {
-    const item = itemById.get(answer.id)
-    if (!item || answered.has(answer.id)) return
-    answered.add(answer.id)
-    const isForMemory = answer.type === 'error' && answer.error.code === outOfMemory
-    isOutOfMemory ||= isForMemory
-    const outcome: Outcome =
-      isForMemory && !isAlone
-        ? { type: 'release', id: answer.id }
-        : outcomeOf(isForMemory ? { ...answer, retryable: false } : answer, item, context)
-    if (outcome.type === 'fail') failedCount++
-    waiting.push(outcome)
-    writing = writing.then(write)
+  const options = {
+    isSuspect: claim.items.length === 1 && instance !== undefined && isSearching(instance),
+    onFailure: ({ message }: ItemError) => void instances.fail(instanceId, message).catch(context.onError),
   }
+  const { hasFailed, ...result } = await runBatch(live, claim, options, context)
+  const held = measuredOn && !hasFailed && !live.ending ? await heldOn(measuredOn, live, instances) : null
+  emit({ type: 'batch-finished', atMs: clock.nowMs(), batchId, ...result, held })
+}
 
-  const stopBeating = keepLease(claim.token, context)
-  const items = claim.items.map(({ id, input }) => ({ id, input }))
-  const answer = await live.instance
-    .run({ items, timeoutMs: longestTimeout(claim.items), onAnswer: take })
-    .finally(stopBeating)
-  const runMs = clock.nowMs() - startedAtMs
-  for (const each of answer.answers) take(each)
-  const error = answer.failure ?? { code: 'RUN_FAILED', message: 'the worker gave no answer for this item' }
-  const hasCrashed = answer.failure !== null && !live.isAsked
-  if (hasCrashed && error.code === outOfMemory) isOutOfMemory = true
-  for (const { id } of claim.items) {
-    if (answered.has(id)) continue
-    if (isAlone ? !live.isAsked : answer.failure === null)
-      take({ type: 'error', id, error, retryable: !(hasCrashed && isSuspect) })
-    else {
-      answered.add(id)
-      waiting.push({ type: 'release', id }) // perhaps not its fault: no attempt is used up
-    }
+/** The instance ended between the decision and the claim: nobody has seen the items. */
+async function giveBack({ token, items }: Claim, context: BatchContext): Promise<void> {
+  const outcomes = items.map(({ id }): Outcome => ({ type: 'release', id }))
+  await record(token, outcomes, context)
+}
+
+/** Its device, if that knows what a batch held at most. */
+function peakDevice({ device }: LiveInstance, { readings }: Instances): Device | null {
+  return device !== null && readings.knowsPeaks(device) ? device : null
+}
+
+/** What the batch that has just ended held at most, and what is left; null: the device does not know. */
+async function heldOn(device: Device, live: LiveInstance, { readings }: Instances): Promise<Held> {
+  const reading = await readings.read(device)
+  const afterBytes = reading?.bytesByGroup?.get(live.instance.pid ?? 0)
+  const { peakBytes } = live
+  return afterBytes === undefined || peakBytes === null ? null : { peakBytes, afterBytes }
+}
+
+/** fail-queue: the ready items of a model fail with the reason, and are not tried again. */
+export async function failQueue(command: CommandOf<'fail-queue'>, context: BatchContext): Promise<void> {
+  const { modelId } = command
+  const { store, clock } = context
+  const error = errorOf(command)
+  for (;;) {
+    const nowMs = clock.nowMs()
+    const claim = await store.claim({ modelId, maxCount: 256, order: plainOrder, leaseMs }, nowMs)
+    if (claim.items.length === 0) break
+    const outcomes = claim.items.map(
+      ({ id }): Outcome => ({ type: 'fail', id, error, retryable: false, retryAtMs: nowMs }),
+    )
+    await record(claim.token, outcomes, context)
   }
-  const { peakBytes, residentBytes = null, failure } = answer
-  if (failure !== null) onFailure(failure)
-  await writing.then(write)
-  if (storeError !== null) throw storeError
-  const hasFailed = failure !== null
-  return { failedCount, runMs, peakBytes, residentBytes, isOutOfMemory, hasCrashed, hasFailed }
 }
 
-/** Writes outcomes, and tells of those that the store took: what a user cancelled meanwhile is not ours to end. */
-export async function record(
-  token: string,
-  outcomes: Outcome[],
-  { store, clock, recorded }: BatchContext,
-): Promise<void> {
-  const { accepted } = await store.finish(token, outcomes, clock.nowMs())
-  const isAccepted = new Set(accepted)
-  recorded(outcomes.filter(({ id }) => isAccepted.has(id)))
-}
-
-function outcomeOf(answer: ItemAnswer, { attempt }: ClaimedItem, { clock, random }: BatchContext): Outcome {
-  if (answer.type === 'output') return { type: 'done', id: answer.id, output: answer.output }
-  const { id, error, retryable } = answer
-  return { type: 'fail', id, error, retryable, retryAtMs: clock.nowMs() + backoffMs(attempt, random()) }
-}
-
-/** Doubles with each attempt; `chance` (0 to 1) spreads it from half to one and a half. */
-export function backoffMs(attempt: number, chance: number): number {
-  return Math.round(Math.min(maxBackoffMs, firstBackoffMs * 2 ** (attempt - 1)) * (0.5 + chance))
-}
-
-/** One item may take its own limit; a batch as long as the sum of them. null: the runner's limit. */
-function longestTimeout(items: readonly ClaimedItem[]): number | null {
-  const limits = items.flatMap(({ timeoutMs }) => (timeoutMs === null ? [] : [timeoutMs]))
-  return limits.length < items.length ? null : limits.reduce((sum, each) => sum + each, 0)
-}
-
-/** Prolongs the lease three times in its length until the answer is called. */
-function keepLease(token: string, { store, clock, leaseMs }: BatchContext): () => void {
-  let cancel = () => {}
-  const beat = () => {
-    cancel = clock.after(leaseMs / 3, () => {
-      store.heartbeat(token, leaseMs, clock.nowMs()).catch(() => {}) // a refused write shows when the results are recorded
-      beat()
-    })
-  }
-  beat()
-  return () => cancel()
+function errorOf({ modelId, message, reason }: CommandOf<'fail-queue'>): ItemError {
+  return reason.rule === 'never-fits'
+    ? { code: 'NEVER_FITS', message }
+    : { code: 'LOAD_FAILED', message: `model "${modelId}" could not be loaded: ${message}` }
 }

@@ -1,24 +1,14 @@
-// The daemon's hands: starts and stops instances, and proves that their memory came back. Each function carries out one
-// command and ends with the event that tells its effect; a failure is an event too, never an exception.
+// Starts and stops instances, and proves that their memory came back. Each function carries out one command and ends with
+// the event that reports its effect; a failure is an event too, never an exception.
 import type { ItemError } from '../core/errors.ts'
 import type { InstanceId, SchedulerEvent } from '../core/state/events.ts'
 import type { Device } from '../devices/device.ts'
 import { outOfMemory } from '../runners/out-of-memory.ts'
 import type { Instance, Runner } from '../runners/runner.ts'
 import { type Clock, Waits, within } from './clock.ts'
+import type { LiveInstance } from './live-instance.ts'
 import { Readings } from './readings.ts'
 import { type Booked, release } from './release.ts'
-
-export interface LiveInstance {
-  instance: Instance
-  device: Device | null
-  /** Set once its end has been asked for or noticed; resolves when its memory is back. */
-  ending: Promise<void> | null
-  /** Its end was asked for: what it did not answer is not its items' fault. */
-  isAsked: boolean
-  /** Most bytes that were read since this was last set to null; null: none, or its device does not know. */
-  peakBytes: number | null
-}
 
 export interface InstancesOptions {
   clock: Clock

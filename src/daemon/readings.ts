@@ -3,7 +3,7 @@
 import type { InstanceId, SchedulerEvent } from '../core/state/events.ts'
 import type { Device, DeviceReading } from '../devices/device.ts'
 import type { Clock, Waits } from './clock.ts'
-import type { LiveInstance } from './instances.ts'
+import type { LiveInstance } from './live-instance.ts'
 
 /** How often a device is read, ms. A reading of RAM costs about a millisecond. */
 const observeMs = 500

@@ -9,7 +9,7 @@
 import { formatBytes } from '../core/units.ts'
 import type { Device } from '../devices/device.ts'
 import type { Clock, Waits } from './clock.ts'
-import type { LiveInstance } from './instances.ts'
+import type { LiveInstance } from './live-instance.ts'
 import type { Readings } from './readings.ts'
 
 /** From here on a release is late, ms: the default of policy.releaseTimeout. */

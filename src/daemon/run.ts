@@ -1,133 +1,94 @@
-// A run of a pipeline: its database, its processes and its record, started in the order of recovery.ts. The command line
-// and programs that embed Plimsoll use the same function.
-import { mkdirSync } from 'node:fs'
-import { dirname } from 'node:path'
-import { text } from 'node:stream/consumers'
-import { leadTimes } from '../core/model.ts'
+// A run of one pipeline: a daemon that is given the pipeline's items and works until they are done. The command line and
+// programs that embed Plimsoll use the same function. It reads no standard input: whoever calls it passes the text in.
+import { admit } from '../core/decide/admission.ts'
 import { parsePolicy } from '../core/policy.ts'
 import type { SchedulerEvent } from '../core/state/events.ts'
-import { profilesOf } from '../core/state/profile.ts'
-import type { State } from '../core/state/state.ts'
 import type { NewItem } from '../core/work/item.ts'
-import { type OpenedDevice, openDevices } from '../devices/open.ts'
 import { expandPipeline } from '../pipelines/expand.ts'
 import type { Pipeline } from '../pipelines/pipeline.ts'
 import { pipelineResolver } from '../pipelines/resolver.ts'
 import type { RunFiles } from '../record/files.ts'
-import { Journal } from '../record/journal.ts'
-import { readProfiles, writeProfiles } from '../record/profiles.ts'
-import { createRunner } from '../runners/create.ts'
-import { reapLeftovers, StartedProcesses } from '../runners/started.ts'
-import { openSqliteStore } from '../stores/sqlite/store.ts'
+import type { Journal } from '../record/journal.ts'
 import type { Store } from '../stores/store.ts'
-import { type Clock, machineClock } from './clock.ts'
-import { Daemon, type DaemonOptions } from './daemon.ts'
-import { recover } from './recovery.ts'
-
-/** What was learned is written down so often, ms, and at the end. A kill costs no more. */
-const profileMs = 10_000
+import type { Clock } from './clock.ts'
+import type { Daemon, Rest } from './daemon.ts'
+import type { Jobs } from './jobs.ts'
+import { type OpenDaemon, openDaemon } from './open.ts'
+import type { EventStream } from './subscribe.ts'
 
 export interface RunOptions {
   pipeline: Pipeline
   files: RunFiles
   /** Files or `source=glob` that replace a source's; none: the pipeline's own. */
   inputs?: readonly string[]
+  /** Text for the source that reads standard input; default: none. */
+  stdin?: string
+  /** Called with every event, in order, before it is applied. It must not throw. */
   onEvent?: (event: SchedulerEvent) => void
 }
 
 export interface Run {
+  pipeline: Pipeline
+  files: RunFiles
   daemon: Daemon
   store: Store
-  record: Journal
-  /** Items of the pipeline as it is now, without the children that fan-out makes. */
+  /** The daemon's, which the moments of items and of the journal are of; it may be ahead of the wall clock. */
+  clock: Clock
+  /** Submit, cancel and retry while it runs. */
+  jobs: Jobs
+  events: EventStream
+  journal: Journal
+  /** Items of the pipeline as it is now, without the parts that fan-out makes. */
   items: NewItem[]
   addedCount: number
-  /** The daemon's, which the moments of items and of the record are of; it may be ahead of the wall clock. */
-  clock: Clock
   startedAtMs: number
   /** Processes of an earlier run that were still alive. */
   reapedCount: number
   /** Those of them that cannot be ended, for people; their memory counts as foreign use. */
   leftovers: readonly string[]
+  /** Resolves when nothing is left that could run, or a drain has ended; rejects when the daemon cannot go on. */
+  finished: Promise<void>
   /** Closes the devices and the database; the daemon must have been closed before. */
   close(): Promise<void>
 }
 
 /** Opens, clears up, submits and starts. Throws BAD_PIPELINE, BAD_VALUE, NEVER_FITS, NO_DEVICE, STORE_LOCKED,
  * STORE_CORRUPT. */
-export async function startRun({ pipeline, files, inputs = [], onEvent }: RunOptions): Promise<Run> {
+export async function startRun({ pipeline, files, inputs, stdin, onEvent }: RunOptions): Promise<Run> {
   const policy = parsePolicy(pipeline.policy)
-  const readsStdin = [...pipeline.sources.values()].some(({ stdin }) => stdin !== undefined)
-  const stdin = readsStdin ? await text(process.stdin) : ''
   const items = expandPipeline(pipeline, { inputs, stdin })
-  mkdirSync(dirname(files.database), { recursive: true })
-  let record: Journal | null = null
-  let devices: OpenedDevice[] = []
-  let leftovers: string[] = []
-  const closeDevices = () => Promise.all(devices.map(({ device }) => device.close()))
-  let profiledAtMs = machineClock.wallMs()
-  let state: State | null = null
-  const keepProfiles = () => {
-    if (state) writeProfiles(files.profiles, profilesOf(state), pipeline)
-  }
-  const { daemon, store, clock, addedCount, reapedCount } = await recover({
-    items,
-    machine: machineClock,
-    openStore: () =>
-      openSqliteStore({
-        file: files.database,
-        resolver: pipelineResolver(pipeline),
-        leadMs: leadTimes(pipeline.models),
-      }),
-    async reapLeftovers() {
-      const { foundCount, unkillable } = await reapLeftovers(files.runners)
-      leftovers = unkillable
-      mkdirSync(files.logs, { recursive: true })
-      return foundCount
-    },
-    async createDaemon(store, clock) {
-      countDeadlinesFrom(clock.nowMs(), items)
-      // Not before what the last run left is gone: it would count as foreign.
-      devices = await openDevices(pipeline.gpus)
-      return createDaemon(pipeline, files, devices, {
-        store,
-        policy,
-        clock,
-        random: Math.random,
-        profiles: readProfiles(files.profiles, pipeline),
-        onEvent(event) {
-          record?.add(event)
-          onEvent?.(event)
-          if (event.atMs - profiledAtMs < profileMs) return
-          profiledAtMs = event.atMs
-          keepProfiles()
-        },
-      })
-    },
-    onReady(ready, clock) {
-      state = ready.state
-      record = new Journal(files.record, pipeline.name, state, clock.nowMs())
-    },
-  }).catch(async (error) => {
-    await closeDevices()
+  const resolver = pipelineResolver(pipeline)
+  const opened = await openDaemon({ name: pipeline.name, files, machinery: pipeline, policy, resolver })
+  try {
+    countDeadlinesFrom(opened.clock.nowMs(), items)
+    const { addedCount } = await submitRun(opened, items)
+    if (onEvent) opened.events.listen(({ event }) => onEvent(event))
+    const journal = opened.start()
+    const { daemon, store, clock, jobs, events, leftovers } = opened
+    return {
+      ...{ pipeline, files, daemon, store, clock, jobs, events, journal, items, addedCount },
+      startedAtMs: clock.nowMs(),
+      reapedCount: leftovers.foundCount,
+      leftovers: leftovers.unkillable,
+      finished: daemon.whenAtRest(isRunOver),
+      close: () => opened.close(),
+    }
+  } catch (error) {
+    await opened.close()
     throw error
-  })
-  return {
-    daemon,
-    store,
-    record: record!,
-    items,
-    addedCount,
-    clock,
-    startedAtMs: clock.nowMs(),
-    reapedCount,
-    leftovers,
-    async close() {
-      keepProfiles()
-      await closeDevices()
-      await store.close()
-    },
   }
+}
+
+/** Between the opening of a daemon and its start. Throws NEVER_FITS and UNKNOWN_MODEL; then nothing is submitted. */
+export async function submitRun(
+  { daemon, jobs }: Pick<OpenDaemon, 'daemon' | 'jobs'>,
+  items: readonly NewItem[],
+): Promise<{ addedCount: number }> {
+  admit(
+    daemon.state,
+    items.map(({ modelId }) => modelId),
+  )
+  return jobs.submit(items)
 }
 
 /** Until then they are durations: what time it is, is known only when the store is. */
@@ -135,23 +96,10 @@ function countDeadlinesFrom(nowMs: number, items: readonly NewItem[]): void {
   for (const item of items) if (item.deadlineAtMs !== null) item.deadlineAtMs += nowMs
 }
 
-function createDaemon(
-  pipeline: Pipeline,
-  files: RunFiles,
-  opened: readonly OpenedDevice[],
-  options: Omit<DaemonOptions, 'models' | 'devices' | 'runners'>,
-): Daemon {
-  const started = new StartedProcesses(files.runners)
-  const { models, runnerSpecs } = pipeline
-  const runners = new Map(
-    [...runnerSpecs].map(([modelId, spec]) => [
-      modelId,
-      createRunner(spec, { started, logFolder: files.logs }),
-    ]),
-  )
-  const devices = opened.map(({ device, capacityBytes, safetyRatio }) => ({
-    options: { id: device.id, kind: device.kind, capacityBytes, safetyRatio },
-    device,
-  }))
-  return new Daemon({ ...options, models, devices, runners })
+/** Nothing is left that could run: nothing is ready, and what is blocked waits for nothing that comes by itself. After the
+ * start of a drain no more is asked for than the end of what runs. */
+export function isRunOver({ state, dueAtMs }: Rest): boolean {
+  if (state.isDraining) return true
+  if (state.models.some(({ readyCount }) => readyCount > 0)) return false
+  return state.models.every(({ blockedCount }) => blockedCount === 0) || dueAtMs === Number.POSITIVE_INFINITY
 }

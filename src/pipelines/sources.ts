@@ -20,6 +20,11 @@ export interface Inputs {
   stdin?: string
 }
 
+/** Whether a source of the pipeline reads standard input. */
+export function readsStdin({ sources }: Pipeline): boolean {
+  return [...sources.values()].some(({ stdin }) => stdin !== undefined)
+}
+
 /** Source name to records. Throws BAD_VALUE for inputs that match nothing or fit no source, and for lines that are not JSON. */
 export function readSources(
   { sources, folder }: Pipeline,

@@ -3,7 +3,8 @@
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { z } from 'zod'
 import type { Model, ModelId } from '../core/model.ts'
-import type { ModelProfile } from '../core/state/profile.ts'
+import { type ModelProfile, profilesOf } from '../core/state/profile.ts'
+import type { State } from '../core/state/state.ts'
 import type { RunnerSpec } from '../runners/runner.ts'
 
 const amount = z.number().nonnegative()
@@ -66,6 +67,35 @@ export function writeProfiles(file: string, profiles: readonly ModelProfile[], d
     renameSync(`${file}.new`, file)
   } catch {
     rmSync(`${file}.new`, { force: true })
+  }
+}
+
+/** What was learned is written down so often, ms, and at the end. A kill costs no more. */
+const keepMs = 10_000
+
+/** Keeps what a running daemon learns. */
+export class ProfileKeeper {
+  readonly #file: string
+  readonly #state: State
+  readonly #declared: Declared
+  #keptAtMs: number | null = null
+
+  constructor(file: string, state: State, declared: Declared) {
+    this.#file = file
+    this.#state = state
+    this.#declared = declared
+  }
+
+  /** Called as time goes on. */
+  at(nowMs: number): void {
+    this.#keptAtMs ??= nowMs
+    if (nowMs - this.#keptAtMs < keepMs) return
+    this.#keptAtMs = nowMs
+    this.keep()
+  }
+
+  keep(): void {
+    writeProfiles(this.#file, profilesOf(this.#state), this.#declared)
   }
 }
 

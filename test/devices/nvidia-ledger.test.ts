@@ -11,6 +11,7 @@ import { bookedBytes, headroomBytes } from '../../src/core/state/ledger.ts'
 import { newItem } from '../../src/core/work/item.ts'
 import { machineClock, startClock } from '../../src/daemon/clock.ts'
 import { Daemon } from '../../src/daemon/daemon.ts'
+import { isRunOver } from '../../src/daemon/run.ts'
 import { createRunner } from '../../src/runners/create.ts'
 import { StartedProcesses } from '../../src/runners/started.ts'
 import { openMemoryStore } from '../../src/stores/memory.ts'
@@ -182,7 +183,7 @@ describe('the ledger on a card', { skip: skipWithoutCompiler }, () => {
     card.remove('gpu0/lost')
     await step('the card is back, and C runs', { runs: 'c', foreign: 0 })
     writeFileSync(holdOpen, '')
-    await daemon.finished
+    await daemon.whenAtRest(isRunOver)
     assert.deepEqual(await daemon.close(), [])
     assert.equal(bookedBytes(gpu().ledger), 0)
     for (const { id, state, attempt } of await allItems(store))

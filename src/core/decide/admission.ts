@@ -38,9 +38,10 @@ function assertFits(state: State, { model }: ModelState): void {
     throw neverFits(model.id, neededBytes, { totalBytes, safetyFactor, usableBytes })
 }
 
-/** A model that is declared small enough, and was seen to need more than any device has, whatever else is on it, or has no
- *  place beside what is pinned. Of a device that could not be read so far nobody knows what it has. */
-export function neverFitsAsMeasured({ devices }: State, each: ModelState): SchedulerError | null {
+/** What a model that no device can ever hold fails with; null: some device may hold it. A device may be smaller than was
+ *  declared, the model may have been seen to need more, or have no place beside what is pinned. Of a device that could not be
+ *  read so far nobody knows what it has. */
+export function neverFitsEver({ devices }: State, each: ModelState): SchedulerError | null {
   let best: DeviceState | null = null
   for (const device of devices) {
     if (device.id === cpuDeviceId) continue
@@ -48,7 +49,12 @@ export function neverFitsAsMeasured({ devices }: State, each: ModelState): Sched
     if (isUnread || leastBytesOn(each, device) <= freeableBytes(device)) return null
     if (best === null || freeableBytes(device) > freeableBytes(best)) best = device
   }
-  if (best === null) return null
+  if (best === null)
+    return neverFits(each.model.id, leastBytes(each.model), {
+      totalBytes: 0,
+      safetyFactor: 1,
+      usableBytes: 0,
+    })
   const { capacityBytes: totalBytes, safetyRatio: safetyFactor } = best
   const offer = { totalBytes, safetyFactor, usableBytes: freeableBytes(best), pinnedBytes: pinnedBytes(best) }
   return neverFits(each.model.id, leastBytesOn(each, best), offer)

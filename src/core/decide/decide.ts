@@ -2,8 +2,8 @@
 // again after each command, until the answer is null. The rules, in order:
 //
 //  (1) Memory of a stopped instance that has not come back in `releaseTimeout` is quarantined.
-//  (2) A model whose loads failed `maxLoadFailures` times in a row, that was seen to need more than any device has, or that
-//      has no place beside what is pinned, fails the items that wait for it.
+//  (2) A model whose loads failed `maxLoadFailures` times in a row, or that needs more than any device can ever offer (as
+//      declared, as measured, or beside what is pinned), fails the items that wait for it.
 //  (3) While draining, nothing new starts.
 //  Then for each device, the loader before the slots, so that loads run beside compute:
 //      Instances go whose device is not well, that hold it over the line, leak, or have been idle too long (retirement.ts).
@@ -24,7 +24,7 @@ import type { ModelId } from '../model.ts'
 import type { Command, Decision, Reason, RuleId } from '../state/events.ts'
 import { activeBytesOn, loadingBytesOn, needsDevice } from '../state/footprint.ts'
 import type { DeviceState, InstanceState, State } from '../state/state.ts'
-import { neverFitsAsMeasured } from './admission.ts'
+import { neverFitsEver } from './admission.ts'
 import { type BatchPlan, chooseBatch } from './batching.ts'
 import { chooseBlockers } from './eviction.ts'
 import { latestStartMs } from './ordering.ts'
@@ -54,7 +54,6 @@ function overdueRelease(state: State, nowMs: number): Command | null {
 
 /** (2) */
 function hopelessQueue(state: State): Command | null {
-  const hasPins = state.devices.some((each) => each.hasPins)
   for (const each of state.models) {
     const { model, readyCount, loadFailureCount, loadError, instances } = each
     if (readyCount === 0 || instances.length > 0) continue
@@ -62,8 +61,7 @@ function hopelessQueue(state: State): Command | null {
       const reason = because('loads-failed', { loadFailureCount })
       return { type: 'fail-queue', modelId: model.id, message: loadError ?? 'unknown', reason }
     }
-    const isKnown = each.footprints.length > 0 || hasPins
-    const excess = isKnown && needsDevice(each) ? neverFitsAsMeasured(state, each) : null
+    const excess = needsDevice(each) ? neverFitsEver(state, each) : null
     if (excess) {
       const reason = because('never-fits', {})
       return { type: 'fail-queue', modelId: model.id, message: excess.message, reason }

@@ -40,7 +40,7 @@ const sentences: Record<RuleId, string> = {
   leaks: 'it holds more and more memory',
   'device-fault': 'its device is not well',
   preload: 'it is to be there from the start',
-  'never-fits': 'no device is large enough for what it was seen to hold',
+  'never-fits': 'no device can ever offer what it needs',
   'no-room': 'another process has taken the room that batches need',
   'run-interactive': 'interactive items come first',
   'run-urgent': 'its first item would miss its deadline',

@@ -1,13 +1,13 @@
 // Whoever runs the daemon: starts it while there is work, presses Ctrl-C once or twice, and starts it again after a kill or
 // an error of the store. What it does to the daemon is what cli/run.ts does. Judges how a life of the daemon ends.
-import { leastBytes } from '../../../src/core/model.ts'
 import { type ModelProfile, profilesOf } from '../../../src/core/state/profile.ts'
 import type { ItemId } from '../../../src/core/work/item.ts'
 import type { Clock } from '../../../src/daemon/clock.ts'
 import { Daemon } from '../../../src/daemon/daemon.ts'
+import { Jobs } from '../../../src/daemon/jobs.ts'
 import { recover } from '../../../src/daemon/recovery.ts'
+import { isRunOver, submitRun } from '../../../src/daemon/run.ts'
 import type { Store } from '../../../src/stores/store.ts'
-import { openStates } from '../checks/items.ts'
 import { LedgerChecks } from '../checks/ledger.ts'
 import { closeMs } from '../checks/liveness.ts'
 import type { AllSeen } from '../checks/sizes.ts'
@@ -91,34 +91,46 @@ export class Operator implements Daemons {
   }
 
   async #live(life: Life): Promise<void> {
-    const { disk, items } = this.#parts
-    const current = this.#create(life)
+    const { disk, items, runners, liveness } = this.#parts
+    const listed = this.#user.pipeline()
+    let current: Current
     let store: Store
     try {
       const recovered = await recover({
         openStore: () => disk.open(life),
-        reapLeftovers: () => this.#parts.runners.reapLeftovers(life),
-        createDaemon: (opened, clock) => this.#createDaemon(life, current, opened, clock),
+        reapLeftovers: () => runners.reapLeftovers(life),
         machine: life.clock,
-        items: this.#user.pipeline(),
       })
       store = recovered.store
+      current = this.#createDaemon(life, store, recovered.clock)
     } catch (error) {
-      this.#judge(error)
-      return
+      return this.#judge(error)
     }
+    const { daemon, jobs } = current
+    try {
+      await submitRun({ daemon, jobs }, listed)
+    } catch (error) {
+      await store.close()
+      return this.#judge(error)
+    }
+    const finished = daemon.whenAtRest(isRunOver)
+    daemon.start()
     this.current = current
     current.isRunning = true
     items.lifeBegan()
-    this.#parts.liveness.lifeBegan()
+    liveness.lifeBegan()
     this.#user.submitListed()
-    await current.daemon.finished.catch((error) => this.#judge(error, current))
+    await finished.then(
+      () => this.#finished(current),
+      (error) => this.#judge(error, current),
+    )
     current.isRunning = false
     await this.#close(current, store)
   }
 
-  #create(life: Life): Current {
-    const { context, machine, items, liveness } = this.#parts
+  #createDaemon(life: Life, store: Store, clock: Clock): Current {
+    const self = this
+    const { context, machine, devices, runners, items, liveness } = this.#parts
     const told = {
       runStarted(modelId: string, ids: readonly string[]) {
         liveness.batchStarted(modelId)
@@ -128,14 +140,6 @@ export class Operator implements Daemons {
       poisoned: (id: string) => items.poisoned(id),
     }
     const checks = new LedgerChecks(context, machine, life, told, structuredClone(this.#kept.seen))
-    const later = null as never // known when the store is open
-    return { life, checks, daemon: later, clock: later, isRunning: false }
-  }
-
-  #createDaemon(life: Life, current: Current, store: Store, clock: Clock): Daemon {
-    const self = this
-    const { context, devices, runners, items } = this.#parts
-    const { checks } = current
     const byId = devices.forLife(life)
     let keptAtMs = clock.nowMs()
     const daemon: Daemon = new Daemon({
@@ -160,13 +164,9 @@ export class Operator implements Daemons {
         if (!life.isOver) items.told(outcomes)
       },
     })
-    current.daemon = daemon
-    current.clock = clock
-    void daemon.finished.then(
-      () => this.#finished(current),
-      () => {},
-    )
-    return daemon
+    const jobs = new Jobs({ store, clock, onChange: () => daemon.queuesChanged() })
+    const current: Current = { life, checks, daemon, jobs, clock, isRunning: false }
+    return current
   }
 
   /** What was learned is on disk: as in daemon/run.ts. */
@@ -174,32 +174,21 @@ export class Operator implements Daemons {
     this.#kept = structuredClone({ profiles: profilesOf(daemon.state), seen: checks.seen })
   }
 
-  /** `finished` says that nothing is left that could run. */
+  /** A run that is over has nothing left that could run. */
   #finished({ daemon, life }: Current): void {
     const { context, items } = this.#parts
     if (life.isOver || daemon.state.isDraining) return
-    context.check(items.openCount === 0, () => `the daemon finished with ${items.openCount} items open`)
+    context.check(items.openCount === 0, () => `the run is over with ${items.openCount} items open`)
   }
 
   /** An error that a life ends with is one that was made up, or says what is true. */
   #judge(error: unknown, current?: Current): void {
-    const { context, disk, items } = this.#parts
-    const { code, message } = error as { code?: string; message: string }
+    const { context, disk } = this.#parts
+    const { message } = error as Error
     context.log('error', message)
     if (disk.injected.has(error)) return
-    const { models, devices } = context.world
-    const hopeless = models.filter((model) =>
-      devices.every(
-        ({ capacityBytes, options }) =>
-          model.vramBytes > 0 && leastBytes(model) > Math.floor(capacityBytes * options.safetyRatio!),
-      ),
-    )
-    const isTrue = code === 'NEVER_FITS' && hopeless.length > 0
     const isRefused = message.endsWith('did not answer') && !current?.checks.hasReadAll
-    context.check(isTrue || isRefused, () => `the daemon ended with: ${message}`)
-    if (!isTrue) return
-    // The user gives up what can never run.
-    void this.#user.change('cancel', items.ids(openStates))
+    context.check(isRefused, () => `the daemon ended with: ${message}`)
   }
 
   /** Without a store the process exits next, and takes the lock and what it had not written along. */

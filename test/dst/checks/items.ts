@@ -44,6 +44,9 @@ export const openStates: readonly ItemState[] = ['blocked', 'scheduled', 'ready'
  * is no search. */
 const mostPoisoned = 40
 
+/** What the ready items of a model fail with that cannot be loaded: no runner had them. */
+const ofQueue: ReadonlySet<string> = new Set(['LOAD_FAILED', 'NEVER_FITS'])
+
 interface Known {
   readonly id: ItemId
   readonly modelId: string
@@ -129,7 +132,7 @@ export class ItemChecks implements StoreWatch {
   #checkCharges({ token, outcomes }: { token: string; outcomes: Outcome[] }): void {
     for (const outcome of outcomes) {
       const item = this.#items.get(outcome.id)!
-      if (outcome.type !== 'fail' || item.token !== token || outcome.error.code === 'LOAD_FAILED') continue
+      if (outcome.type !== 'fail' || item.token !== token || ofQueue.has(outcome.error.code)) continue
       const { message, code } = outcome.error
       const hadIt = item.runCount > item.runsBefore
       this.#check(hadIt, () => `${item.id}: charged with "${message}", but no runner had it`)

@@ -1,6 +1,7 @@
 // The parts of one run, and the life of the daemon that is on.
 import type { Clock } from '../../../src/daemon/clock.ts'
 import type { Daemon } from '../../../src/daemon/daemon.ts'
+import type { Jobs } from '../../../src/daemon/jobs.ts'
 import type { ItemChecks } from '../checks/items.ts'
 import type { LedgerChecks } from '../checks/ledger.ts'
 import type { Liveness } from '../checks/liveness.ts'
@@ -24,6 +25,7 @@ export interface Parts {
 export interface Current {
   life: Life
   daemon: Daemon
+  jobs: Jobs
   clock: Clock
   checks: LedgerChecks
   /** It takes work: not before its recovery, not after its end. */
