@@ -6,7 +6,7 @@
 // Both report their effects as events. Both throw only what the store throws.
 
 import type { ItemError } from '../core/errors.ts'
-import { isSearching } from '../core/state/batches.ts'
+import { isSearching } from '../core/state/batch-limit.ts'
 import type { CommandOf, EventOf, SchedulerEvent } from '../core/state/events.ts'
 import { isWorthMeasuring } from '../core/state/learning.ts'
 import type { State } from '../core/state/state.ts'

@@ -2,7 +2,7 @@
 // 1 to 10 s always lost (docs/policy.md); under load batches grow by themselves.
 
 import { type Model, runMs } from '../model.ts'
-import { batchLimitOf } from '../state/batches.ts'
+import { batchLimitOf } from '../state/batch-limit.ts'
 import { clearMs, guardLeftMs, unservedCount, visitIsOver } from '../state/estimates.ts'
 import type { RuleId } from '../state/events.ts'
 import { sharesOf } from '../state/fairness.ts'

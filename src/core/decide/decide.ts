@@ -28,8 +28,9 @@ import { neverFitsEver } from './admission.ts'
 import { type BatchPlan, chooseBatch } from './batching.ts'
 import { chooseBlockers } from './eviction.ts'
 import { latestStartMs } from './ordering.ts'
-import { chooseLoad, type LoadPlan } from './placement.ts'
+import { chooseLoad } from './placement.ts'
 import { chooseRetirement, idleUntilMs, type Retirement } from './retirement.ts'
+import type { LoadPlan } from './room.ts'
 import { View } from './view.ts'
 
 export function decide(state: State, nowMs: number): Decision {
@@ -78,7 +79,7 @@ function nextWork(state: State, nowMs: number): Command | null {
     if (retirement) return retirementCommand(retirement)
     if (device.fault !== null) continue
     const load = chooseLoad(view, device)
-    if (load && !load.mustWait) return loadCommand(state, device, load)
+    if (load && load.step !== 'wait') return loadCommand(state, device, load)
     const batch = chooseBatch(view, device)
     if (batch) return batchCommand(state, batch)
     const blockers = chooseBlockers(view, device)
@@ -91,9 +92,10 @@ function retirementCommand({ instance, rule, figures }: Retirement): Command {
   return { type: 'stop-instance', ...namesOf(instance), makeRoomFor: null, reason: because(rule, figures) }
 }
 
-function loadCommand(state: State, device: DeviceState, { model, victims, rule, worth }: LoadPlan): Command {
-  const victim = victims[0]
-  if (victim) {
+function loadCommand(state: State, device: DeviceState, load: LoadPlan): Command {
+  const { model, rule, worth } = load
+  if (load.step === 'stop') {
+    const { victim } = load
     const reason = because('make-room', {
       worth,
       victimBytes: victim.bytes,

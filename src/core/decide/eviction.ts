@@ -7,7 +7,7 @@ import { activeBytesOn, restingBytes } from '../state/footprint.ts'
 import { headroomBytes } from '../state/ledger.ts'
 import type { DeviceState, InstanceState } from '../state/state.ts'
 import { classOf, interactive, ordinary, score, worthOf } from './ordering.ts'
-import type { Candidate, View } from './view.ts'
+import type { Candidate, Lane, View } from './view.ts'
 import { doneMs, keepWorth } from './worth.ts'
 
 /** Instances on the device that may give way to the candidate.
@@ -18,12 +18,7 @@ import { doneMs, keepWorth } from './worth.ts'
  *  (4) A higher class never gives way; otherwise the visit must be over, and
  *  (5) an overdue candidate goes before ordinary work and before what has waited less; an ordinary one must deserve the
  *      place `hysteresis` times more. */
-export function releasable(
-  view: View,
-  device: DeviceState,
-  candidate: Candidate,
-  isIdle: boolean,
-): InstanceState[] {
+export function releasable({ view, device, isIdle }: Lane, candidate: Candidate): InstanceState[] {
   return device.instances.filter((instance) => {
     if (instance.phase !== 'ready' || instance.runningCount > 0 || instance.model.model.isPinned) return false
     return isIdle || mayGo(view, instance, candidate)

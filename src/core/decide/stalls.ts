@@ -53,12 +53,15 @@ export function firstAgainstStalls(
   if (hiding && candidates.every(({ model }) => model.loadMs >= hiding.model.loadMs)) return hiding
   const fitsTogether = view.state.waiting.vramBytes <= totalBudgetBytes(view.state)
   const looksBelow = view.state.policy.goal !== throughput
-  const { best } = highest(candidates, ({ model }) => coldRank(model, fitsTogether, looksBelow))
+  const { best } = highest(candidates, ({ model }) => coldRank(model, { fitsTogether, looksBelow }))
   return looksBelow ? best : (hiding ?? best)
 }
 
 /** (3), (4) Goal throughput does not look below: on wf-nextflow that loads 6 % more. */
-function coldRank(model: ModelState, fitsTogether: boolean, looksBelow: boolean): number {
+function coldRank(
+  model: ModelState,
+  { fitsTogether, looksBelow }: { fitsTogether: boolean; looksBelow: boolean },
+): number {
   const workMs = clearMs(model.model, model.readyCount)
   const loadMs = Math.max(1, model.loadMs)
   const belowMs = looksBelow ? model.rankMs + workMs : workMs

@@ -19,6 +19,14 @@ export interface Candidate {
   readonly worth: number
 }
 
+/** A device and what it may load next, as one decision sees it. */
+export interface Lane {
+  readonly view: View
+  readonly device: DeviceState
+  /** The device has a free slot, and nothing on it has work. */
+  readonly isIdle: boolean
+}
+
 export class View {
   readonly state: State
   readonly nowMs: number
@@ -112,6 +120,11 @@ export class View {
   /** Nothing is promised on a reading that is old: another process may have taken what it showed. */
   isStale({ observedAtMs }: DeviceState): boolean {
     return observedAtMs !== null && this.nowMs - observedAtMs > this.state.policy.staleAfter
+  }
+
+  /** Whether a load of the model may be tried: not in the pause after a failed load, nor after too many of them. */
+  canTry({ coolUntilMs, loadFailureCount }: ModelState): boolean {
+    return this.nowMs >= coolUntilMs && loadFailureCount < this.state.policy.maxLoadFailures
   }
 
   nextUseMs(model: ModelState): number {

@@ -7,7 +7,7 @@
 
 import { isLeaking } from '../decide/retirement.ts'
 import { View } from '../decide/view.ts'
-import { cleanBatches } from '../state/batches.ts'
+import { cleanBatches } from '../state/batch-limit.ts'
 import { bookedBytes } from '../state/ledger.ts'
 import type { BatchLimit, DeviceState, InstanceState, ModelState, State } from '../state/state.ts'
 import { formatBytes, formatMs } from '../units.ts'

@@ -1,27 +1,17 @@
-// A batch from its start to its end, in the state: what it books, what it takes out of its queue, and what is learned from it:
-// how long batches take, how much they hold, and, when one fails as a whole, how large they may be.
-//
-//   A batch of n items that ran out of memory,     halves the limit; its items come back and are tried again, in order:
-//   or whose instance crashed                      one that is to blame ends up alone
-//   one item alone that did                        is to blame: the limit is again what it was before these failures
-//   as many items as failed together, since        it was their number: 10 batches in a row that go well raise the limit
-//                                                  by one (additive increase, multiplicative decrease: Clipper). After a
-//                                                  crash it was bad luck: the limit is again what it was
-//
-// For apply.ts alone.
+// A batch in the state, from its start to its end: the bytes it books, the items it takes out of its queue, and what is
+// learned from it: how long batches take (`pace`), how much they hold (learning.ts) and how large they may be
+// (batch-limit.ts). For apply.ts alone.
 
 import { type Model, runMs } from '../model.ts'
 import { averaged } from './average.ts'
+import { growBatches, shrinkBatches } from './batch-limit.ts'
 import type { CommandOf, EventOf } from './events.ts'
 import { chargeBatch } from './fairness.ts'
 import { activeBytesOn, learnedRestBytes } from './footprint.ts'
 import { observeActive } from './learning.ts'
 import * as ledger from './ledger.ts'
 import { observeRest } from './observe.ts'
-import type { Batch, BatchLimit, InstanceState, ModelState, State } from './state.ts'
-
-/** Batches in a row that must go well before one more item is tried. From policy.md and the issue. */
-export const cleanBatches = 10
+import type { Batch, InstanceState, ModelState, State } from './state.ts'
 
 export function batchStarted(
   state: State,
@@ -78,7 +68,7 @@ export function batchFinished(state: State, event: EventOf<'batch-finished'>): v
   if (!batch) return
   const { instance, itemCount } = batch
   instance.workMs += tookMs - runMs(instance.model.model, itemCount)
-  if (isOutOfMemory || hasCrashed) shrinkBatches(instance, itemCount, isOutOfMemory)
+  if (isOutOfMemory || hasCrashed) shrinkBatches(instance, { itemCount, isForMemory: isOutOfMemory })
   else if (failedCount === 0) {
     learnPace(instance.model, itemCount, tookMs)
     growBatches(instance, itemCount)
@@ -119,61 +109,6 @@ function learnActive(
 /** What an instance holds for good since its first batches, and a worker's own peak counts too. */
 function grownBytes({ beforeBatchBytes, freshBytes }: InstanceState): number {
   return freshBytes === null ? 0 : Math.max(0, (beforeBatchBytes ?? 0) - freshBytes)
-}
-
-export function batchLimitOf({ model, device }: InstanceState): BatchLimit | null {
-  if (model.batchLimits.length === 0) return null
-  return model.batchLimits.find(({ kind }) => kind === device.kind) ?? null
-}
-
-/** Batches failed as a whole, and it is not known yet whether one of their items is to blame: one that now fails alone is. */
-export function isSearching(instance: InstanceState): boolean {
-  return (batchLimitOf(instance)?.beforeCount ?? null) !== null
-}
-
-function shrinkBatches(instance: InstanceState, itemCount: number, isForMemory: boolean): void {
-  let limit = batchLimitOf(instance)
-  if (itemCount === 1) {
-    if (limit) restoreLimit(instance, limit)
-    return
-  }
-  if (!limit) {
-    const { max } = instance.model.declared.batch
-    limit = { kind: instance.device.kind, isForMemory, itemCount: max, cleanCount: 0, beforeCount: null }
-    instance.model.batchLimits.push(limit)
-  }
-  limit.cleanCount = 0
-  limit.isForMemory ||= isForMemory
-  limit.beforeCount ??= limit.itemCount
-  limit.itemCount = Math.min(limit.itemCount, Math.floor(itemCount / 2))
-}
-
-/** These failures were not about the number of items. */
-function restoreLimit({ model }: InstanceState, limit: BatchLimit): void {
-  limit.cleanCount = 0
-  if (limit.beforeCount !== null) limit.itemCount = limit.beforeCount
-  limit.beforeCount = null
-  forgetLimit(model, limit)
-}
-
-/** A limit that limits nothing. */
-function forgetLimit({ batchLimits, declared }: ModelState, limit: BatchLimit): void {
-  if (limit.itemCount >= declared.batch.max) batchLimits.splice(batchLimits.indexOf(limit), 1)
-}
-
-function growBatches(instance: InstanceState, itemCount: number): void {
-  const limit = batchLimitOf(instance)
-  if (!limit || itemCount < limit.itemCount) return
-  limit.cleanCount++
-  // As many items as failed together have passed: it was their number, not one of them.
-  if (limit.beforeCount !== null && limit.cleanCount * limit.itemCount >= limit.beforeCount) {
-    if (limit.isForMemory) limit.beforeCount = null
-    else restoreLimit(instance, limit)
-  }
-  if (limit.cleanCount < cleanBatches) return
-  limit.cleanCount = 0
-  limit.itemCount++
-  forgetLimit(instance.model, limit)
 }
 
 /** An instance has nothing to do when nothing of its model waits or runs. */
