@@ -37,9 +37,11 @@ export class ModelStateManager {
     return this.#loads.get(modelId) ?? null
   }
 
-  /** What an earlier run has learned. */
-  restore(modelId: ModelId, loads: ModelLoads): void {
-    if (this.#loads.has(modelId)) this.#loads.set(modelId, { ...loads })
+  /** What an earlier run has learned, or this one, with its loads. */
+  restore(modelId: ModelId, loads: ModelLoads, loadCount = 0): void {
+    if (!this.#loads.has(modelId)) return
+    this.#loads.set(modelId, { ...loads })
+    this.#counts.set(modelId, loadCount)
   }
 
   /** Loads of this run. */

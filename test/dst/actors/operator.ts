@@ -11,6 +11,7 @@ import type { Store } from '../../../src/stores/store.ts'
 import { LedgerChecks } from '../checks/ledger.ts'
 import { closeMs } from '../checks/liveness.ts'
 import type { AllSeen } from '../checks/sizes.ts'
+import { SnapshotChecks } from '../checks/snapshots.ts'
 import type { Chance } from '../world/chance.ts'
 import { runLimitMs } from '../world/instance.ts'
 import { Life } from '../world/life.ts'
@@ -141,6 +142,7 @@ export class Operator implements Daemons {
     }
     const checks = new LedgerChecks(context, machine, life, told, structuredClone(this.#kept.seen))
     const byId = devices.forLife(life)
+    const snapshots = new SnapshotChecks(context)
     let keptAtMs = clock.nowMs()
     const daemon: Daemon = new Daemon({
       store,
@@ -159,6 +161,7 @@ export class Operator implements Daemons {
           self.#keep(current)
         }
         checks.event(event, daemon.state)
+        snapshots.event(event, daemon.state)
       },
       onOutcomes(outcomes) {
         if (!life.isOver) items.told(outcomes)
