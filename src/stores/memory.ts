@@ -1,16 +1,27 @@
 // The store in memory: the core's graph behind the contract. Nothing outlives the process; everything that was submitted
 // stays until it is closed. Calls are carried out at once and one after another.
 
-import { WorkGraph, type WorkGraphOptions } from '../core/work/graph.ts'
-import type { ItemState } from '../core/work/item.ts'
+import { WorkGraph } from '../core/work/graph.ts'
+import type { ItemId, ItemState } from '../core/work/item.ts'
 import type { WorkNode } from '../core/work/node.ts'
-import type { ListQuery, Store, StoredItem, StoreEvent, StoreStats } from './store.ts'
+import type {
+  ItemBrief,
+  ListQuery,
+  RetryQuery,
+  Store,
+  StoredItem,
+  StoreEvent,
+  StoreOptions,
+  StoreStats,
+} from './store.ts'
 
-export function openMemoryStore(options: Pick<WorkGraphOptions, 'resolver' | 'leadMs'> = {}): Store {
+export function openMemoryStore(options: StoreOptions = {}): Store {
   const events: StoreEvent[] = []
+  let latestAtMs = 0
   const graph = new WorkGraph({
     ...options,
     onChange({ item, state, attempt }, atMs) {
+      latestAtMs = Math.max(latestAtMs, atMs)
       events.push({ sequence: events.length + 1, atMs, itemId: item.id, state, attempt })
     },
   })
@@ -24,44 +35,71 @@ export function openMemoryStore(options: Pick<WorkGraphOptions, 'resolver' | 'le
     cancel: async (ids, nowMs, cause = { code: 'CANCELLED', message: 'it was cancelled' }) => ({
       cancelledCount: graph.cancel(ids, nowMs, cause),
     }),
-    retry: async (ids, nowMs) => ({ retriedCount: graph.retry(ids, nowMs) }),
+    retry: async (which, nowMs) => ({
+      retriedCount: graph.retry(Array.isArray(which) ? which : retryable(graph, which), nowMs),
+    }),
     sweep: async (nowMs) => graph.sweep(nowMs),
     releaseAll: async (nowMs) => graph.releaseAll(nowMs),
     get: async (id) => {
       const node = graph.get(id)
       return node && toStored(node)
     },
-    list: async (query) => list(graph, query),
+    list: async (query) => pageOf(graph, query, toStored),
+    briefs: async (query) => pageOf(graph, query, toBrief),
     events: async (afterSequence, limit) => events.slice(afterSequence, afterSequence + limit),
     stats: async () => stats(graph),
+    latestAtMs: async () => latestAtMs,
     close: async () => {},
   }
 }
 
-function list(graph: WorkGraph, { state, step, modelId, parentId, after = 0, limit = 1000 }: ListQuery) {
-  const items: StoredItem[] = []
+function pageOf<Item>(graph: WorkGraph, query: ListQuery, show: (node: WorkNode) => Item) {
+  const { after = 0, limit = 1000 } = query
+  const items: Item[] = []
   for (const node of graph.nodes()) {
-    const { item, maker } = node
-    if (node.sequence <= after || (state !== undefined && node.state !== state)) continue
-    if ((step !== undefined && item.step !== step) || (modelId !== undefined && item.modelId !== modelId))
-      continue
-    if (parentId !== undefined && maker?.item.id !== parentId) continue
-    items.push(toStored(node))
+    if (node.sequence <= after || !matches(node, query)) continue
+    items.push(show(node))
     if (items.length === limit) return { items, cursor: node.sequence }
   }
   return { items, cursor: null }
 }
 
+function matches(
+  { item, maker, state }: WorkNode,
+  { state: wanted = state, idPrefix = '', ...query }: ListQuery,
+): boolean {
+  const { step = item.step, modelId = item.modelId, pipeline = item.pipeline } = query
+  if (state !== wanted || item.step !== step || item.modelId !== modelId || item.pipeline !== pipeline)
+    return false
+  if (query.parentId !== undefined && maker?.item.id !== query.parentId) return false
+  return item.id.toWellFormed().startsWith(idPrefix.toWellFormed())
+}
+
+function retryable(graph: WorkGraph, { state: wanted, pipeline, errorCode }: RetryQuery): ItemId[] {
+  const ids: ItemId[] = []
+  for (const { item, state, error } of graph.nodes()) {
+    if (state !== wanted || (pipeline !== undefined && item.pipeline !== pipeline)) continue
+    if (errorCode === undefined || error?.code === errorCode) ids.push(item.id)
+  }
+  return ids
+}
+
 function stats(graph: WorkGraph): StoreStats {
   const groups = new Map<string, StoreStats['groups'][number]>()
   for (const { item, state } of graph.nodes()) {
-    const { step, modelId } = item
-    const key = JSON.stringify([step, modelId, state])
-    const group = groups.get(key) ?? { step, modelId, state: state as ItemState, count: 0 }
+    const { pipeline, step, modelId } = item
+    const key = JSON.stringify([pipeline, step, modelId, state])
+    const group = groups.get(key) ?? { pipeline, step, modelId, state: state as ItemState, count: 0 }
     groups.set(key, group)
     group.count++
   }
   return { groups: [...groups.values()] }
+}
+
+function toBrief({ item, maker, sequence, state, error }: WorkNode): ItemBrief {
+  const { id, pipeline, step, modelId } = item
+  const parentId = maker?.item.id ?? null
+  return { sequence, id, state, parentId, pipeline, step, modelId, errorCode: error?.code ?? null }
 }
 
 function toStored(node: WorkNode): StoredItem {

@@ -13,9 +13,14 @@
 //  (6) An item lends its priority and its deadline to what it waits for, over any number of edges, as long as that has not
 //      ended. What was lent is not taken back, and outlives the process with the item.
 //  (7) Nothing waits for itself. A submission in a circle is refused; a fan-out whose children would wait for it fails alone.
-//  (8) Time is an argument. The store has no clock, no timer and no chance.
+//  (8) A store may serve some pipelines only. Items of the others are parked: they are in no queue head and no claim takes
+//      them; one that nothing holds back any more stays blocked, and its step is not asked about, until a store opens that
+//      serves its pipeline and gives back what was leased. They can be read, cancelled and retried, and ends pass on to them
+//      as to any other; time goes on for them too.
+//  (9) Time is an argument. The store has no clock, no timer and no chance.
 import type { ItemError } from '../core/errors.ts'
 import type { ModelId } from '../core/model.ts'
+import type { WorkGraphOptions } from '../core/work/graph.ts'
 import type { ItemId, ItemState, NewItem, StoredItem } from '../core/work/item.ts'
 import type { Claim, ClaimRequest, Outcome } from '../core/work/lease.ts'
 import type { QueueHead } from '../core/work/queue-head.ts'
@@ -23,6 +28,9 @@ import type { QueueHead } from '../core/work/queue-head.ts'
 export type { StoredItem } from '../core/work/item.ts'
 export type { Claim, ClaimedItem, ClaimRequest, Outcome } from '../core/work/lease.ts'
 export type { Resolution, ResolvedParent, Resolver } from '../core/work/resolver.ts'
+
+/** How a store is opened. */
+export type StoreOptions = Pick<WorkGraphOptions, 'resolver' | 'leadMs' | 'serves'>
 
 export interface Store {
   readonly supports: {
@@ -47,20 +55,40 @@ export interface Store {
   cancel(ids: ItemId[], nowMs: number, cause?: ItemError): Promise<{ cancelledCount: number }>
   /** Makes failed or cancelled items new (attempt 0), with the dependents that failed or were skipped because of them,
    * and the parts of a fan-out that failed or were cancelled. Ids of items in other states are left alone. Throws UNKNOWN_ITEM. */
-  retry(ids: ItemId[], nowMs: number): Promise<{ retriedCount: number }>
+  retry(which: ItemId[] | RetryQuery, nowMs: number): Promise<{ retriedCount: number }>
   /** Returns items whose lease has ended (a used attempt; dead when it was the last), makes due ones ready, and forgets
    * deadlines that have passed. `nextAtMs`: when there is something of this again. */
   sweep(nowMs: number): Promise<{ changedCount: number; nextAtMs: number | null }>
-  /** Returns every leased item to the front of its queue without using up its attempt: for the only owner, at its start. */
+  /** Returns every leased item to the front of its queue without using up its attempt, and releases what an earlier owner did
+   * not serve: for the only owner, at its start. Answers how many were leased. */
   releaseAll(nowMs: number): Promise<number>
   get(id: ItemId): Promise<StoredItem | null>
   /** In order of submission, after a cursor. */
   list(query: ListQuery): Promise<{ items: StoredItem[]; cursor: number | null }>
+  /** The same items in brief: no input, output or source is read. */
+  briefs(query: ListQuery): Promise<{ items: ItemBrief[]; cursor: number | null }>
   /** What happened, oldest first, after a cursor; every change of an item's state is one event. */
   events(afterSequence: number, limit: number): Promise<StoreEvent[]>
-  /** Items by step (or model, where there is no step) and state. */
+  /** Items by pipeline, step, model and state. */
   stats(): Promise<StoreStats>
+  /** The latest moment at which anything changed, ms since 1970; 0: nothing ever did. Cost: O(1). */
+  latestAtMs(): Promise<number>
   close(): Promise<void>
+}
+
+/** A store, as far as it only reads. */
+export type StoreReader = Pick<
+  Store,
+  'get' | 'list' | 'briefs' | 'events' | 'stats' | 'queueHeads' | 'latestAtMs' | 'close'
+>
+
+/** Which items are retried. */
+export interface RetryQuery {
+  state: 'failed' | 'cancelled'
+  /** null: those of none. Left out: of any. */
+  pipeline?: string | null
+  /** The code of the error that they ended with. */
+  errorCode?: string
 }
 
 export interface ListQuery {
@@ -68,10 +96,20 @@ export interface ListQuery {
   step?: string
   modelId?: ModelId
   parentId?: ItemId
+  /** null: items of none. Left out: of any. */
+  pipeline?: string | null
+  /** How their ids begin. Half of a surrogate pair is U+FFFD here, as it is in a file. */
+  idPrefix?: string
   /** Sequence after which to go on; default 0. */
   after?: number
   /** Default 1000. */
   limit?: number
+}
+
+export interface ItemBrief
+  extends Pick<StoredItem, 'sequence' | 'id' | 'state' | 'parentId' | 'pipeline' | 'step' | 'modelId'> {
+  /** Of the error that it has: see `StoredItem.error`. */
+  errorCode: string | null
 }
 
 export interface StoreEvent {
@@ -83,18 +121,35 @@ export interface StoreEvent {
 }
 
 export interface StoreStats {
-  groups: { step: string | null; modelId: ModelId; state: ItemState; count: number }[]
+  groups: {
+    pipeline: string | null
+    step: string | null
+    modelId: ModelId
+    state: ItemState
+    count: number
+  }[]
 }
 
 /** Every item of a store, in the order of submission. */
-export async function allItems(
-  store: Pick<Store, 'list'>,
-  query: Omit<ListQuery, 'after' | 'limit'> = {},
-): Promise<StoredItem[]> {
-  const found: StoredItem[] = []
+export function allItems(store: Pick<Store, 'list'>, query: FullQuery = {}): Promise<StoredItem[]> {
+  return everyPage((page) => store.list(page), query)
+}
+
+/** The same in brief. */
+export function allBriefs(store: Pick<Store, 'briefs'>, query: FullQuery = {}): Promise<ItemBrief[]> {
+  return everyPage((page) => store.briefs(page), query)
+}
+
+type FullQuery = Omit<ListQuery, 'after' | 'limit'>
+
+async function everyPage<Item>(
+  read: (query: ListQuery) => Promise<{ items: Item[]; cursor: number | null }>,
+  query: FullQuery,
+): Promise<Item[]> {
+  const found: Item[] = []
   for (let after: number | null = 0; after !== null; ) {
-    const page: { items: StoredItem[]; cursor: number | null } = await store.list({ ...query, after })
-    found.push(...page.items)
+    const page: { items: Item[]; cursor: number | null } = await read({ ...query, after })
+    for (const each of page.items) found.push(each)
     after = page.cursor
   }
   return found

@@ -1,5 +1,5 @@
 // Random calls of a store, for properties: graphs over three models and two tenants with priorities and deadlines to lend, late
-// submissions, fan-outs into new and known items (wrong ones too), results, failures, cancels, retries, leases that end.
+// submissions, two pipelines of which one is not served, fan-outs into new and known items (wrong ones too), results, failures, cancels, retries, leases that end.
 import fc from 'fast-check'
 import type { Dependency, NewItem } from '../../src/core/work/item.ts'
 import type { ClaimOrder } from '../../src/core/work/queue-head.ts'
@@ -15,12 +15,17 @@ export function leadMs(modelId: string): number {
   return { a: 20, b: 7 }[modelId] ?? 0
 }
 
+export function serves(pipeline: string | null): boolean {
+  return pipeline !== 'parked'
+}
+
 const policy = fc.constantFrom('fail' as const, 'skip' as const, 'continue' as const)
 const newcomer = fc.record({
   /** Counted back from the newest. */
   edges: fc.array(fc.record({ back: fc.nat(12), policy }), { maxLength: 3 }),
   priority: fc.integer({ min: 5, max: 9 }),
   tenant: fc.constantFrom(null, null, 'ann', 'bob'),
+  pipeline: fc.constantFrom(null, 'served', 'served', 'parked'),
   deadlineInMs: fc.option(fc.constantFrom(40, 90, 150, 300), { nil: null }),
   maxAttempts: fc.constantFrom(1, 2),
   step: fc.constantFrom(null, null, null, 'run', 'skip', 'fan', 'fan', 'fan-run'),
@@ -149,7 +154,7 @@ function outcomeOf({ how, retryable }: Of<'finish'>, id: string, nowMs: number):
 /** Each may wait for any that is known, and for those before it in the call. */
 function itemsOf({ newcomers, steps }: Of<'submit'>, known: readonly string[], nowMs: number): NewItem[] {
   const ids = [...known]
-  return newcomers.map(({ edges, priority, tenant, deadlineInMs, maxAttempts, step, fan }) => {
+  return newcomers.map(({ edges, priority, tenant, pipeline, deadlineInMs, maxAttempts, step, fan }) => {
     const id = `i${ids.length}`
     const dependencies = edges.flatMap(({ back, policy: each }): Dependency[] =>
       ids.length > 0 ? [{ id: ids.at(-1 - (back % ids.length))!, policy: each }] : [],
@@ -160,7 +165,7 @@ function itemsOf({ newcomers, steps }: Of<'submit'>, known: readonly string[], n
     const deadlineAtMs = deadlineInMs === null ? null : nowMs + deadlineInMs
     ids.push(id)
     return item(id, dependencies, {
-      modelId, priority, tenant, deadlineAtMs, maxAttempts, step: steps ? step : null, source: { ...fan, named },
+      modelId, priority, tenant, pipeline, deadlineAtMs, maxAttempts, step: steps ? step : null, source: { ...fan, named },
     }) // biome-ignore format: an item
   })
 }

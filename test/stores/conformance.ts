@@ -4,17 +4,21 @@
 import assert from 'node:assert/strict'
 import { type NewItemOptions, newItem } from '../../src/core/work/item.ts'
 import { plainOrder } from '../../src/core/work/queue-head.ts'
-import type { Resolver, Store } from '../../src/stores/store.ts'
+import type { Store, StoreOptions } from '../../src/stores/store.ts'
 import { allItems } from '../../src/stores/store.ts'
 import { testStoreOrder } from './order.ts'
+import { testStorePipelines } from './pipelines.ts'
 import { testStoreProperties } from './properties.ts'
+import { testStoreReading } from './reading.ts'
 import { testStoreSteps } from './steps.ts'
 
 export interface StoreUnderTest {
-  test: (title: string, body: () => Promise<void>) => unknown
+  test: (title: string, body: (context: { skip(reason: string): void }) => Promise<void>) => unknown
   name: string
   /** A new, empty store. */
-  open: (resolver?: Resolver) => Promise<Store>
+  open: (options?: StoreOptions) => Promise<Store>
+  /** The same store, closed and opened with other options, for one that is durable. */
+  reopen?: (store: Store, options?: StoreOptions) => Promise<Store>
 }
 
 export const order = { ...plainOrder, interactiveFrom: 8 }
@@ -55,10 +59,10 @@ export async function end(store: Store, how: 'done' | 'fail', nowMs = 10): Promi
 }
 
 /** Runs a test on a new store. */
-export function checker({ test, name, open }: StoreUnderTest, resolver?: Resolver) {
+export function checker({ test, name, open }: StoreUnderTest, options?: StoreOptions) {
   return (title: string, body: (store: Store) => Promise<void>) =>
     test(`${name}: ${title}`, async () => {
-      const store = await open(resolver)
+      const store = await open(options)
       try {
         await body(store)
       } finally {
@@ -67,8 +71,8 @@ export function checker({ test, name, open }: StoreUnderTest, resolver?: Resolve
     })
 }
 
-export function testStore({ test, name, open }: StoreUnderTest): void {
-  const check = checker({ test, name, open })
+export function testStore(under: StoreUnderTest): void {
+  const check = checker(under)
 
   check(
     'releases a diamond when its last parent is done, with many parents and late submission',
@@ -280,24 +284,9 @@ export function testStore({ test, name, open }: StoreUnderTest): void {
     )
   })
 
-  check('lists in the order of submission, by page and filter, and counts by state', async (store) => {
-    await store.submit(
-      ['a', 'b', 'c'].map((id) => item(id)),
-      1,
-    )
-    await end(store, 'done')
-    const page = await store.list({ limit: 2 })
-    assert.deepEqual(idsOf(page), ['a', 'b'])
-    assert.deepEqual(idsOf(await store.list({ limit: 2, after: page.cursor! })), ['c'])
-    assert.deepEqual(idsOf(await store.list({ state: 'ready' })), ['b', 'c'])
-    const { groups } = await store.stats()
-    assert.deepEqual(groups.map(({ state, count }) => [state, count]).sort(), [
-      ['done', 1],
-      ['ready', 2],
-    ])
-  })
-
-  testStoreOrder({ test, name, open })
-  testStoreSteps({ test, name, open })
-  testStoreProperties({ test, name, open })
+  testStoreReading(under)
+  testStoreOrder(under)
+  testStoreSteps(under)
+  testStorePipelines(under)
+  testStoreProperties(under)
 }

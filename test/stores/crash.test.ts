@@ -19,6 +19,7 @@ import {
   leadMs,
   perform,
   resolver,
+  serves,
   sweep,
   view,
   type World,
@@ -31,8 +32,8 @@ after(() => rmSync(folder, { recursive: true, force: true }))
 let fileCount = 0
 const newFile = () => join(folder, `${++fileCount}.db`)
 const seed = fc.integer({ min: 0, max: 2 ** 31 - 1 })
-const open = (file: string) => openSqliteStore({ file, resolver, leadMs })
-const inMemory = () => worldOf(openMemoryStore({ resolver, leadMs }))
+const open = (file: string) => openSqliteStore({ file, resolver, leadMs, serves })
+const inMemory = () => worldOf(openMemoryStore({ resolver, leadMs, serves }))
 
 /** All but the deadlines at the heads: one that has passed is shown again by a store that was opened anew. */
 async function lasting(store: Store) {
@@ -111,8 +112,8 @@ test('after kill -9 among random calls a file has those that were answered, and 
 async function killedAfter(told: number, file: string, seed: number): Promise<number> {
   const source = `
     import { openSqliteStore } from '${import.meta.dirname}/../../src/stores/sqlite/store.ts'
-    import { callsOf, leadMs, perform, resolver, worldOf } from '${import.meta.dirname}/actions.ts'
-    const world = worldOf(await openSqliteStore({ file: '${file}', resolver, leadMs }))
+    import { callsOf, leadMs, perform, resolver, serves, worldOf } from '${import.meta.dirname}/actions.ts'
+    const world = worldOf(await openSqliteStore({ file: '${file}', resolver, leadMs, serves }))
     for (const [each, nowMs] of callsOf(${seed})) {
       await perform(world, each, nowMs)
       process.stdout.write('.')

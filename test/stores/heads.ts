@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { type Dependency, hasEnded, type StoredItem } from '../../src/core/work/item.ts'
 import type { QueueHead } from '../../src/core/work/queue-head.ts'
+import { serves } from './actions.ts'
 
 /** An item, as far as heads depend on it. */
 export interface CountedItem
@@ -11,6 +12,7 @@ export interface CountedItem
     | 'id'
     | 'modelId'
     | 'tenant'
+    | 'pipeline'
     | 'state'
     | 'priority'
     | 'effectivePriority'
@@ -24,13 +26,14 @@ export interface CountedItem
   turn?: number | null
 }
 
-/** By model id. A head's deadline is the earliest of its ready items after `sweptAtMs`. Who is first in a level needs the turns:
+/** Of what is served, by model id. A head's deadline is the earliest of its ready items after `sweptAtMs`. Who is first in a level needs the turns:
  *  without them it is one of those that came at the same time. */
 export function recount(items: readonly CountedItem[], sweptAtMs = Number.NEGATIVE_INFINITY): QueueHead[] {
   const byId = new Map(items.map((each) => [each.id, each]))
   const heads: QueueHead[] = []
-  for (const modelId of [...new Set(items.map((each) => each.modelId))].sort()) {
-    const own = items.filter((each) => each.modelId === modelId)
+  const served = items.filter(({ pipeline }) => serves(pipeline))
+  for (const modelId of [...new Set(served.map((each) => each.modelId))].sort()) {
+    const own = served.filter((each) => each.modelId === modelId)
     const ready = own.filter(({ state }) => state === 'ready')
     const blockedCount = own.filter(({ state }) => state === 'blocked' || state === 'scheduled').length
     if (ready.length + blockedCount === 0) continue
@@ -74,8 +77,8 @@ function openDependencies(own: readonly CountedItem[], byId: ReadonlyMap<string,
   for (const { state, dependencies } of own) {
     if (state !== 'blocked') continue
     for (const { id } of dependencies) {
-      const { state: parentState, modelId } = byId.get(id)!
-      if (!hasEnded(parentState)) counts.set(modelId, (counts.get(modelId) ?? 0) + 1)
+      const { state: parentState, modelId, pipeline } = byId.get(id)!
+      if (!hasEnded(parentState) && serves(pipeline)) counts.set(modelId, (counts.get(modelId) ?? 0) + 1)
     }
   }
   return [...counts].sort(([a], [b]) => (a < b ? -1 : 1)).map(([modelId, count]) => ({ modelId, count }))

@@ -6,7 +6,7 @@ import fc from 'fast-check'
 import { hasEnded } from '../../src/core/work/item.ts'
 import type { QueueHead } from '../../src/core/work/queue-head.ts'
 import { allItems, type Store, type StoredItem } from '../../src/stores/store.ts'
-import { actions, dayAtMs, perform, resolver, worldOf } from './actions.ts'
+import { actions, dayAtMs, perform, resolver, serves, worldOf } from './actions.ts'
 import type { StoreUnderTest } from './conformance.ts'
 import { checkLending, recount } from './heads.ts'
 
@@ -15,7 +15,7 @@ export function testStoreProperties({ test, name, open }: StoreUnderTest): void 
     test(`${name}: ${title}`, () =>
       fc.assert(
         fc.asyncProperty(actions(passingMs, { steps: true }), async (steps) => {
-          const world = worldOf(await open(resolver))
+          const world = worldOf(await open({ resolver, serves }))
           try {
             let nowMs = dayAtMs
             let latestMs = dayAtMs

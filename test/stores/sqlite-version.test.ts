@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { after, test } from 'node:test'
+import { newItem } from '../../src/core/work/item.ts'
 import { plainOrder } from '../../src/core/work/queue-head.ts'
 import { openSqliteReader, openSqliteStore } from '../../src/stores/sqlite/store.ts'
 import { allItems, type Resolver } from '../../src/stores/store.ts'
@@ -164,6 +165,64 @@ test('a file of the third version is brought up to date, with its fan-out, its r
   assert.deepEqual(
     items.map(({ id, attempt }) => `${id} ${attempt}`),
     ['again 2', 'waits 1', 'dead 1'],
+  )
+  await store.close()
+})
+
+/** One that is done, one that waits for it and for another that is leased; the clock went backwards once. */
+const fourthVersion = `
+PRAGMA application_id = 0x504c494d; PRAGMA user_version = 4; PRAGMA journal_mode = WAL;
+CREATE TABLE kind (number INTEGER PRIMARY KEY, model TEXT NOT NULL, step TEXT, priority INTEGER NOT NULL, tenant TEXT) STRICT;
+CREATE TABLE item (seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, priority INTEGER NOT NULL, max_attempts INTEGER NOT NULL,
+  timeout INTEGER, deadline_at INTEGER, maker INTEGER, source_id TEXT, parents TEXT, source TEXT, input TEXT) STRICT;
+CREATE INDEX item_maker ON item (maker) WHERE maker IS NOT NULL;
+CREATE TABLE progress (seq INTEGER PRIMARY KEY, submitted_at INTEGER NOT NULL, kind INTEGER NOT NULL, state INTEGER NOT NULL,
+  attempt INTEGER NOT NULL, open INTEGER NOT NULL, turn INTEGER, ready_at INTEGER, until INTEGER, run INTEGER,
+  latest_end_at INTEGER, room TEXT) STRICT;
+CREATE INDEX progress_due ON progress (until) WHERE state = 1;
+CREATE TABLE run (number INTEGER PRIMARY KEY, input TEXT, started_at INTEGER, ended_at INTEGER, output TEXT, error TEXT) STRICT;
+CREATE TABLE edge (parent INTEGER NOT NULL, child INTEGER NOT NULL, policy INTEGER NOT NULL, PRIMARY KEY (parent, child))
+  STRICT, WITHOUT ROWID;
+CREATE TABLE claim (token TEXT PRIMARY KEY, at INTEGER NOT NULL, until INTEGER NOT NULL, items TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE event (first INTEGER PRIMARY KEY, last INTEGER NOT NULL, at INTEGER NOT NULL, items TEXT NOT NULL) STRICT;
+CREATE TABLE opening (number INTEGER PRIMARY KEY) STRICT;
+INSERT INTO opening VALUES (1);
+INSERT INTO kind VALUES (1, 'm', NULL, 0, NULL), (2, 'm', 'sum', 3, 'ann');
+INSERT INTO item VALUES (1, 'a', 0, 3, NULL, NULL, NULL, 'src', NULL, NULL, '"x"'), (2, 'b', 0, 3, NULL, NULL, NULL, 'src', NULL, NULL, NULL),
+  (3, 'c', 3, 3, NULL, 900, NULL, 'src', '[[1,0],[2,1]]', '{"path":"/"}', NULL);
+INSERT INTO progress VALUES (1, 1, 1, 4, 1, 0, 1, 1, NULL, 1, NULL, NULL), (2, 1, 1, 2, 0, 0, 2, 1, NULL, NULL, 900, '...'),
+  (3, 1, 2, 0, 0, 1, NULL, NULL, NULL, NULL, 900, '.............');
+INSERT INTO run VALUES (1, NULL, 80, 85, '{"n":1}', NULL);
+INSERT INTO edge VALUES (1, 3, 0), (2, 3, 1);
+INSERT INTO claim VALUES ('1.2', 10, 110, '[2]');
+INSERT INTO event VALUES (1, 5, 1, '[1,0,0,2,0,0,3,0,0,1,2,0,2,2,0]'), (6, 6, 80, '[1,3,1]'), (7, 7, 85, '[1,4,1]'), (8, 8, 10, '[2,3,1]');
+`
+
+test('a file of the fourth version is brought up to date: its items are of no pipeline, its latest moment is known', async () => {
+  const file = join(folder, 'fourth.db')
+  const old = new DatabaseSync(file)
+  old.exec(fourthVersion)
+  old.close()
+  const store = await openSqliteStore({ file })
+  const view = (await allItems(store, { pipeline: null })).map((each) => {
+    const { id, step, tenant, state, attempt, effectivePriority, output } = each
+    return [id, step, tenant, state, attempt, effectivePriority, JSON.stringify(output)].join(' ')
+  })
+  assert.deepEqual(view, ['a   done 1 0 {"n":1}', 'b   leased 1 0 null', 'c sum ann blocked 0 3 null'])
+  assert.equal(await store.latestAtMs(), 85)
+  await store.submit(
+    [newItem({ id: 'd', modelId: 'm', step: 'sum', tenant: 'ann', priority: 3, pipeline: 'p' })],
+    20,
+  )
+  assert.equal(await store.latestAtMs(), 85)
+  await store.finish('1.2', [{ type: 'done', id: 'b', output: 2 }], 90)
+  assert.equal(await store.latestAtMs(), 90)
+  assert.deepEqual(
+    (await store.list({ state: 'ready' })).items.map(({ id, pipeline }) => [id, pipeline]),
+    [
+      ['c', null],
+      ['d', 'p'],
+    ],
   )
   await store.close()
 })

@@ -39,11 +39,11 @@ async function states(store: Pick<Store, 'list'>): Promise<Record<string, string
 }
 
 /** Runs a module that may use `store`, `item` and `claim`, until it is killed or ends. */
-function startOwner(file: string, body: string): ChildProcess {
+function startOwner(file: string, body: string, serves = 'undefined'): ChildProcess {
   const source = `
     import { openSqliteStore } from '${import.meta.dirname}/../../src/stores/sqlite/store.ts'
     import { claim, item } from '${import.meta.dirname}/conformance.ts'
-    const store = await openSqliteStore({ file: '${file}' })
+    const store = await openSqliteStore({ file: '${file}', serves: ${serves} })
     const tell = (line) => process.stdout.write(line + '\\n')
     ${body}`
   return spawn(process.execPath, ['--input-type=module', '-e', source], {
@@ -106,6 +106,36 @@ test('after kill -9 in a stream of results every acknowledged one is kept, and e
   assert.equal(ends.length, 600)
   assert.equal(new Set(ends.map(({ itemId }) => itemId)).size, 600)
   await store.close()
+})
+
+test('kill -9 of a run of another pipeline leaves the items of the first as they were', async () => {
+  const file = newFile()
+  const serving = (name: string) => openSqliteStore({ file, serves: (pipeline) => pipeline === name })
+  const first = await serving('a')
+  const named = (id: string, dependencies: string[] = []) => item(id, dependencies, { pipeline: 'a' })
+  await first.submit([named('a1'), named('a2', ['a1']), named('a3')], nowAtMs)
+  const before = await allItems(first)
+  await first.close()
+  const body = `
+    await store.releaseAll(${nowAtMs})
+    for (let index = 0; ; index++) {
+      await store.submit([item('b' + index, [], { pipeline: 'b' })], ${nowAtMs})
+      const { token, items } = await claim(store, 5, ${nowAtMs})
+      await store.finish(token, items.map(({ id }) => ({ type: 'done', id, output: id })), ${nowAtMs})
+      tell(items.map(({ id }) => id).join(' '))
+    }`
+  const ran = await killAfter(startOwner(file, body, "(pipeline) => pipeline === 'b'"), 20)
+  const expected = ran.map((_, index) => `b${index}`)
+  assert.deepEqual(ran, expected, 'each claim took the one item of its own pipeline')
+  const again = await serving('a')
+  await again.releaseAll(nowAtMs)
+  assert.deepEqual(await allItems(again, { pipeline: 'a' }), before)
+  for (const id of ['a1', 'a3', 'a2']) {
+    const { token, items } = await claim(again, 1, nowAtMs)
+    const { accepted } = await again.finish(token, [{ type: 'done', id, output: 1 }], nowAtMs)
+    assert.deepEqual([accepted, items[0]!.attempt], [[id], 1])
+  }
+  await again.close()
 })
 
 test('another process is refused while an owner lives, and let in when it was killed', async () => {

@@ -29,7 +29,7 @@ function split(id: string, parts: (string | NewItem)[], dependencies: NewItemOpt
 }
 
 export function testStoreSteps(under: StoreUnderTest): void {
-  const check = checker(under, resolver)
+  const check = checker(under, { resolver })
 
   check('asks the resolver when an item is released: input, skip, failure', async (store) => {
     await store.submit(

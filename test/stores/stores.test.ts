@@ -7,8 +7,8 @@ import { after, test } from 'node:test'
 import fc from 'fast-check'
 import { openMemoryStore } from '../../src/stores/memory.ts'
 import { openSqliteReader, openSqliteStore } from '../../src/stores/sqlite/store.ts'
-import { allItems, type Resolver, type Store } from '../../src/stores/store.ts'
-import { actions, dayAtMs, leadMs, perform, resolver, sweep, view, worldOf } from './actions.ts'
+import { allItems, type Store, type StoreOptions } from '../../src/stores/store.ts'
+import { actions, dayAtMs, leadMs, perform, resolver, serves, sweep, view, worldOf } from './actions.ts'
 import { testStore } from './conformance.ts'
 import { checkFile } from './rows.ts'
 
@@ -17,8 +17,23 @@ after(() => rmSync(folder, { recursive: true, force: true }))
 let fileCount = 0
 const newFile = () => join(folder, `${++fileCount}.db`)
 
-testStore({ test, name: 'memory', open: async (resolver) => openMemoryStore({ resolver }) })
-testStore({ test, name: 'sqlite', open: (resolver) => openSqliteStore({ file: newFile(), resolver }) })
+testStore({ test, name: 'memory', open: async (options) => openMemoryStore(options) })
+const fileOf = new WeakMap<Store, string>()
+testStore({
+  test,
+  name: 'sqlite',
+  open: (options) => openFile(newFile(), options),
+  async reopen(store, options) {
+    await store.close()
+    return openFile(fileOf.get(store)!, options)
+  },
+})
+
+async function openFile(file: string, options?: StoreOptions): Promise<Store> {
+  const store = await openSqliteStore({ ...options, file })
+  fileOf.set(store, file)
+  return store
+}
 
 // ── both stores do the same, whatever is asked of them ──
 
@@ -28,7 +43,7 @@ test('memory and SQLite answer alike, whatever happens, and SQLite as its rows s
       actions(fc.nat(40), { steps: true }),
       fc.uniqueArray(fc.nat(60), { maxLength: 4 }),
       async (calls, reopenedAfter) => {
-        const options = { file: newFile(), resolver, leadMs }
+        const options = { file: newFile(), resolver, leadMs, serves }
         const [memory, sqlite] = [worldOf(openMemoryStore(options)), worldOf(await openSqliteStore(options))]
         try {
           let nowMs = dayAtMs
@@ -53,12 +68,15 @@ test('memory and SQLite answer alike, whatever happens, and SQLite as its rows s
   )
 })
 
-/** What is in memory beside the rows is as a reader finds it in the file. */
-async function reopen(store: Store, options: { file: string; resolver: Resolver }): Promise<Store> {
+/** What is in memory beside the rows is as a reader finds it in the file, whatever is served; and to be open for other
+ * pipelines changes nothing. */
+async function reopen(store: Store, options: StoreOptions & { file: string }): Promise<Store> {
   await store.close()
-  const opened = await openSqliteStore(options)
+  const all = await openSqliteStore({ ...options, serves: () => true })
   const reader = await openSqliteReader(options.file)
-  assert.deepEqual(await reader.queueHeads(), await opened.queueHeads())
+  assert.deepEqual(await reader.queueHeads(), await all.queueHeads())
+  await all.close()
+  const opened = await openSqliteStore(options)
   assert.deepEqual(await allItems(reader), await allItems(opened))
   await reader.close()
   return opened

@@ -39,6 +39,9 @@ export interface WorkGraphOptions {
   onChange?: ((node: WorkNode, nowMs: number) => void) | null
   /** Time that an item of a model takes at the least, ms: what it waits for must have ended so long before it. Default 0. */
   leadMs?: (modelId: ModelId) => number
+  /** Whether a pipeline's items are worked on. Those of the others are parked: none is released, no head shows them and no
+   * claim takes them; they can be read, cancelled and made new. It always gives the same answer. Default: all are. */
+  serves?: (pipeline: string | null) => boolean
 }
 
 export class WorkGraph {
@@ -46,16 +49,23 @@ export class WorkGraph {
   readonly #onChange: WorkGraphOptions['onChange']
   /** Whose heads are read; only the graph writes them. */
   readonly queues = new ModelQueues()
-  readonly #nodes = new KnownNodes(this.queues)
+  readonly #nodes: KnownNodes
   readonly #edges: OpenEdges
-  readonly #claims = new Claims(this.#nodes)
+  readonly #claims: Claims
   readonly #scheduled = new Set<WorkNode>()
   #turn = 0
   #endedCount = 0
   /** How often items were cancelled. */
   #cancelCount = 0
 
-  constructor({ resolver = null, onChange = null, leadMs = () => 0 }: WorkGraphOptions = {}) {
+  constructor({
+    resolver = null,
+    onChange = null,
+    leadMs = () => 0,
+    serves = () => true,
+  }: WorkGraphOptions = {}) {
+    this.#nodes = new KnownNodes(this.queues, serves)
+    this.#claims = new Claims(this.#nodes)
     this.#resolver = resolver
     this.#onChange = onChange
     this.#edges = new OpenEdges(this.queues, leadMs)
@@ -165,6 +175,7 @@ export class WorkGraph {
 
   /** (2) `mayExpand`: it was not expanded a moment ago, in vain. */
   #release(node: WorkNode, nowMs: number, work: End[], mayExpand = true): void {
+    if (node.queue.isParked) return
     const resolution = askResolver(this.#resolver, node.item, () => look(node))
     if (resolution === null || resolution.type === 'run') {
       if (resolution) node.input = resolution.input

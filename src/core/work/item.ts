@@ -78,6 +78,8 @@ export interface NewItem {
   deadlineAtMs: number | null
   /** For whom it is done: fairness is between tenants. null: nobody in particular. */
   tenant: string | null
+  /** The name of the pipeline that it is of, or null. What a fan-out makes is of the fan-out's pipeline. */
+  pipeline: string | null
 }
 
 /** An item with what has become of it. */
@@ -144,7 +146,13 @@ export function newItem(options: NewItemOptions): NewItem {
     timeoutMs: options.timeoutMs ?? null,
     deadlineAtMs: options.deadlineAtMs ?? null,
     tenant: options.tenant ?? null,
+    pipeline: options.pipeline ?? null,
   }
+}
+
+/** The item as one of that pipeline. */
+export function ofPipeline(item: NewItem, pipeline: string | null): NewItem {
+  return item.pipeline === pipeline ? item : { ...item, pipeline }
 }
 
 /** Each once; the first policy stands. */

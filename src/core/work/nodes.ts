@@ -1,18 +1,20 @@
 // The items of a graph in memory by their ids, from submission on: finding them, and adding new ones, all or none. They stay
 // until the graph goes. How they wait for each other and what becomes of them is in graph.ts.
 import { SchedulerError } from '../errors.ts'
-import type { ItemId, NewItem } from './item.ts'
+import { type ItemId, type NewItem, ofPipeline } from './item.ts'
 import { createNode, type WorkNode } from './node.ts'
 import type { ModelQueues } from './queues.ts'
 import { checkGraph, type KnownItems } from './submission.ts'
 
 export class KnownNodes implements KnownItems<WorkNode> {
   readonly #queues: ModelQueues
+  readonly #serves: (pipeline: string | null) => boolean
   readonly #byId = new Map<ItemId, WorkNode>()
   #sequence = 0
 
-  constructor(queues: ModelQueues) {
+  constructor(queues: ModelQueues, serves: (pipeline: string | null) => boolean) {
     this.#queues = queues
+    this.#serves = serves
   }
 
   get count(): number {
@@ -59,7 +61,9 @@ export class KnownNodes implements KnownItems<WorkNode> {
   }
 
   create(item: NewItem, maker: WorkNode | null, nowMs: number): WorkNode {
-    const node = createNode(item, this.#queues.of(item.modelId), ++this.#sequence, maker, nowMs)
+    const own = maker === null ? item : ofPipeline(item, maker.item.pipeline)
+    const queue = this.#serves(own.pipeline) ? this.#queues.of(item.modelId) : this.#queues.parked
+    const node = createNode(own, queue, ++this.#sequence, maker, nowMs)
     this.#byId.set(item.id, node)
     return node
   }

@@ -8,6 +8,8 @@ import type { QueueHead } from './queue-head.ts'
 
 export interface ModelQueue {
   readonly modelId: ModelId
+  /** It holds what is not served: no head shows it, no claim takes from it. */
+  readonly isParked: boolean
   readonly ready: WorkQueue<WorkNode>
   blockedCount: number
   /** Open dependencies on items of another model, by model id. */
@@ -22,13 +24,18 @@ export class ModelQueues {
   readonly #queueById = new Map<string, ModelQueue>()
   /** By model id. */
   readonly #queues: ModelQueue[] = []
+  readonly #parked = newQueue('', Number.NEGATIVE_INFINITY, true)
   #lateMs = Number.NEGATIVE_INFINITY
+
+  /** Where items of pipelines wait that are not served, of whatever model. */
+  get parked(): ModelQueue {
+    return this.#parked
+  }
 
   of(modelId: ModelId): ModelQueue {
     let queue = this.#queueById.get(modelId)
     if (!queue) {
-      const ready = new WorkQueue<WorkNode>(this.#lateMs)
-      queue = { modelId, ready, blockedCount: 0, waitsOn: [], isChanged: false }
+      queue = newQueue(modelId, this.#lateMs, false)
       this.#queueById.set(modelId, queue)
       insertByModel(this.#queues, queue, (each) => each)
     }
@@ -78,9 +85,16 @@ export class ModelQueues {
   }
 }
 
+function newQueue(modelId: ModelId, lateMs: number, isParked: boolean): ModelQueue {
+  const ready = new WorkQueue<WorkNode>(lateMs)
+  return { modelId, isParked, ready, blockedCount: 0, waitsOn: [], isChanged: false }
+}
+
 function headOf({ modelId, ready, blockedCount, waitsOn }: ModelQueue): QueueHead {
   const open: QueueHead['waitsOn'] = []
-  for (const { queue, count } of waitsOn) if (count > 0) open.push({ modelId: queue.modelId, count })
+  for (const { queue, count } of waitsOn) {
+    if (count > 0 && !queue.isParked) open.push({ modelId: queue.modelId, count })
+  }
   const { count: readyCount, latestEndAtMs } = ready
   return { modelId, readyCount, blockedCount, levels: ready.levels(), latestEndAtMs, waitsOn: open }
 }

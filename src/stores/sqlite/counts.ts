@@ -1,6 +1,6 @@
 // Counts that a store keeps beside its rows, so that a queue's head costs the same at ten and at ten million items:
-// ready items by model, priority and tenant, blocked items by model, open dependencies by pair of models, items by step and
-// state. Rebuilt from the rows when a store is opened, and after a transaction that was undone.
+// ready items by model, priority and tenant, blocked items by model, open dependencies by pair of models, items by pipeline, step
+// and state. Rebuilt from the rows when a store is opened, and after a transaction that was undone.
 
 import type { ModelId } from '../../core/model.ts'
 import { itemStates } from '../../core/work/item.ts'
@@ -23,8 +23,10 @@ export interface LevelCounts {
   queue: { readonly readyAtMs: number }
 }
 
-interface ModelCounts {
+export interface ModelCounts {
   readonly modelId: ModelId
+  /** Of all models together: items of pipelines that are not served. No head shows them. */
+  readonly isParked: boolean
   /** Also items that wait for a moment. */
   blockedCount: number
   readyCount: number
@@ -35,9 +37,11 @@ interface ModelCounts {
   readonly waitsOn: Map<ModelCounts, number>
 }
 
-/** Items of one step and model. */
+/** Items of one pipeline, step and model. */
 export interface Group {
+  readonly pipeline: string | null
   readonly step: string | null
+  readonly modelId: ModelId
   readonly model: ModelCounts
   /** By the state's number. */
   readonly countByState: number[]
@@ -49,34 +53,53 @@ export interface Counted {
   readonly counts: LevelCounts
 }
 
+/** What a kind of items has in common. */
+export interface KindName {
+  readonly modelId: ModelId
+  readonly step: string | null
+  readonly priority: number
+  readonly tenant: string | null
+  readonly pipeline: string | null
+}
+
 export class Counts {
+  readonly #serves: (pipeline: string | null) => boolean
   readonly #models = new Map<ModelId, ModelCounts>()
   readonly #groups = new Map<string, Group>()
+  #parked = newModel('', true)
+
+  constructor(serves: (pipeline: string | null) => boolean) {
+    this.#serves = serves
+  }
 
   /** Groups and levels handed out before count no more. */
   clear(): void {
     this.#models.clear()
+    this.#parked = newModel('', true)
     this.#groups.clear()
   }
 
-  group(modelId: ModelId, step: string | null): Group {
-    const key = JSON.stringify([modelId, step])
+  of({ modelId, step, priority, tenant, pipeline }: KindName): Counted {
+    const key = JSON.stringify([modelId, step, pipeline])
     let group = this.#groups.get(key)
     if (!group) {
-      group = { step, model: this.#model(modelId), countByState: itemStates.map(() => 0) }
+      group = {
+        pipeline,
+        step,
+        modelId,
+        model: this.model(modelId, pipeline),
+        countByState: itemStates.map(() => 0),
+      }
       this.#groups.set(key, group)
     }
-    return group
+    return { group, counts: levelOf(group.model.levels, priority, tenant, newLevel) }
   }
 
-  level(modelId: ModelId, priority: number, tenant: string | null): LevelCounts {
-    return levelOf(this.#model(modelId).levels, priority, tenant, newLevel)
-  }
-
-  #model(modelId: ModelId): ModelCounts {
+  model(modelId: ModelId, pipeline: string | null): ModelCounts {
+    if (!this.#serves(pipeline)) return this.#parked
     let model = this.#models.get(modelId)
     if (!model) {
-      model = { modelId, blockedCount: 0, readyCount: 0, levels: [], due: noDeadline, waitsOn: new Map() }
+      model = newModel(modelId, false)
       this.#models.set(modelId, model)
     }
     return model
@@ -96,7 +119,8 @@ export class Counts {
     } else if (state === blocked || state === scheduled) model.blockedCount += count
   }
 
-  addEdges({ model: { waitsOn } }: Group, { model: parent }: Group, count: number): void {
+  /** Open dependencies of items of one model on items of another. */
+  addEdges({ waitsOn }: ModelCounts, parent: ModelCounts, count: number): void {
     const open = (waitsOn.get(parent) ?? 0) + count
     if (open === 0) waitsOn.delete(parent)
     else waitsOn.set(parent, open)
@@ -111,14 +135,26 @@ export class Counts {
   }
 
   stats(): StoreStats {
-    const groups = [...this.#groups.values()].flatMap(({ step, model: { modelId }, countByState }) =>
-      itemStates.map((state, index) => ({ step, modelId, state, count: countByState[index]! })),
+    const groups = [...this.#groups.values()].flatMap(({ pipeline, step, modelId, countByState }) =>
+      itemStates.map((state, index) => ({ pipeline, step, modelId, state, count: countByState[index]! })),
     )
     return { groups: groups.filter(({ count }) => count > 0) }
   }
 }
 
 const noDeadline = { latestEndAtMs: null }
+
+function newModel(modelId: ModelId, isParked: boolean): ModelCounts {
+  return {
+    modelId,
+    isParked,
+    blockedCount: 0,
+    readyCount: 0,
+    levels: [],
+    due: noDeadline,
+    waitsOn: new Map(),
+  }
+}
 
 function newLevel(priority: number, tenant: string | null): LevelCounts {
   const queue = { readyAtMs: Number.POSITIVE_INFINITY }
@@ -141,7 +177,8 @@ function headOf({ modelId, readyCount, blockedCount, levels, due, waitsOn }: Mod
     const submittedMeanMs = Math.round(baseMs + submittedSumMs / count)
     heads.push({ priority, tenant, count, submittedMeanMs, oldestReadyAtMs: queue.readyAtMs })
   }
-  const open = [...waitsOn.keys()].sort(byModelId).map((parent) => ({
+  const served = [...waitsOn.keys()].filter(({ isParked }) => !isParked)
+  const open = served.sort(byModelId).map((parent) => ({
     modelId: parent.modelId,
     count: waitsOn.get(parent)!,
   }))

@@ -3,7 +3,8 @@ import { existsSync, realpathSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { corrupt, failed, isBusy, translate } from './errors.ts'
-import { migrationFrom, schemaVersion, tables } from './schema.ts'
+import { migrationFrom } from './migrations.ts'
+import { schemaVersion, tables } from './schema.ts'
 
 /** "PLIM": says that a file is ours. */
 const applicationId = 0x504c494d

@@ -10,7 +10,6 @@
 
 import { type ItemError, SchedulerError } from '../../core/errors.ts'
 import { isBadEnd, isRetryable } from '../../core/work/edges.ts'
-import type { WorkGraphOptions } from '../../core/work/graph.ts'
 import { type Dependency, hasEnded, type ItemState, itemStates, type NewItem } from '../../core/work/item.ts'
 import {
   askResolver,
@@ -20,6 +19,7 @@ import {
   type Resolver,
 } from '../../core/work/resolver.ts'
 import { checkGraph, type KnownItems, refuseCircle } from '../../core/work/submission.ts'
+import type { StoreOptions } from '../store.ts'
 import type { SqliteClaims } from './claims.ts'
 import type { Counts } from './counts.ts'
 import { type End, inherited } from './ends.ts'
@@ -29,8 +29,6 @@ import type { Queries } from './queries.ts'
 import { type ItemRow, json, type NewRow, toNewRow } from './rows.ts'
 import { eventWidth, policies, stateNumber } from './schema.ts'
 import type { SqliteItems } from './working-set.ts'
-
-export type GraphOptions = Pick<WorkGraphOptions, 'resolver' | 'leadMs'>
 
 /** A change, and what still follows from it. */
 interface Spread {
@@ -63,7 +61,7 @@ export class SqliteGraph {
     claims: SqliteClaims,
     kinds: SqliteKinds,
     items: SqliteItems,
-    { resolver = null, leadMs = () => 0 }: GraphOptions,
+    { resolver = null, leadMs = () => 0 }: StoreOptions,
   ) {
     this.#query = query
     this.#counts = counts
@@ -116,7 +114,7 @@ export class SqliteGraph {
     if (hasEnded(itemStates[parent.state]!)) return
     child.open++
     this.#items.change(child)
-    this.#counts.addEdges(child.kind.group, parent.kind.group, 1)
+    this.#counts.addEdges(child.kind.group.model, parent.kind.group.model, 1)
     this.#lending.note(child, parent)
   }
 
@@ -154,6 +152,11 @@ export class SqliteGraph {
 
   #ended(row: ItemRow, error: ItemError | null) {
     return { id: this.#items.idOf(row), state: itemStates[row.state]!, error }
+  }
+
+  /** What an earlier owner did not serve, and this one does. */
+  releaseHeldBack(nowMs: number): void {
+    this.#settleAll(this.#items.heldBack(), nowMs)
   }
 
   /** Ends an item and spreads what follows. */
@@ -196,7 +199,7 @@ export class SqliteGraph {
       if (child.state !== stateNumber.blocked) continue
       child.open--
       this.#items.change(child)
-      this.#counts.addEdges(child.kind.group, row.kind.group, -1)
+      this.#counts.addEdges(child.kind.group.model, row.kind.group.model, -1)
       if (isBadEnd(state, policies[policy]!))
         this.#doom(inherited(child, this.#ended(row, error), policy), spread)
       else if (child.open === 0 && !spread.doomed.has(child)) this.#release(child, spread, true)
@@ -209,6 +212,7 @@ export class SqliteGraph {
 
   /** (2) `mayExpand`: it was not expanded a moment ago, in vain. */
   #release(row: ItemRow, spread: Spread, mayExpand: boolean): void {
+    if (row.kind.isParked) return
     const resolution = askResolver(this.#resolver, row.kind, () => this.#items.resolved(row))
     try {
       if (resolution?.type === 'expand' && resolution.items.length > 0)
@@ -347,7 +351,8 @@ export class SqliteGraph {
     if (state === stateNumber.leased) this.#claims.let(row, isOurs)
     if (state !== stateNumber.blocked || open === 0) return
     // It ends although edges are open: they count no more.
-    for (const parent of this.#openParents(row)) this.#counts.addEdges(kind.group, parent.kind.group, -1)
+    for (const parent of this.#openParents(row))
+      this.#counts.addEdges(kind.group.model, parent.kind.group.model, -1)
   }
 
   #enter(row: ItemRow, state: ItemState): void {
@@ -369,7 +374,8 @@ export class SqliteGraph {
     const { numbers } = this.#items
     const start = numbers.event + 1
     numbers.event += this.#changes.length / eventWidth
-    this.#query.addEvent.run(start, numbers.event, nowMs, JSON.stringify(this.#changes))
+    numbers.latestAtMs = Math.max(numbers.latestAtMs, nowMs)
+    this.#query.addEvent.run(start, numbers.event, nowMs, JSON.stringify(this.#changes), numbers.latestAtMs)
     this.#changes = []
   }
 

@@ -59,8 +59,9 @@ export class SqliteLending {
       this.#counts.add(row.kind, row.state, -1, row.submittedAtMs)
     }
     if (from.kind.priority > row.kind.priority) {
-      const { modelId, step, tenant } = row.kind
-      row.kind = this.#kinds.named(modelId, step, from.kind.priority, tenant)
+      const { modelId, step, tenant, pipeline } = row.kind
+      const { priority } = from.kind
+      row.kind = this.#kinds.named({ modelId, step, priority, tenant, pipeline })
     }
     row.latestEndAtMs = earlier(row.latestEndAtMs, this.#latestEndBefore(from))
     this.#items.change(row)

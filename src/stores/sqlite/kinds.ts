@@ -1,19 +1,18 @@
-// Items come in few kinds: one for each model, step, priority and tenant in use. In the file an item has the number of its
+// Items come in few kinds: one for each model, step, priority, tenant and pipeline in use. In the file an item has the number of its
 // kind; in memory the kind has what its items are counted in and the level in which they queue. An item that is lent a
 // priority is of another kind from then on. The owner's copy of the table `kind`, from which nothing is taken away.
 import type { ModelId } from '../../core/model.ts'
-import type { Counted, Counts } from './counts.ts'
+import type { Counted, Counts, KindName } from './counts.ts'
 import type { Level } from './level.ts'
 import { all, type Queries } from './queries.ts'
-import type { SqliteQueue } from './queue.ts'
+import { SqliteQueue } from './queue.ts'
 
-export interface Kind extends Counted {
+export interface Kind extends Counted, KindName {
   readonly number: number
-  readonly modelId: ModelId
-  readonly step: string | null
   /** In the queue: an item's own, or what it was lent. */
   readonly priority: number
-  readonly tenant: string | null
+  /** Its pipeline is not served. */
+  readonly isParked: boolean
   readonly level: Level
 }
 
@@ -21,6 +20,8 @@ export class SqliteKinds {
   readonly #query: Queries
   readonly #counts: Counts
   readonly #queue: SqliteQueue
+  /** Of what is not served: nothing is taken from it. */
+  readonly #parked = new SqliteQueue()
   #byNumber: Kind[] = []
   readonly #byName = new Map<string, Kind>()
 
@@ -34,8 +35,9 @@ export class SqliteKinds {
   reload(): void {
     this.#byNumber = []
     this.#byName.clear()
-    for (const { number, model, step, priority, tenant } of all<KindRow>(this.#query.kinds))
-      this.#keep(number, model, step, priority, tenant)
+    this.#parked.clear()
+    for (const { number, model: modelId, ...rest } of all<KindRow>(this.#query.kinds))
+      this.#keep(number, { modelId, ...rest })
   }
 
   of(number: number): Kind {
@@ -43,28 +45,24 @@ export class SqliteKinds {
   }
 
   /** A new kind is written. */
-  named(modelId: ModelId, step: string | null, priority: number, tenant: string | null): Kind {
-    const known = this.#byName.get(nameOf(modelId, step, priority, tenant))
+  named(name: KindName): Kind {
+    const known = this.#byName.get(textOf(name))
     if (known) return known
-    const { lastInsertRowid } = this.#query.addKind.run(modelId, step, priority, tenant)
-    return this.#keep(Number(lastInsertRowid), modelId, step, priority, tenant)
+    const { modelId, step, priority, tenant, pipeline } = name
+    const { lastInsertRowid } = this.#query.addKind.run(modelId, step, priority, tenant, pipeline)
+    return this.#keep(Number(lastInsertRowid), name)
   }
 
-  #keep(
-    number: number,
-    modelId: ModelId,
-    step: string | null,
-    priority: number,
-    tenant: string | null,
-  ): Kind {
-    const group = this.#counts.group(modelId, step)
-    const counts = this.#counts.level(modelId, priority, tenant)
-    const level = this.#queue.levelOf(modelId, priority, tenant)
+  #keep(number: number, name: KindName): Kind {
+    const { modelId, step, priority, tenant, pipeline } = name
+    const { group, counts } = this.#counts.of(name)
+    const { isParked } = group.model
+    const level = (isParked ? this.#parked : this.#queue).levelOf(modelId, priority, tenant)
     counts.queue = level
     group.model.due = level.due
-    const kind = { number, modelId, step, priority, tenant, group, counts, level }
+    const kind = { number, modelId, step, priority, tenant, pipeline, isParked, group, counts, level }
     this.#byNumber[number] = kind
-    this.#byName.set(nameOf(modelId, step, priority, tenant), kind)
+    this.#byName.set(textOf(kind), kind)
     return kind
   }
 }
@@ -75,11 +73,13 @@ interface KindRow {
   step: string | null
   priority: number
   tenant: string | null
+  pipeline: string | null
 }
 
 /** With lengths, since a name may have any characters. */
-function nameOf(modelId: ModelId, step: string | null, priority: number, tenant: string | null): string {
-  const plain = `${priority} ${modelId.length} ${modelId}`
-  const withStep = step === null ? plain : `${plain} ${step.length} ${step}`
-  return tenant === null ? withStep : `${withStep} of ${tenant}`
+function textOf({ modelId, step, priority, tenant, pipeline }: KindName): string {
+  let text = `${priority} ${modelId.length} ${modelId}`
+  if (step !== null) text += ` ${step.length} ${step}`
+  if (pipeline !== null) text += ` in ${pipeline.length} ${pipeline}`
+  return tenant === null ? text : `${text} of ${tenant}`
 }

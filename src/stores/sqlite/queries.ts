@@ -1,7 +1,7 @@
 // Every statement of the store, by name: one query, one name. What is read for a change of state comes as arrays, which cost
 // half of objects; lists of seqs and ids go in as JSON.
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
-import type { ItemState } from '../../core/work/item.ts'
+import type { ListQuery } from '../store.ts'
 import { stateNumber } from './schema.ts'
 import { SqliteWriter } from './writer.ts'
 
@@ -19,18 +19,25 @@ const { ready, leased, scheduled, blocked } = stateNumber
 const held = 'SELECT value FROM claim, json_each(claim.items)'
 const storedColumns = `item.seq, item.id, max_attempts, timeout, deadline_at, maker, source_id, parents, source,
   coalesce(run.input, item.input) AS input, kind.model, kind.step, item.priority, kind.priority AS effective_priority,
-  kind.tenant, latest_end_at, submitted_at, state, attempt, ready_at,
+  kind.tenant, kind.pipeline, latest_end_at, submitted_at, state, attempt, ready_at,
   started_at, ended_at, output, error`
 const storedTables = `item JOIN progress ON progress.seq = item.seq JOIN kind ON kind.number = progress.kind
   LEFT JOIN run ON run.number = progress.run`
 const withLease = `SELECT ${storedColumns}, lease.leased_at FROM ${storedTables}
   LEFT JOIN (SELECT value AS held, claim.at AS leased_at FROM claim, json_each(claim.items)) AS lease ON lease.held = item.seq`
 
+/** An error alone is looked for in the row of a run where there may be one: an output may be long. */
+const inBrief = `SELECT item.seq, item.id, state, maker.id AS maker, kind.pipeline, kind.step, kind.model,
+  item.seq IN (${held}) AS is_held,
+  iif(state = ${stateNumber.done}, NULL, (SELECT error ->> '$.code' FROM run WHERE number = progress.run)) AS code
+  FROM item JOIN progress ON progress.seq = item.seq JOIN kind ON kind.number = progress.kind
+  LEFT JOIN item AS maker ON maker.seq = item.maker`
+
 const queries = {
   begin: 'BEGIN IMMEDIATE',
   commit: 'COMMIT',
-  addKind: 'INSERT INTO kind (model, step, priority, tenant) VALUES (?, ?, ?, ?)',
-  kinds: 'SELECT number, model, step, priority, tenant FROM kind',
+  addKind: 'INSERT INTO kind (model, step, priority, tenant, pipeline) VALUES (?, ?, ?, ?, ?)',
+  kinds: 'SELECT number, model, step, priority, tenant, pipeline FROM kind',
   dropResult:
     'UPDATE run SET started_at = NULL, ended_at = NULL, output = NULL, error = NULL WHERE number = ?',
   setParents: 'UPDATE item SET parents = ? WHERE seq = ?',
@@ -49,21 +56,23 @@ const queries = {
   setClaim: 'INSERT OR REPLACE INTO claim (token, at, until, items) VALUES (?, ?, ?, ?)',
   dropClaim: 'DELETE FROM claim WHERE token = ?',
   nextDue: `SELECT min(until) AS until FROM progress WHERE state = ${scheduled}`,
-  addEvent: 'INSERT INTO event (first, last, at, items) VALUES (?, ?, ?, ?)',
+  addEvent: 'INSERT INTO event (first, last, at, items, latest) VALUES (?, ?, ?, ?, ?)',
   // The row that holds the event after the cursor is the last one that begins at or before it.
   events: `SELECT first, at, items FROM event
     WHERE first >= coalesce((SELECT max(first) FROM event WHERE first <= ? + 1), 0) ORDER BY first`,
   maxima: `SELECT (SELECT coalesce(max(seq), 0) FROM item) AS seq, (SELECT coalesce(max(turn), 0) FROM progress) AS turn,
     (SELECT coalesce(max(number), 0) FROM run) AS run,
-    (SELECT coalesce(max(last), 0) FROM (SELECT last FROM event ORDER BY first DESC LIMIT 1)) AS event`,
+    (SELECT coalesce(max(last), 0) FROM (SELECT last FROM event ORDER BY first DESC LIMIT 1)) AS event,
+    coalesce((SELECT latest FROM event ORDER BY first DESC LIMIT 1), 0) AS latestAtMs`,
+  latestAt: 'SELECT latest FROM event ORDER BY first DESC LIMIT 1',
   // The mean, not the sum: of 5,300 real times it is more than the integers that a double holds, and node:sqlite refuses it.
-  countItems: `SELECT model, step, priority, tenant, counted.* FROM (
+  countItems: `SELECT model, step, priority, tenant, pipeline, counted.* FROM (
     SELECT kind AS k, iif(state = ${ready} AND seq IN (${held}), ${leased}, state) AS state, count(*) AS count,
       avg(submitted_at) AS submitted, min(turn) AS turn, ready_at FROM progress GROUP BY 1, 2
     ) AS counted JOIN kind ON kind.number = k`,
   firstDue: `SELECT model, min(latest_end_at) AS latestEndAtMs FROM progress JOIN kind ON kind.number = progress.kind
     WHERE state = ${ready} AND latest_end_at IS NOT NULL AND seq NOT IN (${held}) GROUP BY model`,
-  countEdges: `SELECT child.model AS child, parent.model AS parent, counted.count FROM (
+  countEdges: `SELECT child.model, child.pipeline, parent.model AS parent, parent.pipeline AS parentPipeline, counted.count FROM (
     SELECT child.kind AS c, parent.kind AS p, count(*) AS count FROM progress AS parent CROSS JOIN edge ON edge.parent = parent.seq
       JOIN progress AS child ON child.seq = edge.child WHERE child.state = ${blocked} AND parent.state <= ${leased} GROUP BY 1, 2
     ) AS counted JOIN kind AS child ON child.number = c JOIN kind AS parent ON parent.number = p`,
@@ -80,6 +89,8 @@ const rowQueries = {
     CROSS JOIN edge ON edge.parent = wanted.value LEFT JOIN progress ON progress.seq = edge.child`,
   made: `SELECT ${brief} FROM item CROSS JOIN progress ON progress.seq = item.seq WHERE maker = ? ORDER BY item.seq`,
   ready: `SELECT kind, seq, turn, ready_at, latest_end_at FROM progress WHERE state = ${ready} AND seq NOT IN (${held}) ORDER BY turn`,
+  /** Nothing holds them back but that their pipeline is not served. */
+  heldBack: `SELECT ${brief} FROM progress WHERE state = ${blocked} AND open = 0 ORDER BY seq`,
   due: `SELECT ${brief} FROM progress WHERE state = ${scheduled} AND until <= ? ORDER BY until, seq`,
   taken: `SELECT ${brief}, wanted.key, item.id, max_attempts, coalesce(run.input, item.input), timeout, source_id
     FROM json_each(?) AS wanted CROSS JOIN progress ON progress.seq = wanted.value CROSS JOIN item ON item.seq = wanted.value
@@ -112,15 +123,44 @@ export function prepareWriters(db: DatabaseSync) {
   } // biome-ignore format: a table
 }
 
-/** The items of a page, by conditions on their columns. */
-export function listQuery(state: ItemState | undefined, conditions: readonly string[]): string {
+const conditions: Record<string, string> = {
+  step: 'kind.step = ?',
+  modelId: 'kind.model = ?',
+  pipeline: 'kind.pipeline IS ?',
+  parentId: 'item.maker = (SELECT seq FROM item WHERE id = ?)',
+  idFrom: 'item.id >= ?',
+  idBefore: 'item.id < ?',
+}
+
+/** The items of a page, whole or in brief. Few are found by their ids or their maker, from an index; the others by a walk over
+ * the narrow rows of `progress`. The plus keeps SQLite from the other way. */
+export function pageQuery({ state, after = 0, limit = 1000, ...query }: ListQuery, isBrief: boolean) {
+  const { idPrefix, parentId } = query
+  const seq = idPrefix === undefined && parentId === undefined ? 'progress.seq' : '+item.seq'
+  const filters = { ...query, ...(idPrefix === undefined ? {} : idRange(idPrefix)) }
+  const used = Object.entries(filters).filter(([name, value]) => name in conditions && value !== undefined)
   const isHeld = `item.seq IN (${held})`
   const byState = {
     ready: `state = ${ready} AND NOT ${isHeld}`,
     leased: isHeld,
   }[state as string]
-  const where = [...conditions, ...(state ? [byState ?? `state = ${stateNumber[state]}`] : [])]
-  return `${withLease} WHERE ${where.join(' AND ')} ORDER BY item.seq LIMIT ?`
+  const where = [`${seq} > ?`, ...used.map(([name]) => conditions[name]!)]
+  if (state) where.push(byState ?? `state = ${stateNumber[state]}`)
+  const values = [after, ...used.map(([, value]) => value as string | null), limit]
+  const sql = `${isBrief ? inBrief : withLease} WHERE ${where.join(' AND ')} ORDER BY ${seq} LIMIT ?`
+  return { sql, values, limit }
+}
+
+/** Texts that begin so, as the index of ids has them in order: by their bytes in UTF-8, that is by their code points. */
+function idRange(prefix: string): { idFrom: string; idBefore?: string } {
+  const idFrom = prefix.toWellFormed()
+  const points = [...idFrom].map((each) => each.codePointAt(0)!)
+  while (points.at(-1) === 0x10ffff) points.pop()
+  const last = points.pop()
+  if (last === undefined) return { idFrom }
+  // Between these two there is no text: halves of surrogate pairs.
+  const next = last === 0xd7ff ? 0xe000 : last + 1
+  return { idFrom, idBefore: String.fromCodePoint(...points, next) }
 }
 
 /** One row, or undefined; the type is the caller's word for the query's columns. */

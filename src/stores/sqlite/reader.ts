@@ -3,15 +3,13 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { type ItemId, itemStates } from '../../core/work/item.ts'
 import type { QueueHead } from '../../core/work/queue-head.ts'
-import type { ListQuery, Store, StoredItem, StoreEvent, StoreStats } from '../store.ts'
+import type { ItemBrief, ListQuery, StoredItem, StoreEvent, StoreReader, StoreStats } from '../store.ts'
 import { Counts, type LevelCounts } from './counts.ts'
 import { translate } from './errors.ts'
 import { openReadOnly } from './file.ts'
-import { all, first, listQuery, prepareQueries, type Queries } from './queries.ts'
-import { readItem, type StoredRow } from './rows.ts'
+import { all, first, pageQuery, prepareQueries, type Queries } from './queries.ts'
+import { type BriefRow, readBrief, readItem, type StoredRow } from './rows.ts'
 import { eventWidth, stateNumber } from './schema.ts'
-
-export type StoreReader = Pick<Store, 'get' | 'list' | 'events' | 'stats' | 'queueHeads' | 'close'>
 
 /** Reads a database that another process may own. Throws STORE_CORRUPT, STORE_FAILED. */
 export async function openSqliteReader(file: string): Promise<StoreReader> {
@@ -28,9 +26,11 @@ export class SqliteReader {
   protected readonly file: string
   protected readonly db: DatabaseSync
   protected readonly query: Queries
-  protected readonly counts = new Counts()
+  protected readonly counts: Counts
 
-  constructor(file: string, db: DatabaseSync) {
+  /** `serves`: see `StoreOptions`; one that only reads sees all. */
+  constructor(file: string, db: DatabaseSync, serves: (pipeline: string | null) => boolean = () => true) {
+    this.counts = new Counts(serves)
     this.file = file
     this.db = db
     this.query = prepareQueries(db)
@@ -43,19 +43,19 @@ export class SqliteReader {
     })
   }
 
-  async list({ state, step, modelId, parentId, after = 0, limit = 1000 }: ListQuery) {
+  async list(query: ListQuery) {
+    return this.#page<StoredRow, StoredItem>(query, false, (row) => readItem(row, this.query))
+  }
+
+  async briefs(query: ListQuery) {
+    return this.#page<BriefRow, ItemBrief>(query, true, readBrief)
+  }
+
+  #page<Row extends { seq: number }, Item>(query: ListQuery, isBrief: boolean, show: (row: Row) => Item) {
     return this.read(() => {
-      const filters: [string, string | undefined][] = [
-        ['kind.step = ?', step],
-        ['kind.model = ?', modelId],
-        ['maker = (SELECT seq FROM item WHERE id = ?)', parentId],
-      ]
-      const used = filters.filter(([, value]) => value !== undefined)
-      const sql = listQuery(state, ['item.seq > ?', ...used.map(([condition]) => condition)])
-      const values = [after, ...used.map(([, value]) => value!), limit]
-      const rows = all<StoredRow>(this.db.prepare(sql), ...values)
-      const cursor = rows.length < limit ? null : (rows.at(-1)?.seq ?? null)
-      return { items: rows.map((row) => readItem(row, this.query)), cursor }
+      const { sql, values, limit } = pageQuery(query, isBrief)
+      const rows = all<Row>(this.db.prepare(sql), ...values)
+      return { items: rows.map(show), cursor: rows.length < limit ? null : (rows.at(-1)?.seq ?? null) }
     })
   }
 
@@ -89,6 +89,10 @@ export class SqliteReader {
     })
   }
 
+  async latestAtMs(): Promise<number> {
+    return this.read(() => first<{ latest: number }>(this.query.latestAt)?.latest ?? 0)
+  }
+
   async queueHeads(): Promise<QueueHead[]> {
     return this.read(() => {
       this.recount()
@@ -119,24 +123,32 @@ export class SqliteReader {
     counts.clear()
     const firstTurns = new Map<LevelCounts, number>()
     for (const row of all<CountedRow>(query.countItems)) {
-      const { model, step, priority, tenant, state, count, submitted, turn, ready_at: readyAtMs } = row
-      const level = counts.level(model, priority, tenant)
-      counts.add({ group: counts.group(model, step), counts: level }, state, count, submitted)
+      const { model, state, count, submitted, turn, ready_at: readyAtMs } = row
+      const counted = counts.of({ ...row, modelId: model })
+      const level = counted.counts
+      counts.add(counted, state, count, submitted)
       if (state !== stateNumber.ready || turn > (firstTurns.get(level) ?? Number.POSITIVE_INFINITY)) continue
       firstTurns.set(level, turn)
       level.queue = { readyAtMs }
     }
-    for (const { child, parent, count } of all<{ child: string; parent: string; count: number }>(
-      query.countEdges,
-    ))
-      counts.addEdges(counts.group(child, null), counts.group(parent, null), count)
+    for (const { model, pipeline, parent, parentPipeline, count } of all<CountedEdges>(query.countEdges))
+      counts.addEdges(counts.model(model, pipeline), counts.model(parent, parentPipeline), count)
   }
 
   /** One that has passed may still be shown: a reader has no clock. */
   #readDue(): void {
     for (const { model, latestEndAtMs } of all<{ model: string; latestEndAtMs: number }>(this.query.firstDue))
-      this.counts.group(model, null).model.due = { latestEndAtMs }
+      this.counts.model(model, null).due = { latestEndAtMs }
   }
+}
+
+/** Open dependencies of items of a model and pipeline on others. */
+interface CountedEdges {
+  model: string
+  pipeline: string | null
+  parent: string
+  parentPipeline: string | null
+  count: number
 }
 
 /** Items of one kind and state. */
@@ -145,6 +157,7 @@ interface CountedRow {
   step: string | null
   priority: number
   tenant: string | null
+  pipeline: string | null
   state: number
   count: number
   /** The mean of their submission times. */

@@ -1,8 +1,8 @@
 // Rows as they are in memory, and the way from a row to an item. The statements are in queries.ts.
 import { type ItemError, SchedulerError } from '../../core/errors.ts'
-import { type ItemId, itemStates, type NewItem } from '../../core/work/item.ts'
+import { type ItemId, itemStates, type NewItem, ofPipeline } from '../../core/work/item.ts'
 import type { ResolvedParent } from '../../core/work/resolver.ts'
-import type { StoredItem } from '../store.ts'
+import type { ItemBrief, StoredItem } from '../store.ts'
 import type { LiveClaim } from './claims.ts'
 import type { Kind } from './kinds.ts'
 import { all, first, type Queries } from './queries.ts'
@@ -59,7 +59,12 @@ export interface NewRow {
 export function toNewRow(item: NewItem, maker: ItemRow | null): NewRow {
   const source = json(item.source, `The source of item "${item.id}"`)
   const input = json(item.input, `The input of item "${item.id}"`)
-  return { item, source, input, makerSeq: maker?.seq ?? null }
+  return {
+    item: maker === null ? item : ofPipeline(item, maker.kind.pipeline),
+    source,
+    input,
+    makerSeq: maker?.seq ?? null,
+  }
 }
 
 /** What an attempt came to, or why an item ended without one. */
@@ -99,6 +104,7 @@ export interface EndedRow {
 export interface StoredRow extends SubmittedRow, EndedRow {
   effective_priority: number
   tenant: string | null
+  pipeline: string | null
   latest_end_at: number | null
   attempt: number
   submitted_at: number
@@ -130,7 +136,7 @@ export function parse<T>(text: string | null): T | null {
 /** The item as it was submitted; without its dependencies, which only `get` reads. */
 export function toNewItem(
   row: SubmittedRow,
-  { modelId, step, tenant }: Pick<Kind, 'modelId' | 'step' | 'tenant'>,
+  { modelId, step, tenant, pipeline }: Pick<Kind, 'modelId' | 'step' | 'tenant' | 'pipeline'>,
 ): NewItem {
   return {
     id: row.id,
@@ -145,6 +151,7 @@ export function toNewItem(
     timeoutMs: row.timeout,
     deadlineAtMs: row.deadline_at,
     tenant,
+    pipeline,
   }
 }
 
@@ -171,7 +178,7 @@ export function readItem(row: StoredRow, read: Pick<Queries, 'dependencies' | 'i
   const parents = row.parents ? all<{ id: string; policy: number }>(read.dependencies, row.seq) : []
   const isLeased = (row.leased_at ?? null) !== null
   return {
-    ...toNewItem(row, { modelId: row.model, step: row.step, tenant: row.tenant }),
+    ...toNewItem(row, { modelId: row.model, step: row.step, tenant: row.tenant, pipeline: row.pipeline }),
     dependencies: parents.map(({ id, policy }) => ({ id, policy: policies[policy]! })),
     sequence: row.seq,
     effectivePriority: row.effective_priority,
@@ -185,5 +192,41 @@ export function readItem(row: StoredRow, read: Pick<Queries, 'dependencies' | 'i
     readyAtMs: row.ready_at,
     startedAtMs: row.leased_at ?? row.started_at,
     endedAtMs: row.ended_at,
+  }
+}
+
+export interface BriefRow {
+  seq: number
+  id: ItemId
+  state: number
+  /** 1: a claim holds it. */
+  is_held: number
+  maker: ItemId | null
+  pipeline: string | null
+  step: string | null
+  model: string
+  code: string | null
+}
+
+export function readBrief({
+  seq,
+  id,
+  state,
+  is_held,
+  maker,
+  pipeline,
+  step,
+  model,
+  code,
+}: BriefRow): ItemBrief {
+  return {
+    sequence: seq,
+    id,
+    state: is_held === 1 ? 'leased' : itemStates[state]!,
+    parentId: maker,
+    pipeline,
+    step,
+    modelId: model,
+    errorCode: code,
   }
 }

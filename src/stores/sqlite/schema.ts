@@ -1,6 +1,6 @@
-// The tables, and how those of an earlier version become these.
+// The tables. How those of an earlier version become these is in migrations.ts.
 //
-//   kind      a model, a step, a priority and a tenant: once for all items that have them
+//   kind      a model, a step, a priority, a tenant and a pipeline: once for all items that have them
 //   item      what was submitted, and whom it waits for; only a fan-out adds to that later
 //   progress  how far an item is: a narrow row, since it alone is written again and again
 //   run       what an item was given to run, and how that ended; by a number that grows
@@ -22,7 +22,7 @@
 // row, and the order of the queues is kept in memory (queue.ts), not in an index.
 import { type EdgePolicy, type ItemState, itemStates } from '../../core/work/item.ts'
 
-export const schemaVersion = 4
+export const schemaVersion = 5
 
 /** States and policies are stored by their place in these lists: append only. */
 export const stateNumber = Object.fromEntries(itemStates.map((state, index) => [state, index])) as Record<
@@ -41,14 +41,14 @@ export const policies: readonly EdgePolicy[] = ['fail', 'skip', 'continue']
 /** Numbers of each change in `event.items`, one after the other: seq, state, attempt. */
 export const eventWidth = 3
 
-/** Those that version 4 brought. */
-const itemTables = `
+export const tables = `
 CREATE TABLE kind (
   number INTEGER PRIMARY KEY,
   model TEXT NOT NULL,
   step TEXT,
   priority INTEGER NOT NULL, -- in the queue: an item's own, or what it was lent
-  tenant TEXT
+  tenant TEXT,
+  pipeline TEXT
 ) STRICT;
 CREATE TABLE item (
   seq INTEGER PRIMARY KEY,
@@ -93,9 +93,6 @@ CREATE TABLE edge (
   policy INTEGER NOT NULL,
   PRIMARY KEY (parent, child)
 ) STRICT, WITHOUT ROWID;
-`
-
-export const tables = `${itemTables}
 CREATE TABLE claim (
   token TEXT PRIMARY KEY,
   at INTEGER NOT NULL,
@@ -106,53 +103,8 @@ CREATE TABLE event (
   first INTEGER PRIMARY KEY,
   last INTEGER NOT NULL,
   at INTEGER NOT NULL,
+  latest INTEGER NOT NULL, -- the latest of these moments so far: a clock may go backwards
   items TEXT NOT NULL -- [seq, state, attempt, seq, ...]
 ) STRICT;
 CREATE TABLE opening (number INTEGER PRIMARY KEY) STRICT; -- a token begins with it
 `
-
-/** What leads from each version to the next. */
-const migrations: Record<number, string> = {
-  // An event's row had one state for all its items.
-  1: `
-DROP INDEX item_leased;
-UPDATE event SET items = (SELECT json_group_array(json_array(value -> 0, event.state, value -> 1)) FROM json_each(event.items));
-ALTER TABLE event DROP COLUMN state;
-`,
-  // A lease was written into each of its items.
-  2: `
-CREATE TABLE claim (token TEXT PRIMARY KEY, at INTEGER NOT NULL, until INTEGER NOT NULL, items TEXT NOT NULL) STRICT, WITHOUT ROWID;
-INSERT INTO claim SELECT token, max(started_at), max(until), json_group_array(seq) FROM item WHERE state = ${stateNumber.leased} GROUP BY token;
-UPDATE item SET state = ${stateNumber.ready}, attempt = attempt - 1, until = NULL WHERE state = ${stateNumber.leased};
-ALTER TABLE item DROP COLUMN token;
-`,
-  // An item was one wide row, its edges stood in a table and in an index, and a change in an event was a list.
-  3: `
-DROP INDEX item_maker;
-ALTER TABLE item RENAME TO wide;
-ALTER TABLE edge RENAME TO wide_edge;
-${itemTables}
-INSERT INTO kind (model, step, priority) SELECT DISTINCT model, step, priority FROM wide;
-INSERT INTO item SELECT seq, id, priority, max_attempts, timeout, deadline_at, maker, source_id,
-  (SELECT nullif(json_group_array(json_array(parent, policy) ORDER BY place), '[]') FROM wide_edge WHERE child = seq),
-  source, input FROM wide;
-INSERT INTO run SELECT seq, NULL, started_at, ended_at, output, error FROM wide
-  WHERE coalesce(started_at, ended_at, output, error) IS NOT NULL;
-INSERT INTO progress SELECT wide.seq, submitted_at, kind.number, state, attempt, open, turn, ready_at, until, run.number,
-  deadline_at, NULL
-  FROM wide JOIN kind ON kind.model = wide.model AND kind.step IS wide.step AND kind.priority = wide.priority
-  LEFT JOIN run ON run.number = wide.seq;
-INSERT INTO edge SELECT parent, child, policy FROM wide_edge;
-DROP TABLE wide;
-DROP TABLE wide_edge;
-UPDATE event SET items = '[' || replace(replace(items, '[', ''), ']', '') || ']';
-`,
-}
-
-/** SQL for a file of an earlier version. */
-export function migrationFrom(version: number): string {
-  return Object.entries(migrations)
-    .filter(([from]) => Number(from) >= version)
-    .map(([, sql]) => sql)
-    .join('')
-}

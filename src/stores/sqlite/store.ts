@@ -9,21 +9,21 @@ import { type ItemError, SchedulerError } from '../../core/errors.ts'
 import { isRetryable } from '../../core/work/edges.ts'
 import { hasEnded, type ItemId, itemStates, type NewItem } from '../../core/work/item.ts'
 import { leaseExpired } from '../../core/work/lease.ts'
-import type { Claim, ClaimRequest, Outcome, Store, StoreStats } from '../store.ts'
+import type { Claim, ClaimRequest, Outcome, RetryQuery, Store, StoreOptions, StoreStats } from '../store.ts'
 import { SqliteClaims } from './claims.ts'
 import { failed, isFromSqlite, translate } from './errors.ts'
 import { lock, openDatabase } from './file.ts'
-import { type GraphOptions, SqliteGraph } from './graph.ts'
+import { SqliteGraph } from './graph.ts'
 import { SqliteKinds } from './kinds.ts'
-import { first, type Values } from './queries.ts'
+import { all, first, pageQuery, type Values } from './queries.ts'
 import { SqliteQueue } from './queue.ts'
 import { SqliteReader } from './reader.ts'
-import { type ItemRow, json, parse } from './rows.ts'
+import { type BriefRow, type ItemRow, json, parse } from './rows.ts'
 import { SqliteItems } from './working-set.ts'
 
 export { openSqliteReader } from './reader.ts'
 
-export interface SqliteOptions extends GraphOptions {
+export interface SqliteOptions extends StoreOptions {
   file: string
 }
 
@@ -66,8 +66,8 @@ class SqliteStore extends SqliteReader implements Store {
   /** Why counts and rows may differ: what was undone could not be read again. */
   #broken: unknown = null
 
-  constructor(file: string, db: DatabaseSync, owner: DatabaseSync, options: GraphOptions) {
-    super(file, db)
+  constructor(file: string, db: DatabaseSync, owner: DatabaseSync, options: StoreOptions) {
+    super(file, db, options.serves)
     this.#owner = owner
     const { query, counts } = this
     this.#claims = new SqliteClaims(query)
@@ -184,11 +184,18 @@ class SqliteStore extends SqliteReader implements Store {
       .groups.reduce((sum, { state, count }) => sum + (state === 'cancelled' ? count : 0), 0)
   }
 
-  retry(ids: ItemId[], nowMs: number) {
+  retry(which: ItemId[] | RetryQuery, nowMs: number) {
     return this.#write(nowMs, () => {
+      const ids = Array.isArray(which) ? which : this.#retryable(which)
       const rows = this.#rowsOf(ids).filter(({ state }) => isRetryable(itemStates[state]!))
       return { retriedCount: this.#graph.renew(rows, nowMs) }
     })
+  }
+
+  #retryable({ state, pipeline, errorCode }: RetryQuery): ItemId[] {
+    const { sql, values } = pageQuery({ state, pipeline, limit: -1 }, true)
+    const rows = all<BriefRow>(this.db.prepare(sql), ...values)
+    return rows.filter(({ code }) => errorCode === undefined || code === errorCode).map(({ id }) => id)
   }
 
   #rowsOf(ids: ItemId[]): ItemRow[] {
@@ -232,6 +239,7 @@ class SqliteStore extends SqliteReader implements Store {
     return this.#write(nowMs, () => {
       const rows = this.#claims.leased()
       for (const row of rows) this.#graph.giveBack(row, row.attempt - 1, false)
+      this.#graph.releaseHeldBack(nowMs)
       return rows.length
     })
   }

@@ -40,8 +40,8 @@ export class SqliteItems {
   readonly #kinds: SqliteKinds
   readonly #claims: SqliteClaims
   readonly #writers: ReturnType<typeof prepareWriters>
-  /** Last numbers given. */
-  readonly numbers = { seq: 0, turn: 0, event: 0, run: 0 }
+  /** Last numbers given, and the latest moment of an event. */
+  readonly numbers = { seq: 0, turn: 0, event: 0, run: 0, latestAtMs: 0 }
   #touched = new Map<number, ItemRow>()
   #byId = new Map<ItemId, ItemRow>()
   #children = new Map<number, Edge[]>()
@@ -170,6 +170,12 @@ export class SqliteItems {
     return all<Values>(this.#query.made, row.seq).map((values) => this.adopt(values))
   }
 
+  /** Those that wait for nothing but for being served, and are. In the order of submission. */
+  heldBack(): ItemRow[] {
+    const rows = all<Values>(this.#query.heldBack).map((values) => this.adopt(values))
+    return rows.filter(({ kind }) => !kind.isParked)
+  }
+
   due(nowMs: number): ItemRow[] {
     const rows = all<Values>(this.#query.due, nowMs).map((values) => this.adopt(values))
     return rows.filter(({ state }) => state === stateNumber.scheduled)
@@ -210,9 +216,9 @@ export class SqliteItems {
 
   /** A new item, blocked, that waits for nothing yet. */
   add(fresh: NewRow, nowMs: number): ItemRow {
-    const { id, modelId, step, priority, tenant, deadlineAtMs, maxAttempts } = fresh.item
+    const { id, deadlineAtMs, maxAttempts } = fresh.item
     const row: ItemRow = {
-      seq: ++this.numbers.seq, kind: this.#kinds.named(modelId, step, priority, tenant), state: stateNumber.blocked,
+      seq: ++this.numbers.seq, kind: this.#kinds.named(fresh.item), state: stateNumber.blocked,
       attempt: 0, open: 0, submittedAtMs: nowMs, turn: null, readyAtMs: null, untilMs: null, run: null,
       latestEndAtMs: deadlineAtMs, id, maxAttempts, startedAtMs: null, parents: [], claim: null, isChanged: false, fresh, outcome: null,
     } // biome-ignore format: a row
