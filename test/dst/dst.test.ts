@@ -10,6 +10,8 @@ import type { Command } from '../../src/core/state/events.ts'
 import { createState } from '../../src/core/state/state.ts'
 import { plainOrder } from '../../src/core/work/queue-head.ts'
 import { Liveness } from './checks/liveness.ts'
+import { changedFiles, mutants } from './mutants/mutant.ts'
+import { writtenRows } from './mutants/table.ts'
 import { scenarios } from './scenarios.ts'
 import { commandOf, simulateAll, simulateTwice, type Task } from './seeds.ts'
 import { simulate } from './simulation.ts'
@@ -70,6 +72,13 @@ test('a model that is ready and fits, while another one runs all the time, has a
   }
   assert.equal(waitMs(defaultPolicy.maxWait), null)
   assert.match(waitMs(defaultPolicy.maxWait) ?? '', /waits has been ready and would fit/)
+})
+
+test('every mutant finds the text that it changes, once, and has its row in README.md', () => {
+  for (const [name, changes] of Object.entries(mutants))
+    assert.doesNotThrow(() => changedFiles(changes), `the mutant "${name}"`)
+  const rows = [...writtenRows().keys()].join('\n')
+  assert.equal(rows, Object.keys(mutants).join('\n'), 'node test/dst/mutants.ts --write NAME makes a row')
 })
 
 /** Where there is no git: 0. */

@@ -1,6 +1,6 @@
 // Runs a seed as a test wants it: twice, comparing the digests of the logs; and many seeds over threads, with a summary.
 import { availableParallelism } from 'node:os'
-import { isMainThread, parentPort, Worker } from 'node:worker_threads'
+import { Worker } from 'node:worker_threads'
 import { scenarios } from './scenarios.ts'
 import { type Outcome, simulate } from './simulation.ts'
 import { addFaults, type FaultRates, noFaults } from './world/faults.ts'
@@ -82,7 +82,7 @@ export async function simulateAll(
   return summary
 
   function runThread(): Promise<void> {
-    const thread = new Worker(new URL(import.meta.url))
+    const thread = new Worker(new URL('./seeds-thread.ts', import.meta.url))
     const give = () => {
       const share = tasks.slice(next, next + shareSize)
       next += shareSize
@@ -99,13 +99,4 @@ export async function simulateAll(
       give()
     })
   }
-}
-
-if (!isMainThread && parentPort) {
-  const port = parentPort
-  port.on('message', async (tasks: readonly Task[]) => {
-    if (tasks.length === 0) return port.close()
-    for (const task of tasks) port.postMessage({ task, outcome: await simulateTwice(task) })
-    port.postMessage('done')
-  })
 }
