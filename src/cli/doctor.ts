@@ -4,19 +4,21 @@ import { accessSync, constants, existsSync, mkdtempSync, readdirSync, rmSync } f
 import { totalmem } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { Command } from 'commander'
+import type { Command } from 'commander'
+import { notesOf } from '../api/status.ts'
 import { SchedulerError } from '../core/errors.ts'
 import { formatBytes, formatMs } from '../core/units.ts'
 import { memoryLimit } from '../devices/cgroup.ts'
 import type { DeviceSpec } from '../devices/device.ts'
 import { openDevices } from '../devices/open.ts'
+import { type SeenVendor, seeDevices } from '../devices/seen.ts'
 import { databasesHere, runFiles } from '../record/files.ts'
 import { readLastRun } from '../record/last-run.ts'
 import { livingOf } from '../runners/started.ts'
 import { type CheckResult, checkColumns, checkDevice, rowsOf } from './gpu-check.ts'
+import { jsonOption } from './options.ts'
 import { print, printJson, printTable } from './output.ts'
-import { linesOf, type SeenVendor, seeDevices } from './seen-devices.ts'
-import { notesOf } from './status.ts'
+import { linesOf } from './seen-devices.ts'
 
 interface Finding {
   what: string
@@ -32,14 +34,13 @@ interface Flags {
   gpuCheck?: true | string
 }
 
-export function doctorCommand(): Command {
-  return new Command('doctor')
-    .description('check what this machine has, show its devices, and what the runs here left behind')
+export function doctorCommand(command: Command): void {
+  command
     .option(
       '--gpu-check [kind]',
       'hold stated amounts of memory on each GPU, and check what is measured and given back; host: the same on RAM',
     )
-    .option('--json', 'answer in JSON')
+    .addOption(jsonOption())
     .action(({ json = false, gpuCheck }: Flags) =>
       gpuCheck === undefined ? examine(json) : checkGpus(json, gpuCheck),
     )

@@ -3,24 +3,27 @@ import { createWriteStream } from 'node:fs'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { Command } from 'commander'
-import { assertWritable, databaseCommand, type Reader, readDatabase } from './output.ts'
+import { findDatabase } from '../record/files.ts'
+import { openSqliteReader, type StoreReader } from '../stores/sqlite/reader.ts'
+import { aboutDatabase, type DatabaseFlags } from './options.ts'
+import { assertWritable } from './output.ts'
 
-export function exportCommand(): Command {
-  return databaseCommand('export', 'write every item with its result as JSON lines')
+export function exportCommand(command: Command): void {
+  aboutDatabase(command)
     .option('--out <file>', 'file to write (default: standard output)')
-    .action(async ({ db, out }: { db?: string; out?: string }) => {
+    .action(async ({ db, out }: DatabaseFlags & { out?: string }) => {
       if (out !== undefined) assertWritable(out, '--out')
-      await readDatabase(db, async (store) => {
-        const target = out === undefined ? process.stdout : createWriteStream(out)
-        await pipeline(Readable.from(lines(store)), target, { end: out !== undefined })
-      })
+      const store = await openSqliteReader(findDatabase(db).database)
+      const target = out === undefined ? process.stdout : createWriteStream(out)
+      const written = pipeline(Readable.from(lines(store)), target, { end: out !== undefined })
+      await written.finally(() => store.close())
     })
 }
 
-async function* lines(store: Reader): AsyncGenerator<string> {
+async function* lines(store: StoreReader): AsyncGenerator<string> {
   let after: number | null = 0
   while (after !== null) {
-    const page: Awaited<ReturnType<Reader['list']>> = await store.list({ after })
+    const page: Awaited<ReturnType<StoreReader['list']>> = await store.list({ after })
     for (const item of page.items) yield `${JSON.stringify(item)}\n`
     after = page.cursor
   }

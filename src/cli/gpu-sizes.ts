@@ -1,34 +1,10 @@
 // Cards as people write them behind a flag: `16GB`, `2x8GB`.
 import { SchedulerError } from '../core/errors.ts'
-import type { DeviceOptions } from '../core/state/state.ts'
 import { formatBytes, parseBytes } from '../core/units.ts'
 
 /** A card is not smaller: a unit was forgotten. And more of them are a slip of the pen. */
 const leastCardBytes = 1e6
 const mostCards = 1000
-
-/** `16GB` or `2x8GB`, one after another. `flag`: where they are written. Throws BAD_VALUE. */
-export function parseGpus(
-  gpu: readonly string[],
-  safetyRatio: number,
-  slotCount: number,
-  flag = '--gpu',
-): DeviceOptions[] {
-  const sizes = parseSizes(gpu, flag)
-  if (sizes.length === 0) {
-    throw new SchedulerError(
-      'BAD_VALUE',
-      'No GPU to simulate. Give its memory, such as --gpu 16GB or --gpu 2x8GB.',
-    )
-  }
-  return sizes.map((capacityBytes, index) => ({
-    id: `gpu${String(index).padStart(String(sizes.length - 1).length, '0')}`,
-    kind: 'simulated',
-    capacityBytes,
-    safetyRatio,
-    slots: slotCount,
-  }))
-}
 
 /** Bytes of each card. Throws BAD_VALUE. */
 export function parseSizes(gpu: readonly string[], flag = '--gpu'): number[] {

@@ -4,7 +4,7 @@
 import { writeFileSync } from 'node:fs'
 import { relative } from 'node:path'
 import { text } from 'node:stream/consumers'
-import { Command } from 'commander'
+import type { Command } from 'commander'
 import type { State } from '../core/state/state.ts'
 import { formatBytes, formatMs } from '../core/units.ts'
 import type { Clock } from '../daemon/clock.ts'
@@ -18,6 +18,7 @@ import { readJournal } from '../record/journal.ts'
 import { type RunSummary, summarizeRun } from '../record/summary.ts'
 import { allItems, type StoredItem } from '../stores/store.ts'
 import { drawTimeline } from '../timeline/timeline.ts'
+import { repeated } from './options.ts'
 import { assertWritable, counted, print, printJson, printTable } from './output.ts'
 import { TerminalPainter } from './progress.ts'
 import { withOptions } from './run-options.ts'
@@ -35,23 +36,17 @@ interface Options {
 const paintMs = 250
 const plainMs = 10_000
 
-export function runCommand(): Command {
-  const collect = (value: string, all: string[] = []) => [...all, value]
-  return new Command('run')
-    .description('run a pipeline over its sources; the same command again continues it')
-    .argument('<pipeline>', 'pipeline file (YAML)')
-    .argument(
-      '[inputs...]',
-      "files or globs instead of the pipeline's own; name=glob where it has several sources of files",
-    )
-    .option(
-      '--gpu <size>',
-      "memory of the device instead of the pipeline's, such as 1.2GB or 2x1.2GB; again for each further one; auto: every GPU that is found",
-      collect,
+export function runCommand(command: Command): void {
+  command
+    .addOption(
+      repeated(
+        '--gpu <size>',
+        "memory of the device instead of the pipeline's, such as 1.2GB or 2x1.2GB; again for each further one; auto: every GPU that is found",
+      ),
     )
     .option('--db <file>', 'database (default: .plimsoll/<name>.db beside the pipeline)')
     .option('--out <file>', 'results as JSON lines (default: beside the database)')
-    .option('--set <policy.key=value>', 'a policy option, such as policy.maxWait=60s', collect)
+    .addOption(repeated('--set <policy.key=value>', 'a policy option, such as policy.maxWait=60s'))
     .option('--json', 'answer in JSON; progress is not shown')
     .action(run)
 }

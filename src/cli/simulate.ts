@@ -2,12 +2,13 @@
 // more, under another policy, budget or card. With --json one object; without, a table and a timeline. The clock that measures the cost of a decision is given to the simulator from here.
 import { writeFileSync } from 'node:fs'
 import { basename, join, resolve } from 'node:path'
-import { Command } from 'commander'
+import type { Command } from 'commander'
 import { SchedulerError } from '../core/errors.ts'
 import { type Policy, parsePolicy } from '../core/policy.ts'
 import type { DeviceOptions } from '../core/state/state.ts'
 import { formatMs } from '../core/units.ts'
 import { defaultSafetyRatio, lineBytes } from '../core/vram.ts'
+import { simulatedCards } from '../forecast/cards.ts'
 import { readRecordedRun } from '../forecast/recorded-run.ts'
 import { readWorkload } from '../forecast/workload-folder.ts'
 import type { JournalLine } from '../record/journal.ts'
@@ -16,7 +17,8 @@ import { linesOf, tenantColumns, tenantRows } from '../sim/report.ts'
 import { plimsollPolicy, type SimulatedPolicy, simulate } from '../sim/simulate.ts'
 import type { Workload } from '../sim/workload.ts'
 import { drawTimeline } from '../timeline/timeline.ts'
-import { parseGpus } from './gpu-sizes.ts'
+import { parseSizes } from './gpu-sizes.ts'
+import { gpuOption, repeated, wholeNumber } from './options.ts'
 import { assertWritable, counted, print, printJson, printTable } from './output.ts'
 
 const policies = [plimsollPolicy, ...baselines]
@@ -35,13 +37,10 @@ interface Flags {
   json?: boolean
 }
 
-export function simulateCommand(): Command {
-  const collect = (value: string, all: string[] = []) => [...all, value]
-  return new Command('simulate')
-    .description('run a workload on simulated GPUs: how long it takes, what waits and what is loaded')
-    .argument('[folder]', 'workload: models.json, and items.jsonl or items.jsonl.gz')
+export function simulateCommand(command: Command): void {
+  command
     .option('--from <run>', 'a recorded run instead: its database, such as .plimsoll/archive.db')
-    .option('--gpu <size>', 'memory of a GPU, such as 16GB or 2x8GB; again for each further one', collect)
+    .addOption(gpuOption('memory of a GPU, such as 16GB or 2x8GB'))
     .option(
       '--safety <ratio>',
       "share of the memory that may be promised (default: 0.9, or the recorded run's)",
@@ -50,10 +49,8 @@ export function simulateCommand(): Command {
     .option('--policy <name>', `one of ${policies.map(({ name }) => name).join(', ')}`, plimsollPolicy.name)
     .option('--seed <number>', 'the same seed gives the same run', '1')
     .option('--spread <sigma>', 'spread of load and run times: 0.3 for p99/p50 of 2, 0.6 for 4', '0')
-    .option(
-      '--set <key=value>',
-      'a config key, such as policy.maxWait=120s; again for each further one',
-      collect,
+    .addOption(
+      repeated('--set <key=value>', 'a config key, such as policy.maxWait=120s; again for each further one'),
     )
     .option(
       '--timeline <file>',
@@ -143,7 +140,10 @@ function policyNamed(name: string): SimulatedPolicy {
 
 function devicesOf(flags: Flags): DeviceOptions[] {
   const { safetyRatio = defaultSafetyRatio, slots = 1 } = changesOf(flags)
-  return parseGpus(flags.gpu ?? [], safetyRatio, slots)
+  const sizes = parseSizes(flags.gpu ?? [])
+  if (sizes.length > 0) return simulatedCards(sizes, { safetyRatio, slots })
+  const text = 'No GPU to simulate. Give its memory, such as --gpu 16GB or --gpu 2x8GB.'
+  throw new SchedulerError('BAD_VALUE', text)
 }
 
 /** What the flags say of devices, as far as they do. */
@@ -183,15 +183,6 @@ function numberBetween(flag: string, text: string, min: number, max: number): nu
   const value = Number(text)
   if (text.trim() !== '' && value >= min && value <= max) return value
   throw new SchedulerError('BAD_VALUE', `${flag} is "${text}"; it must be a number from ${min} to ${max}.`)
-}
-
-function wholeNumber(flag: string, text: string, min: number): number {
-  const value = Number(text)
-  if (text.trim() !== '' && Number.isSafeInteger(value) && value >= min) return value
-  throw new SchedulerError(
-    'BAD_VALUE',
-    `${flag} is "${text}"; it must be a whole number${min > 0 ? ` from ${min}` : ''}.`,
-  )
 }
 
 /** The first line of the record that the timeline is drawn from. */

@@ -1,0 +1,60 @@
+// The host that a database at rest is: its rows, and beside them the journal and the profiles of its last run. It also reads
+// beside a run that does not answer. Code that one use case alone needs is loaded when that use case is asked.
+import { existsSync } from 'node:fs'
+import type { Pipeline } from '../pipelines/pipeline.ts'
+import type { RunFiles } from '../record/files.ts'
+import type { Store } from '../stores/store.ts'
+import { type Host, type OwnerHost, shapesFor } from './host.ts'
+
+/** `pipeline`: null where only the database is known. */
+export interface AtRest {
+  files: RunFiles
+  pipeline: Pipeline | null
+}
+
+/** Reads, also beside an owner; a database that is not there yet is empty. Throws STORE_CORRUPT, STORE_FAILED. */
+export async function readAtRest<T>(at: AtRest, work: (host: Host) => Promise<T>): Promise<T> {
+  const store = await openReader(at.files.database)
+  return work(hostOver(store, at)).finally(() => store.close())
+}
+
+/** Changes, as the owner of the database. Throws STORE_LOCKED where a run has it, STORE_CORRUPT, STORE_FULL, STORE_FAILED. */
+export async function changeAtRest<T>(at: AtRest, work: (host: OwnerHost) => Promise<T>): Promise<T> {
+  const { openSqliteStore } = await import('../stores/sqlite/store.ts')
+  const { machineClock } = await import('../daemon/clock.ts')
+  const store = await openSqliteStore({ file: at.files.database })
+  const owner = { ...hostOver<Store>(store, at), nowMs: machineClock.wallMs, queuesChanged: () => {} }
+  return work(owner).finally(() => store.close())
+}
+
+async function openReader(database: string): Promise<Host['store']> {
+  if (!existsSync(database)) return (await import('../stores/memory.ts')).openMemoryStore()
+  const { openSqliteReader } = await import('../stores/sqlite/reader.ts')
+  return openSqliteReader(database)
+}
+
+function hostOver<S extends Host['store']>(store: S, { files, pipeline }: AtRest): Host & { store: S } {
+  const lastRun = async () => (await import('../record/last-run.ts')).readLastRun(files)
+  return {
+    files,
+    pipeline,
+    store,
+    lastRun,
+    async profiles() {
+      if (pipeline === null) return []
+      return (await import('../record/profiles.ts')).readProfiles(files.profiles, pipeline)
+    },
+    async measured() {
+      if (!existsSync(files.record)) return new Map()
+      const { readJournal } = await import('../record/journal.ts')
+      return (await import('../record/measured.ts')).measureModels(readJournal(files.record))
+    },
+    async restMs(stats) {
+      const last = await lastRun()
+      if (last === null) return null
+      const { forecastRest } = await import('../forecast/rest.ts')
+      const { state, nowMs, isRunning } = last
+      return forecastRest(store, state, shapesFor(pipeline, stats), nowMs, isRunning)
+    },
+  }
+}
