@@ -3,7 +3,7 @@
 import { existsSync } from 'node:fs'
 import type { Pipeline } from '../pipelines/pipeline.ts'
 import type { RunFiles } from '../record/files.ts'
-import type { Store } from '../stores/store.ts'
+import type { StoreReader } from '../stores/store.ts'
 import { type Host, type OwnerHost, shapesFor } from './host.ts'
 
 /** `pipeline`: null where only the database is known. */
@@ -21,19 +21,24 @@ export async function readAtRest<T>(at: AtRest, work: (host: Host) => Promise<T>
 /** Changes, as the owner of the database. Throws STORE_LOCKED where a run has it, STORE_CORRUPT, STORE_FULL, STORE_FAILED. */
 export async function changeAtRest<T>(at: AtRest, work: (host: OwnerHost) => Promise<T>): Promise<T> {
   const { openSqliteStore } = await import('../stores/sqlite/store.ts')
-  const { machineClock } = await import('../daemon/clock.ts')
+  const { machineClock, startClock } = await import('../daemon/clock.ts')
+  const { Jobs } = await import('../daemon/jobs.ts')
   const store = await openSqliteStore({ file: at.files.database })
-  const owner = { ...hostOver<Store>(store, at), nowMs: machineClock.wallMs, queuesChanged: () => {} }
-  return work(owner).finally(() => store.close())
+  try {
+    const clock = startClock(machineClock, await store.latestAtMs())
+    return await work({ ...hostOver(store, at), jobs: new Jobs({ store, clock, onChange: () => {} }) })
+  } finally {
+    await store.close()
+  }
 }
 
-async function openReader(database: string): Promise<Host['store']> {
+async function openReader(database: string): Promise<StoreReader> {
   if (!existsSync(database)) return (await import('../stores/memory.ts')).openMemoryStore()
   const { openSqliteReader } = await import('../stores/sqlite/reader.ts')
   return openSqliteReader(database)
 }
 
-function hostOver<S extends Host['store']>(store: S, { files, pipeline }: AtRest): Host & { store: S } {
+function hostOver(store: StoreReader, { files, pipeline }: AtRest): Host {
   const lastRun = async () => (await import('../record/last-run.ts')).readLastRun(files)
   return {
     files,

@@ -16,9 +16,7 @@ export const cancel: ChangingUseCase<z.infer<typeof cancelInput>, z.infer<typeof
   input: cancelInput,
   answer: cancelAnswer,
   effect: 'changes',
-  async answerOf({ store, nowMs, queuesChanged }, { ids }) {
-    const answer = await store.cancel(await findIds(store, ids), nowMs())
-    queuesChanged()
-    return answer
+  async answerOf({ store, jobs }, { ids }) {
+    return jobs.cancel(await findIds(store, ids))
   },
 }

@@ -2,13 +2,13 @@
 // interface, so a use case is written once, and tested over a host that is made up.
 import type { ModelId } from '../core/model.ts'
 import type { ModelProfile } from '../core/state/profile.ts'
+import type { Jobs } from '../daemon/jobs.ts'
 import { countedShapes, type StepShape, shapesOf } from '../forecast/plan-workload.ts'
 import type { Pipeline } from '../pipelines/pipeline.ts'
 import type { RunFiles } from '../record/files.ts'
 import type { LastRun } from '../record/last-run.ts'
 import type { Measured } from '../record/measured.ts'
-import type { StoreReader } from '../stores/sqlite/reader.ts'
-import type { Store, StoreStats } from '../stores/store.ts'
+import type { StoreReader, StoreStats } from '../stores/store.ts'
 
 export interface Host {
   readonly files: RunFiles
@@ -25,13 +25,9 @@ export interface Host {
   restMs(stats: StoreStats): Promise<number | null>
 }
 
-/** The one process that may change the database. */
+/** The host of the one process that may change the database. */
 export interface OwnerHost extends Host {
-  readonly store: Store
-  /** The clock that the moments of changes are of. */
-  nowMs(): number
-  /** To be called after items were changed: a running daemon looks at its queues again. */
-  queuesChanged(): void
+  readonly jobs: Pick<Jobs, 'cancel' | 'retry'>
 }
 
 /** What earlier runs made of each step. */

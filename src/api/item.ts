@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { SchedulerError } from '../core/errors.ts'
 import { type ItemId, itemStates, type StoredItem } from '../core/work/item.ts'
-import { allItems, type Store } from '../stores/store.ts'
+import type { StoreReader } from '../stores/store.ts'
 import { whole } from './use-case.ts'
 
 export const itemState = z.enum(itemStates, {
@@ -25,6 +25,7 @@ export const storedItem = z.object({
   maxAttempts: whole.describe('Attempts before it has failed.'),
   timeoutMs: z.number().nullable().describe('Longest run of an attempt, ms; null: the limit of its runner.'),
   deadlineAtMs: z.number().nullable().describe('When it should have ended, ms since 1970.'),
+  pipeline: z.string().nullable().describe('The name of its pipeline.'),
   tenant: z.string().nullable().describe('For whom it is done.'),
   sequence: whole.describe('Its place in the order of submission, from 1.'),
   state: itemState.describe('What has become of it.'),
@@ -48,24 +49,28 @@ export const storedItem = z.object({
 
 export const itemIds = z.array(z.string().min(1)).describe('Ids of items, or beginnings of ids.')
 
+/** Ids that are named where the beginning of one is not enough. */
+const namedCount = 5
+
 /** The item with this id, or the only one that begins so. Throws UNKNOWN_ITEM, or BAD_VALUE when several do. */
-export async function findItem(store: Pick<Store, 'get' | 'list'>, id: string): Promise<StoredItem> {
+export async function findItem(store: StoreReader, id: string): Promise<StoredItem> {
   const exact = await store.get(id)
   if (exact) return exact
-  const found = (await allItems(store)).filter((item) => item.id.startsWith(id))
-  if (found.length === 1) return found[0]!
-  if (found.length === 0)
+  const { items } = await store.list({ idPrefix: id, limit: namedCount + 1 })
+  if (items.length === 1) return items[0]!
+  if (items.length === 0)
     throw new SchedulerError('UNKNOWN_ITEM', `No item is called "${id}". \`plimsoll items\` lists them.`, {
       id,
     })
-  const some = found.slice(0, 5).map((item) => item.id)
+  const isMore = items.length > namedCount
+  const some = items.slice(0, namedCount).map((item) => item.id)
   throw new SchedulerError(
     'BAD_VALUE',
-    `${found.length} items begin with "${id}": ${some.join(', ')}${found.length > 5 ? ', …' : ''}. Write more of it.`,
+    `${isMore ? `More than ${namedCount}` : items.length} items begin with "${id}": ${some.join(', ')}${isMore ? ', …' : ''}. Write more of it.`,
   )
 }
 
-export async function findIds(store: Pick<Store, 'get' | 'list'>, ids: readonly string[]): Promise<ItemId[]> {
+export async function findIds(store: StoreReader, ids: readonly string[]): Promise<ItemId[]> {
   const found: ItemId[] = []
   for (const id of ids) found.push((await findItem(store, id)).id)
   return found

@@ -1,6 +1,5 @@
 // Failed or cancelled items are new again, with what failed because of them: by id, or all that failed.
 import { z } from 'zod'
-import { allItems } from '../stores/store.ts'
 import { findIds, itemIds } from './item.ts'
 import { type ChangingUseCase, whole } from './use-case.ts'
 
@@ -15,12 +14,7 @@ export const retry: ChangingUseCase<z.infer<typeof retryInput>, z.infer<typeof r
   input: retryInput,
   answer: retryAnswer,
   effect: 'changes',
-  async answerOf({ store, nowMs, queuesChanged }, { ids }) {
-    const chosen = ids
-      ? await findIds(store, ids)
-      : (await allItems(store, { state: 'failed' })).map(({ id }) => id)
-    const answer = await store.retry(chosen, nowMs())
-    queuesChanged()
-    return answer
+  async answerOf({ store, jobs }, { ids }) {
+    return jobs.retry(ids ? await findIds(store, ids) : { state: 'failed' })
   },
 }

@@ -34,8 +34,16 @@ const statusInput = z.strictObject({})
 const statusAnswer = z.object({
   database: z.string().describe('The file.'),
   groups: z
-    .array(z.object({ step: z.string().nullable(), modelId: z.string(), state: itemState, count: whole }))
-    .describe('Items by step, model and state. Parts that a fan-out made have no step.'),
+    .array(
+      z.object({
+        pipeline: z.string().nullable(),
+        step: z.string().nullable(),
+        modelId: z.string(),
+        state: itemState,
+        count: whole,
+      }),
+    )
+    .describe('Items by pipeline, step, model and state. Parts that a fan-out made have no step.'),
   isRunning: z.boolean().describe('A run of the database is on.'),
   etaMs: z
     .number()

@@ -5,7 +5,7 @@
 // A pipeline's items are submitted as it is now. Items that it no longer has are cancelled as superseded, with the parts
 // that a fan-out made of them, and come back when it has them again.
 import { hasEnded, type ItemId, type NewItem } from '../core/work/item.ts'
-import { allItems, type Store, type StoredItem } from '../stores/store.ts'
+import { allItems, type RetryQuery, type Store, type StoredItem } from '../stores/store.ts'
 import type { Clock } from './clock.ts'
 
 const superseded = { code: 'SUPERSEDED', message: 'the pipeline no longer has this item' }
@@ -57,9 +57,9 @@ export class Jobs {
   }
 
   /** Failed and cancelled items are new again, with what failed because of them. Throws UNKNOWN_ITEM. */
-  async retry(ids: ItemId[]): Promise<{ retriedCount: number }> {
+  async retry(which: ItemId[] | RetryQuery): Promise<{ retriedCount: number }> {
     const { store, clock, onChange } = this.#options
-    const answer = await store.retry(ids, clock.nowMs())
+    const answer = await store.retry(which, clock.nowMs())
     onChange()
     return answer
   }
