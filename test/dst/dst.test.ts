@@ -9,7 +9,7 @@ import { apply } from '../../src/core/state/apply.ts'
 import type { Command } from '../../src/core/state/events.ts'
 import { createState } from '../../src/core/state/state.ts'
 import { plainOrder } from '../../src/core/work/queue-head.ts'
-import { Liveness } from './checks/liveness.ts'
+import { LivenessChecks } from './checks/liveness.ts'
 import { changedFiles, mutants } from './mutants/mutant.ts'
 import { writtenRows } from './mutants/table.ts'
 import { scenarios } from './scenarios.ts'
@@ -60,7 +60,7 @@ test('a model that is ready and fits, while another one runs all the time, has a
   apply(state, { type: 'load-finished', atMs: 0, instanceId, loadMs: 1, residentBytes: 1, maxBatch: 1 })
   const order = { ...plainOrder, interactiveFrom: 8 }
   issue({ type: 'run-batch', batchId: 'batch-1', ...names, maxCount: 1, order, bytes: 0, reason })
-  const liveness = new Liveness(context)
+  const liveness = new LivenessChecks(context)
   const waitMs = (ms: number) => {
     context.agenda.after(ms, () => {})
     context.agenda.next()

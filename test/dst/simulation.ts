@@ -4,12 +4,12 @@
 
 import { Operator } from './actors/operator.ts'
 import { ItemChecks, openStates } from './checks/items.ts'
-import { Liveness, type Situation } from './checks/liveness.ts'
+import { LivenessChecks, type Situation } from './checks/liveness.ts'
 import { drainMicrotasks } from './world/agenda.ts'
 import { Context } from './world/context.ts'
 import { Devices } from './world/device.ts'
 import type { FaultKind } from './world/faults.ts'
-import { Disk } from './world/faulty-store.ts'
+import { FaultyStore } from './world/faulty-store.ts'
 import { createResolver } from './world/graph.ts'
 import { Machine } from './world/machine.ts'
 import type { Parts } from './world/parts.ts'
@@ -75,18 +75,22 @@ export async function simulate(
 function build(context: Context): { operator: Operator; parts: Parts } {
   const machine = new Machine(context)
   let items: ItemChecks | null = null
-  const disk = new Disk(context, createResolver(context.seed, context.world.models), (store) => {
-    items = new ItemChecks(context, store)
-    return items
-  })
+  const faultyStore = new FaultyStore(
+    context,
+    createResolver(context.seed, context.world.models),
+    (store) => {
+      items = new ItemChecks(context, store)
+      return items
+    },
+  )
   const parts: Parts = {
     context,
     machine,
-    disk,
+    faultyStore,
     items: items!,
     devices: new Devices(context, machine),
     runners: new Runners(context, machine),
-    liveness: new Liveness(context),
+    liveness: new LivenessChecks(context),
   }
   return { operator: new Operator(parts), parts }
 }
@@ -164,14 +168,14 @@ async function live(parts: Parts, operator: Operator): Promise<void> {
   }
 }
 
-function situationOf({ disk, items }: Parts, { current }: Operator): Situation | null {
+function situationOf({ faultyStore, items }: Parts, { current }: Operator): Situation | null {
   if (!current || current.life.isOver) return null
   const { daemon, clock, isRunning, checks } = current
   return {
     state: daemon.state,
     nowMs: clock.nowMs(),
     isWorking: isRunning && checks.hasReadAll && !daemon.state.isDraining,
-    pendingCount: disk.openCount,
+    pendingCount: faultyStore.openCount,
     readyByModel: items.readyByModel,
     neededBytes: (model, deviceId) => checks.neededBytes(model, deviceId),
     canMoveCount: items.countOf('ready') + items.countOf('scheduled') + items.countOf('leased'),

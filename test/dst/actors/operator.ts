@@ -69,7 +69,7 @@ export class Operator implements Daemons {
   /** The process is gone, by a kill or by itself. */
   #ended(life: Life): Promise<void> {
     this.#parts.runners.orphan(life)
-    return this.#parts.disk.kill(life)
+    return this.#parts.faultyStore.kill(life)
   }
 
   /** Until something is listed that has not ended; false: there is and will be nothing more. What the last daemon left
@@ -92,13 +92,13 @@ export class Operator implements Daemons {
   }
 
   async #live(life: Life): Promise<void> {
-    const { disk, items, runners, liveness } = this.#parts
+    const { faultyStore, items, runners, liveness } = this.#parts
     const listed = this.#user.pipeline()
     let current: Current
     let store: Store
     try {
       const recovered = await recover({
-        openStore: () => disk.open(life),
+        openStore: () => faultyStore.open(life),
         reapLeftovers: () => runners.reapLeftovers(life),
         machine: life.clock,
       })
@@ -132,7 +132,7 @@ export class Operator implements Daemons {
   #createDaemon(life: Life, store: Store, clock: Clock): Current {
     const self = this
     const { context, machine, devices, runners, items, liveness } = this.#parts
-    const told = {
+    const itemWatch = {
       runStarted(modelId: string, ids: readonly string[]) {
         liveness.batchStarted(modelId)
         items.runStarted(ids)
@@ -140,7 +140,7 @@ export class Operator implements Daemons {
       blamed: (id: string) => items.blamed(id),
       poisoned: (id: string) => items.poisoned(id),
     }
-    const checks = new LedgerChecks(context, machine, life, told, structuredClone(this.#kept.seen))
+    const checks = new LedgerChecks(context, machine, life, itemWatch, structuredClone(this.#kept.seen))
     const byId = devices.forLife(life)
     const snapshots = new SnapshotChecks(context)
     let keptAtMs = clock.nowMs()
@@ -164,7 +164,7 @@ export class Operator implements Daemons {
         snapshots.event(event, daemon.state)
       },
       onOutcomes(outcomes) {
-        if (!life.isOver) items.told(outcomes)
+        if (!life.isOver) items.reported(outcomes)
       },
     })
     const jobs = new Jobs({ store, clock, onChange: () => daemon.queuesChanged() })
@@ -186,10 +186,10 @@ export class Operator implements Daemons {
 
   /** An error that a life ends with is one that was made up, or says what is true. */
   #judge(error: unknown, current?: Current): void {
-    const { context, disk } = this.#parts
+    const { context, faultyStore } = this.#parts
     const { message } = error as Error
     context.log('error', message)
-    if (disk.injected.has(error)) return
+    if (faultyStore.injected.has(error)) return
     const isRefused = message.endsWith('did not answer') && !current?.checks.hasReadAll
     context.check(isRefused, () => `the daemon ended with: ${message}`)
   }

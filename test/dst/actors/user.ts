@@ -75,8 +75,8 @@ export class User {
   }
 
   async #submit(fresh: NewItem[], { daemon, clock }: Current): Promise<void> {
-    const { disk, items } = this.#parts
-    await disk.store.submit(fresh, clock.nowMs())
+    const { faultyStore, items } = this.#parts
+    await faultyStore.store.submit(fresh, clock.nowMs())
     await items.readEvents()
     daemon.queuesChanged()
   }
@@ -94,11 +94,11 @@ export class User {
   }
 
   async change(method: 'cancel' | 'retry', ids: ItemId[]): Promise<void> {
-    const { disk, items, context } = this.#parts
+    const { faultyStore, items, context } = this.#parts
     context.log(method, ids)
     const { current } = this.#daemons
     const running = current?.isRunning ? current : null
-    await disk.store[method](ids, running ? running.clock.nowMs() : context.agenda.wallMs)
+    await faultyStore.store[method](ids, running ? running.clock.nowMs() : context.agenda.wallMs)
     await items.readEvents()
     running?.daemon.queuesChanged()
     this.#daemons.nudge()

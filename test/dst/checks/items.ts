@@ -172,7 +172,7 @@ export class ItemChecks implements StoreWatch {
   }
 
   /** (8) Called when the daemon tells that outcomes have been recorded. */
-  told(outcomes: readonly Outcome[]): void {
+  reported(outcomes: readonly Outcome[]): void {
     for (const outcome of outcomes) {
       this.#check(
         this.#accepted.get(outcome) === false,

@@ -32,7 +32,7 @@ import type { Machine, Process } from '../world/machine.ts'
 import type { RunnerWatch } from '../world/runner.ts'
 import { LifecycleChecks } from './lifecycle.ts'
 import { LoadChecks } from './loads.ts'
-import { type BookedInstance, Books } from './reference-ledger.ts'
+import { type BookedInstance, ReferenceLedger } from './reference-ledger.ts'
 import type { AllSeen } from './sizes.ts'
 
 /** Most commands in one moment: a loop that does not end shows here. */
@@ -51,15 +51,15 @@ const lies: readonly FaultKind[] = [
   'capacity-less',
 ]
 
-/** Who else wants to know what happens to items. */
-interface Told {
+/** What the checks of items want to know. */
+interface ItemWatch {
   runStarted(modelId: string, items: readonly string[]): void
   blamed(item: string): void
   poisoned(item: string): void
 }
 
 export class LedgerChecks implements RunnerWatch {
-  readonly #books: Books
+  readonly #reference: ReferenceLedger
   readonly #lifecycle: LifecycleChecks
   readonly #loads: LoadChecks
   /** Items that run in an instance's process. */
@@ -67,7 +67,7 @@ export class LedgerChecks implements RunnerWatch {
   readonly #context: Context
   readonly #machine: Machine
   readonly #life: Life
-  readonly #told: Told
+  readonly #items: ItemWatch
   /** Something has happened that has not been checked yet. */
   #isChanged = false
   /** What the daemon was told last, and has not been looked at since. */
@@ -78,20 +78,20 @@ export class LedgerChecks implements RunnerWatch {
   #commandCount = 0
   #commandAtMs = -1
 
-  constructor(context: Context, machine: Machine, life: Life, told: Told, seen: AllSeen) {
+  constructor(context: Context, machine: Machine, life: Life, items: ItemWatch, seen: AllSeen) {
     this.#context = context
     this.#machine = machine
     this.#life = life
-    this.#told = told
+    this.#items = items
     const { rates } = context.faults
     this.#isHonest = lies.every((kind) => rates[kind] === 0)
-    this.#books = new Books(context, context.world.devices, seen)
-    this.#lifecycle = new LifecycleChecks(context, machine, life, this.#books)
+    this.#reference = new ReferenceLedger(context, context.world.devices, seen)
+    this.#lifecycle = new LifecycleChecks(context, machine, life, this.#reference)
     this.#loads = new LoadChecks(context, (model, deviceId) => this.#leastNeededBytes(model, deviceId))
   }
 
   get instances(): ReadonlyMap<InstanceId, BookedInstance> {
-    return this.#books.instances
+    return this.#reference.instances
   }
 
   deviceOf(instanceId: InstanceId): DeviceId | null {
@@ -102,21 +102,21 @@ export class LedgerChecks implements RunnerWatch {
   /** Room on a device in which a model can be loaded and run an item, whatever was learned of it. */
   neededBytes({ id, vramBytes }: Model, deviceId: DeviceId): number {
     if (deviceId === cpuDeviceId) return vramBytes === 0 ? 0 : Number.POSITIVE_INFINITY
-    return this.#books.sizes.mostNeededBytes(id, this.#books.devices.get(deviceId)!)
+    return this.#reference.sizes.mostNeededBytes(id, this.#reference.devices.get(deviceId)!)
   }
 
   #leastNeededBytes({ id }: Model, deviceId: DeviceId): number {
     if (deviceId === cpuDeviceId) return Number.POSITIVE_INFINITY
-    return this.#books.sizes.leastNeededBytes(id, this.#books.devices.get(deviceId)!)
+    return this.#reference.sizes.leastNeededBytes(id, this.#reference.devices.get(deviceId)!)
   }
 
   /** What was seen of models so far. */
   get seen(): AllSeen {
-    return this.#books.sizes.seen
+    return this.#reference.sizes.seen
   }
 
   get hasReadAll(): boolean {
-    return [...this.#books.devices.values()].every(({ lineBytes }) => lineBytes !== null)
+    return [...this.#reference.devices.values()].every(({ lineBytes }) => lineBytes !== null)
   }
 
   /** Before the daemon applies it; `state` has all earlier ones. */
@@ -127,12 +127,12 @@ export class LedgerChecks implements RunnerWatch {
     this.#loads.event(event, state)
     if (event.type === 'command-issued') this.#command(event.command, state)
     else if (event.type === 'batch-claimed') this.#claimed(event)
-    else if (event.type === 'batch-finished') this.#books.finished(event)
-    else if (event.type === 'load-finished') this.#books.loaded(event)
+    else if (event.type === 'batch-finished') this.#reference.finished(event)
+    else if (event.type === 'load-finished') this.#reference.loaded(event)
     else if (event.type === 'load-failed' || event.type === 'instance-failed')
-      this.#books.leaves(event.instanceId)
+      this.#reference.leaves(event.instanceId)
     else if (event.type === 'memory-released') this.#released(event.instanceId)
-    else if (event.type === 'memory-observed') this.#books.observed(event)
+    else if (event.type === 'memory-observed') this.#reference.observed(event)
     else if (event.type === 'timer-fired') this.#woke()
   }
 
@@ -144,7 +144,7 @@ export class LedgerChecks implements RunnerWatch {
     this.#isChanged = false
     if (this.#isHonest) this.#checkMachine()
     for (const device of state.devices) {
-      const booked = this.#books.bookedBytes(device.id)
+      const booked = this.#reference.bookedBytes(device.id)
       const held = bookedBytes(device.ledger)
       this.#check(booked === held, () => `${device.id}: the ledger says ${held} bytes, the events ${booked}`)
     }
@@ -155,7 +155,7 @@ export class LedgerChecks implements RunnerWatch {
     }
     for (const [instanceId, count] of this.#running) {
       let bookedCount = 0
-      for (const { instance, itemCount } of this.#books.batches.values())
+      for (const { instance, itemCount } of this.#reference.batches.values())
         if (instance.id === instanceId) bookedCount += itemCount
       this.#check(count <= bookedCount, () => `${instanceId} runs ${count} items; ${bookedCount} are booked`)
     }
@@ -176,7 +176,7 @@ export class LedgerChecks implements RunnerWatch {
 
   #checkState(state: State): void {
     if (!this.#isChanged) return
-    if (this.#last) this.#books.takeOver(this.#last, state)
+    if (this.#last) this.#reference.takeOver(this.#last, state)
     this.#last = null
     const broken = brokenInvariants(state)
     this.#check(broken.length === 0, () => broken.join('; '))
@@ -194,7 +194,7 @@ export class LedgerChecks implements RunnerWatch {
     else if (command.type === 'run-batch') this.#batchStarted(command)
     else if (command.type === 'stop-instance') {
       this.#lifecycle.stopped(command, state)
-      this.#books.leaves(command.instanceId)
+      this.#reference.leaves(command.instanceId)
     }
   }
 
@@ -216,14 +216,14 @@ export class LedgerChecks implements RunnerWatch {
       (deviceId === cpuDeviceId) === (vramBytes === 0),
       () => `${instanceId} is loaded on ${deviceId}`,
     )
-    this.#books.loadStarted(command)
+    this.#reference.loadStarted(command)
     if (bytes > 0) this.#checkLine(deviceId)
   }
 
   /** (6) */
   #checkDevice(name: string, deviceId: DeviceId, bytes: number): void {
     if (deviceId === cpuDeviceId) return
-    const { lineBytes, readAtMs, fault } = this.#books.devices.get(deviceId)!
+    const { lineBytes, readAtMs, fault } = this.#reference.devices.get(deviceId)!
     this.#check(lineBytes !== null, () => `${name} goes to ${deviceId}, which was not read yet`)
     this.#check(fault === null, () => `${name} goes to ${deviceId}, which is not well: ${fault}`)
     const ageMs = readAtMs === null || bytes === 0 ? 0 : this.#context.agenda.nowMs - readAtMs
@@ -236,24 +236,24 @@ export class LedgerChecks implements RunnerWatch {
     const phase = this.instances.get(instanceId)?.phase
     this.#check(phase === 'ready', () => `${batchId} goes to ${instanceId}, which is ${phase}`)
     this.#checkDevice(batchId, deviceId, bytes)
-    this.#books.batchStarted(command)
+    this.#reference.batchStarted(command)
     if (bytes > 0) this.#checkLine(deviceId)
   }
 
   #claimed(event: EventOf<'batch-claimed'>): void {
-    const asked = this.#books.batches.get(event.batchId)?.itemCount ?? 0
+    const asked = this.#reference.batches.get(event.batchId)?.itemCount ?? 0
     this.#check(
       event.itemCount <= asked,
       () => `${event.batchId} has ${event.itemCount} items; ${asked} were asked for`,
     )
-    this.#books.claimed(event)
+    this.#reference.claimed(event)
   }
 
   /** (2) */
   #checkLine(deviceId: DeviceId): void {
-    const booked = this.#books.bookedBytes(deviceId)
-    const deficit = this.#books.deficitBytes(deviceId)
-    const line = this.#books.devices.get(deviceId)!.lineBytes ?? 0
+    const booked = this.#reference.bookedBytes(deviceId)
+    const deficit = this.#reference.deficitBytes(deviceId)
+    const line = this.#reference.devices.get(deviceId)!.lineBytes ?? 0
     this.#check(
       booked + deficit <= line,
       () => `${deviceId}: ${booked} bytes are booked, the deficit is ${deficit}; the line is ${line}`,
@@ -271,14 +271,14 @@ export class LedgerChecks implements RunnerWatch {
   #released(instanceId: InstanceId): void {
     for (const process of this.#machine.processes.values()) {
       if (process.life !== this.#life || process.instanceId !== instanceId) continue
-      const isTold = process.deviceId !== null && this.#machine.devices.get(process.deviceId)!.hasTold
+      const isShown = process.deviceId !== null && this.#machine.devices.get(process.deviceId)!.hasAttributed
       this.#check(!process.isAlive, () => `the bytes of ${instanceId} are given back; its process lives`)
       this.#check(
-        process.bytes === 0 || !isTold,
+        process.bytes === 0 || !isShown,
         () => `the bytes of ${instanceId} are given back; the device still shows ${process.bytes}`,
       )
     }
-    this.#books.released(instanceId)
+    this.#reference.released(instanceId)
   }
 
   /** (4) A runner was given a batch. */
@@ -294,15 +294,15 @@ export class LedgerChecks implements RunnerWatch {
     this.#check(!isGone, () => `${instanceId} is given a batch; its process has ended`)
     if (process.isAlive && !isStopping)
       this.#running.set(instanceId, (this.#running.get(instanceId) ?? 0) + items.length)
-    this.#told.runStarted(instance.model.id, items)
+    this.#items.runStarted(instance.model.id, items)
   }
 
   blamed(item: string): void {
-    this.#told.blamed(item)
+    this.#items.blamed(item)
   }
 
   poisoned(item: string): void {
-    this.#told.poisoned(item)
+    this.#items.poisoned(item)
   }
 
   batchEnded({ instanceId }: SimulatedInstance, itemCount: number): void {

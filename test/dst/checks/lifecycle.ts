@@ -19,7 +19,7 @@ import type { Context } from '../world/context.ts'
 import type { Life } from '../world/life.ts'
 import type { Machine, Process } from '../world/machine.ts'
 import { leaks } from './leaks.ts'
-import type { Books } from './reference-ledger.ts'
+import type { ReferenceLedger } from './reference-ledger.ts'
 
 type StopCommand = CommandOf<'stop-instance'>
 
@@ -34,19 +34,19 @@ export class LifecycleChecks {
   readonly #context: Context
   readonly #machine: Machine
   readonly #life: Life
-  readonly #books: Books
+  readonly #reference: ReferenceLedger
   /** Since when its model has had nothing to do. */
   readonly #idleSince = new Map<InstanceId, number>()
   /** When the end of an instance began, and calm time since its memory came back, ms. */
   readonly #ends = new Map<InstanceId, { beganAtMs: number; backMs: number }>()
   #lastAtMs = 0
 
-  /** `books`: what was seen of instances. */
-  constructor(context: Context, machine: Machine, life: Life, books: Books) {
+  /** `reference`: what was seen of instances. */
+  constructor(context: Context, machine: Machine, life: Life, reference: ReferenceLedger) {
     this.#context = context
     this.#machine = machine
     this.#life = life
-    this.#books = books
+    this.#reference = reference
   }
 
   /** Before the daemon carries it out. */
@@ -124,7 +124,7 @@ export class LifecycleChecks {
 
   /** What it held while it was loaded may be more than what stays. */
   #checkSeenAtRest(instanceId: InstanceId): void {
-    const { seenBytes, freshBytes, hasRun } = this.#books.instances.get(instanceId)!
+    const { seenBytes, freshBytes, hasRun } = this.#reference.instances.get(instanceId)!
     this.#check(
       seenBytes === null || freshBytes !== null || hasRun,
       () => `${instanceId} goes since it has no room, and was only seen while it was loaded`,
@@ -132,7 +132,7 @@ export class LifecycleChecks {
   }
 
   #leaks(instanceId: InstanceId): boolean {
-    return leaks(this.#books.instances.get(instanceId)!)
+    return leaks(this.#reference.instances.get(instanceId)!)
   }
 
   /** (3) */
@@ -194,7 +194,7 @@ export class LifecycleChecks {
   #isBack(instanceId: InstanceId, deviceId: string): boolean {
     const device = this.#machine.devices.get(deviceId)
     if (this.#processOf(instanceId) || !device) return false
-    return !device.tells || device.hasTold || this.#machine.takenBytes(device) === 0
+    return !device.tells || device.hasAttributed || this.#machine.takenBytes(device) === 0
   }
 
   #processOf(instanceId: string): Process | undefined {

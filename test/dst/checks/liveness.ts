@@ -50,7 +50,7 @@ export interface Situation {
   canMoveCount: number
 }
 
-export class Liveness {
+export class LivenessChecks {
   readonly #context: Context
   /** Calm time that models have been ready and would have fitted, since their last batch. */
   readonly #waits = new Map<string, { waitedMs: number; boundMs: number }>()

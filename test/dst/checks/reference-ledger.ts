@@ -17,7 +17,7 @@ import { cpuDeviceId, type State } from '../../../src/core/state/state.ts'
 import type { Context } from '../world/context.ts'
 import type { WorldDevice } from '../world/world.ts'
 import { type Growth, noGrowth, type Unloads, watchGrowth, watchUnloads } from './leaks.ts'
-import { type AllSeen, keyOf, Sizes } from './sizes.ts'
+import { type AllSeen, keyOf, SizeChecks } from './sizes.ts'
 
 export interface BookedInstance extends Growth {
   readonly id: InstanceId
@@ -57,29 +57,36 @@ export interface BookedDevice extends Unloads {
   /** When the last reading was asked for, by the daemon's clock; an older one tells nothing. */
   askedAtMs: number
   /** The last reading, where it could not tell who holds what. */
-  untold: EventOf<'memory-observed'> | null
+  unattributed: EventOf<'memory-observed'> | null
   fault: string | null
 }
 
-export class Books {
+export class ReferenceLedger {
   readonly instances = new Map<InstanceId, BookedInstance>()
   readonly batches = new Map<string, BookedBatch>()
   readonly devices: Map<DeviceId, BookedDevice>
   /** By model and kind of device: most items of the next batch, after one that failed as a whole. */
   readonly #halves = new Map<string, number>()
-  readonly sizes: Sizes
+  readonly sizes: SizeChecks
   readonly #context: Context
 
   constructor(context: Context, devices: readonly WorldDevice[], seen: AllSeen) {
     this.#context = context
-    this.sizes = new Sizes(context, seen)
+    this.sizes = new SizeChecks(context, seen)
     this.devices = new Map(
       devices.map(({ tells, options }) => {
         const { id, kind, capacityBytes } = options
         const safetyRatio = options.safetyRatio!
         const lineBytes = tells ? null : Math.floor(capacityBytes * safetyRatio)
         const leak = { count: 0, bytes: 0, unloads: [] }
-        const unread = { readAtMs: null, askedAtMs: 0, untold: null, fault: null, foreignBytes: 0, leak }
+        const unread = {
+          readAtMs: null,
+          askedAtMs: 0,
+          unattributed: null,
+          fault: null,
+          foreignBytes: 0,
+          leak,
+        }
         return [id, { kind, safetyRatio, lineBytes, ...unread }]
       }),
     )
@@ -202,8 +209,8 @@ export class Books {
     this.instances.delete(instanceId)
     const device = deviceId === null ? undefined : this.devices.get(deviceId)
     if (seenBytes !== null) device?.leak.unloads.push(foreignBeforeBytes)
-    if (!device?.untold) return
-    const { capacityBytes, foreignBytes, usedBytes } = device.untold
+    if (!device?.unattributed) return
+    const { capacityBytes, foreignBytes, usedBytes } = device.unattributed
     const beyondBytes = Math.max(foreignBytes, usedBytes! - this.bookedBytes(deviceId!))
     device.foreignBytes = beyondBytes
     device.lineBytes = Math.max(0, Math.floor(capacityBytes * device.safetyRatio) - beyondBytes)
@@ -218,7 +225,7 @@ export class Books {
     const foreignBytes = this.#foreignBytes(event)
     device.foreignBytes = foreignBytes
     watchUnloads(device)
-    device.untold = this.#isUntold(event) ? event : null
+    device.unattributed = this.#isUnattributed(event) ? event : null
     device.lineBytes = Math.max(0, Math.floor(capacityBytes * device.safetyRatio) - foreignBytes)
     device.readAtMs = this.#context.agenda.nowMs - (event.atMs - askedAtMs)
     device.fault = fault
@@ -247,12 +254,12 @@ export class Books {
   /** A device that cannot tell who holds what: what is used beyond the books is not ours. */
   #foreignBytes(event: EventOf<'memory-observed'>): number {
     const { deviceId, foreignBytes, usedBytes } = event
-    return this.#isUntold(event)
+    return this.#isUnattributed(event)
       ? Math.max(foreignBytes, usedBytes! - this.bookedBytes(deviceId))
       : foreignBytes
   }
 
-  #isUntold({ deviceId, usedBytes, bytesByInstance }: EventOf<'memory-observed'>): boolean {
+  #isUnattributed({ deviceId, usedBytes, bytesByInstance }: EventOf<'memory-observed'>): boolean {
     const isOurs = ({ deviceId: id }: BookedInstance) => id === deviceId
     const cannotTell = Object.keys(bytesByInstance).length === 0 && [...this.instances.values()].some(isOurs)
     return cannotTell && typeof usedBytes === 'number'

@@ -43,7 +43,7 @@ type BatchFinished = EventOf<'batch-finished'>
 /** By model and kind of device. */
 export type AllSeen = Map<string, Seen>
 
-export class Sizes {
+export class SizeChecks {
   readonly #context: Context
   readonly #seen: AllSeen
 

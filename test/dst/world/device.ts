@@ -39,7 +39,8 @@ export class Devices {
         const read = async (groups: readonly number[]) => {
           if (!life.act('reading')) return never<DeviceReading>()
           const reading = await ask(groups)
-          this.#machine.devices.get(id)!.hasTold = reading.bytesByGroup !== null && reading.fault === null
+          this.#machine.devices.get(id)!.hasAttributed =
+            reading.bytesByGroup !== null && reading.fault === null
           return reading
         }
         return [id, { ...names, read, close: () => Promise.resolve() }]

@@ -21,7 +21,7 @@ interface Call {
 
 const reads = new Set(['queueHeads', 'list', 'get', 'events', 'stats'])
 
-export class Disk {
+export class FaultyStore {
   /** Without faults, for the user and the checks. */
   readonly store: Store
   /** Errors that were made up here. */

@@ -40,7 +40,7 @@ interface MachineDevice extends WorldDevice {
   goneUntilMs: number
   silentUntilMs: number
   /** Its last answer said who holds what. */
-  hasTold: boolean
+  hasAttributed: boolean
 }
 
 export class Machine {
@@ -60,7 +60,7 @@ export class Machine {
     this.devices = new Map(
       context.world.devices.map((device) => [
         device.options.id,
-        { ...device, foreignBytes: 0, lostBytes: 0, goneUntilMs: 0, silentUntilMs: 0, hasTold: false },
+        { ...device, foreignBytes: 0, lostBytes: 0, goneUntilMs: 0, silentUntilMs: 0, hasAttributed: false },
       ]),
     )
   }

@@ -4,10 +4,10 @@ import type { Daemon } from '../../../src/daemon/daemon.ts'
 import type { Jobs } from '../../../src/daemon/jobs.ts'
 import type { ItemChecks } from '../checks/items.ts'
 import type { LedgerChecks } from '../checks/ledger.ts'
-import type { Liveness } from '../checks/liveness.ts'
+import type { LivenessChecks } from '../checks/liveness.ts'
 import type { Context } from './context.ts'
 import type { Devices } from './device.ts'
-import type { Disk } from './faulty-store.ts'
+import type { FaultyStore } from './faulty-store.ts'
 import type { Life } from './life.ts'
 import type { Machine } from './machine.ts'
 import type { Runners } from './runner.ts'
@@ -15,11 +15,11 @@ import type { Runners } from './runner.ts'
 export interface Parts {
   context: Context
   machine: Machine
-  disk: Disk
+  faultyStore: FaultyStore
   devices: Devices
   runners: Runners
   items: ItemChecks
-  liveness: Liveness
+  liveness: LivenessChecks
 }
 
 export interface Current {
