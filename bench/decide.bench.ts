@@ -2,9 +2,11 @@
 // devices), with every model's queue full. Bars: mean under 2 µs; p99 under 2 ms.
 
 import { decide } from '../src/core/decide/decide.ts'
+import { assert } from '../src/core/errors.ts'
 import { defineModel, type Model } from '../src/core/model.ts'
 import { defaultPolicy } from '../src/core/policy.ts'
 import { apply } from '../src/core/state/apply.ts'
+import { brokenInvariants } from '../src/core/state/invariants.ts'
 import { createState } from '../src/core/state/state.ts'
 import { emptyHead } from '../src/core/work/queue-head.ts'
 import { createRandom } from '../src/sim/random.ts'
@@ -79,6 +81,37 @@ function measureFirst(modelCount: number, deviceCount: number): void {
   console.log(`${modelCount} models × ${deviceCount} cold devices: p50 ${at(0.5)} µs, p99 ${at(0.99)} µs`)
 }
 
+/** What the daemon checks after each event, when every device is full and runs a batch. */
+function measureInvariants(modelCount: number, deviceCount: number): void {
+  const devices = Array.from({ length: deviceCount }, (_, index) => ({
+    id: `gpu${index}`,
+    kind: 'simulated',
+    capacityBytes: 16e9,
+  }))
+  const state = createState(modelsOf(modelCount), devices, defaultPolicy)
+  const heads = state.models.map(({ model }) => ({ ...emptyHead(model.id), readyCount: 20 }))
+  apply(state, { type: 'queue-changed', atMs: 0, heads })
+  for (;;) {
+    const { command } = decide(state, 1000)
+    if (!command) break
+    apply(state, { type: 'command-issued', atMs: 1000, command })
+    if (command.type !== 'start-load') continue
+    const none = { loadMs: null, residentBytes: null, maxBatch: null }
+    apply(state, { type: 'load-finished', atMs: 1000, instanceId: command.instanceId, ...none })
+  }
+  const rounds = 2000
+  const startNs = process.hrtime.bigint()
+  for (let round = 0; round < rounds; round++)
+    assert(brokenInvariants(state).length === 0, 'all invariants hold')
+  const eachUs = Number(process.hrtime.bigint() - startNs) / rounds / 1000
+  const { size } = state.instanceById
+  console.log(
+    `invariants of ${modelCount} models, ${size} instances, ${deviceCount} devices: ${eachUs.toFixed(1)} µs`,
+  )
+}
+
 measure('5 models × 1 device', 5, 1, 100_000)
 measure('1000 models × 100 devices', 1000, 100, 60_000)
 measureFirst(1000, 100)
+measureInvariants(5, 1)
+measureInvariants(1000, 100)
