@@ -1,5 +1,5 @@
-// The demo with real models, killed with -9 at ten random moments, each followed by the same command. The seed of the
-// moments is printed; PLIMSOLL_SEED=<seed> repeats them.
+// The demo with real models, killed with -9 at ten random moments, each followed by the
+// same command. The seed of the moments is printed; PLIMSOLL_SEED=<seed> repeats them.
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'

@@ -1,5 +1,5 @@
-// `plimsoll doctor` and its --gpu-check: on RAM for real, and over stand-ins for NVML and for the libraries that a worker
-// allocates with, through the real worker and its ctypes.
+// `plimsoll doctor` and its --gpu-check: on RAM for real, and over stand-ins for NVML and
+// for the libraries that a worker allocates with, through the real worker and its ctypes.
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'

@@ -1,6 +1,7 @@
-// examples/video without a GPU: its Python compiles, its workers keep the runner contract with the model calls left out
-// (PLIMSOLL_DRY=1, workers/dry.py), its ffmpeg steps do their work where ffmpeg is, and say that it is missing where not.
-// Python runs with -S, the standard library alone, so that a dry worker which imports torch is found anywhere.
+// examples/video without a GPU: its Python compiles, its workers keep the runner contract
+// with the model calls left out (PLIMSOLL_DRY=1, workers/dry.py), its ffmpeg steps do
+// their work where ffmpeg is, and say that it is missing where not. Python runs with -S,
+// the standard library alone, so that a dry worker which imports torch is found anywhere.
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'

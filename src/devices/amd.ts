@@ -1,15 +1,17 @@
 // AMD's cards through what the amdgpu driver writes into sysfs and /proc; no library and no tool is needed.
 //
-//   class/drm/card*/device/   mem_info_vram_total, mem_info_vram_used, gpu_busy_percent, unique_id, product_name, revision,
-//                             uevent (PCI_SLOT_NAME), ras/umc_err_count (uncorrected memory errors)
+//   class/drm/card*/device/   mem_info_vram_total, mem_info_vram_used, gpu_busy_percent,
+//                             unique_id, product_name, revision, uevent (PCI_SLOT_NAME),
+//                             ras/umc_err_count (uncorrected memory errors)
 //   class/kfd/kfd/topology    the order in which ROCm counts, for cards without unique_id
-//   proc/PID/fdinfo/*         per open device file: drm-pdev, drm-client-id, drm-memory-vram. A file that is open twice, or
-//                             in two processes, is one client and counts once, for the first process.
-//   class/kfd/kfd/proc/PID/vram_ID   the same of a ROCm process, by the pid of the host. Whether fdinfo has it too depends on
-//                             the kernel, so the larger of the two counts.
+//   proc/PID/fdinfo/*         per open device file: drm-pdev, drm-client-id, drm-memory-vram.
+//                             A file that is open twice, or in two processes, is one client
+//                             and counts once, for the first process.
+//   class/kfd/kfd/proc/PID/   vram_ID: the same of a ROCm process, by the pid of the host. Whether fdinfo
+//                             has it too depends on the kernel, so the larger of the two counts.
 //
-// Only files of our own processes are read, those of others need rights that we may not have: foreign use is what is left.
-// Sysfs and /proc can be given, for tests.
+// Only files of our own processes are read, those of others need rights that we may not
+// have: foreign use is what is left. Sysfs and /proc can be given, for tests.
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Card, CardReading, Driver } from './card.ts'
@@ -76,7 +78,8 @@ async function findCards(sys: string, names = '/usr/share/libdrm/amdgpu.ids'): P
     const minor = (await list(join(folder, 'drm'))).find((each) => each.startsWith('renderD'))?.slice(7)
     const rocmIndex = nodes.findIndex((node) => node.renderMinor === minor)
     const index = places.length
-    // HIP counts within what ROCr shows, so that a variable of the user's cannot hide the one card that is left.
+    // HIP counts within what ROCr shows, so that a variable of the user's cannot hide
+    // the one card that is left.
     const environment = {
       ROCR_VISIBLE_DEVICES: uuid ?? String(rocmIndex < 0 ? index : rocmIndex),
       HIP_VISIBLE_DEVICES: '0',

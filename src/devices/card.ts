@@ -1,8 +1,9 @@
 // A GPU as a device: what NVIDIA and AMD have in common, from what a driver says to a reading.
 //   capacity   what the card has, or less if less was declared
-//   foreign    used − ours, after what the declared capacity leaves to others anyway; where the driver cannot tell ours,
-//              what was used while nothing of ours was there (device.ts)
-//   fault      what the driver says, or that it could not be asked, or did not answer in time: then with the last numbers
+//   foreign    used − ours, after what the declared capacity leaves to others anyway; where the
+//              driver cannot tell ours, what was used while nothing of ours was there (device.ts)
+//   fault      what the driver says, or that it could not be asked, or did not answer
+//              in time: then with the last numbers
 // A question that is late is not asked a second time before it is answered: each would hold a thread.
 import { formatMs } from '../core/units.ts'
 import type { Device, DeviceReading } from './device.ts'
@@ -41,7 +42,8 @@ export interface Driver {
   close(): Promise<void>
 }
 
-/** Longest wait for a reading, ms; a driver that is well answers within milliseconds. Chosen, not measured. */
+/** Longest wait for a reading, ms; a driver that is well answers within milliseconds.
+ * Chosen, not measured. */
 const readMs = 5000
 
 /** A clock that nobody sets, and its timers; the answer of `after` cancels one. */

@@ -1,10 +1,12 @@
-// How much RAM the cgroups of this process leave it: a container, a systemd unit or a batch system may allow less than
-// the machine has. The limit of every level above counts. Version 2 has one tree (memory.max, memory.high, memory.current),
-// version 1 one for memory (memory.limit_in_bytes, memory.usage_in_bytes). Swap has files of its own and is not counted.
+// How much RAM the cgroups of this process leave it: a container, a systemd unit or a batch
+// system may allow less than the machine has. The limit of every level above counts. Version 2
+// has one tree (memory.max, memory.high, memory.current), version 1 one for memory
+// (memory.limit_in_bytes, memory.usage_in_bytes). Swap has files of its own and is not counted.
 //
-// What the cgroup has in use includes pages of files, which the kernel takes back when others need them; they count as
-// available, as they do in MemAvailable. In a container the path may be told as seen from outside: a level that is not
-// there is left out, and the root of the tree, which is then the container's own, still counts.
+// What the cgroup has in use includes pages of files, which the kernel takes back when
+// others need them; they count as available, as they do in MemAvailable. In a container
+// the path may be told as seen from outside: a level that is not there is left out, and
+// the root of the tree, which is then the container's own, still counts.
 import { readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 

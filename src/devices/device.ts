@@ -1,12 +1,14 @@
-// The device contract: what a piece of hardware offers and what is on it now. A device reads and decides nothing; a
-// reading never fails, since what hardware does is a fact for the ledger and not an error of the caller.
+// The device contract: what a piece of hardware offers and what is on it now. A device
+// reads and decides nothing; a reading never fails, since what hardware does is a fact
+// for the ledger and not an error of the caller.
 //
-// Foreign use is used − ours. Where a driver does not say which process holds what (`bytesByGroup` null: WDDM, a
-// container with process ids of its own, some MIG set-ups), `used` cannot be split. Then
-//   foreignBytes  is what was used when none of our groups was on the device, or the least that was used since, if that is
-//                 less: what was surely there before us, and is not gone. It does not see foreign use that grows beside us.
-//   usedBytes     lets whoever keeps the books see that too: what is used beyond everything booked is foreign as well,
-//                 so the safe figure is the larger of foreignBytes and usedBytes − booked.
+// Foreign use is used − ours. Where a driver does not say which process holds what (`bytesByGroup`
+// null: WDDM, a container with process ids of its own, some MIG set-ups), `used` cannot be split. Then
+//   foreignBytes  is what was used when none of our groups was on the device, or the least
+//                 that was used since, if that is less: what was surely there before us,
+//                 and is not gone. It does not see foreign use that grows beside us.
+//   usedBytes     lets whoever keeps the books see that too: what is used beyond everything booked is
+//                 foreign as well, so the safe figure is the larger of foreignBytes and usedBytes − booked.
 // Both err to the safe side as long as our instances hold no more than what is booked for them.
 
 export type DeviceKind = 'host' | 'static' | 'nvidia' | 'amd'
@@ -33,15 +35,16 @@ export interface DeviceReading {
   foreignBytes: number
   /** In use by anybody, as far as it counts against the capacity; null: this device cannot tell. */
   usedBytes: number | null
-  /** Process group to the bytes it holds, also while the driver still holds them after its end; a group without any is
-   * missing. null: this device cannot tell. */
+  /** Process group to the bytes it holds, also while the driver still holds them after
+   * its end; a group without any is missing. null: this device cannot tell. */
   bytesByGroup: ReadonlyMap<number, number> | null
-  /** Process group to the most bytes it held since the last reading of it; left out, or without the group: unknown. */
+  /** Process group to the most bytes it held since the last reading of it; left out, or
+   * without the group: unknown. */
   peakByGroup?: ReadonlyMap<number, number>
   /** Share of the time that it computes, 0 to 1; null: this device cannot tell. */
   utilisationRatio: number | null
-  /** Why nothing should be put on it: it is gone, broken, or its driver does not answer. The other numbers are then the
-   * last known ones. null: it is well. */
+  /** Why nothing should be put on it: it is gone, broken, or its driver does not
+   * answer. The other numbers are then the last known ones. null: it is well. */
   fault: string | null
 }
 

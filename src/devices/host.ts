@@ -1,12 +1,14 @@
-// RAM as a device: what our process groups and their strays hold, by the resident pages of each process. A page that two
-// processes share is counted for both, so the sum errs to the safe side; a proportional count (smaps_rollup) takes the
-// kernel milliseconds for each large process, this one microseconds.
+// RAM as a device: what our process groups and their strays hold, by the resident pages of each process.
+// A page that two processes share is counted for both, so the sum errs to the safe side; a proportional
+// count (smaps_rollup) takes the kernel milliseconds for each large process, this one microseconds.
 //
-// Capacity is the smallest of what was declared, what the machine has and what our cgroups allow. Others count as far as
-// they leave less of it than we may still take. Swap is not memory here: neither as capacity nor as what a process holds.
+// Capacity is the smallest of what was declared, what the machine has and what our
+// cgroups allow. Others count as far as they leave less of it than we may still take.
+// Swap is not memory here: neither as capacity nor as what a process holds.
 //
-// The kernel keeps the most that a process ever held, and begins anew when it is told to: so each reading knows the peak
-// since the last one. The peaks of a group's processes are added, although they may not have come at once.
+// The kernel keeps the most that a process ever held, and begins anew when it is told
+// to: so each reading knows the peak since the last one. The peaks of a group's
+// processes are added, although they may not have come at once.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { memoryLimit } from './cgroup.ts'
 import type { Device, DeviceReading } from './device.ts'
@@ -78,7 +80,8 @@ function heldByGroup(
   return { bytesByGroup, peakByGroup }
 }
 
-/** Most bytes that a process held since the last call; null: the system does not say, or is not to be told. */
+/** Most bytes that a process held since the last call; null: the system does not say,
+ * or is not to be told. */
 function takePeak(pid: number, proc: string): number | null {
   try {
     const peak = /^VmHWM:\s+(\d+) kB/m.exec(readFileSync(`${proc}/${pid}/status`, 'utf8'))

@@ -1,6 +1,7 @@
-// NVIDIA's cards through the program nvidia-smi, where its library cannot be called: coarser (MiB), slower (a process for
-// each question), without the parts of a split GPU and without the errors that the driver reports as they happen (XID).
-// One question is asked for all cards; a second one within a moment gets the same answer.
+// NVIDIA's cards through the program nvidia-smi, where its library cannot be called:
+// coarser (MiB), slower (a process for each question), without the parts of a split GPU
+// and without the errors that the driver reports as they happen (XID). One question is
+// asked for all cards; a second one within a moment gets the same answer.
 import { spawn } from 'node:child_process'
 import { text } from 'node:stream/consumers'
 import { formatMs } from '../core/units.ts'

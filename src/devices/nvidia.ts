@@ -1,21 +1,24 @@
 // NVIDIA's cards: through NVML, or where it cannot be called through nvidia-smi. From what either tells:
-//   capacity     total − what the driver keeps to itself (an older one counts that as used: then it is foreign)
-//   used         total − free − the driver's own; that "used" has it in some drivers and not in others does not matter
+//   capacity     total − what the driver keeps to itself (an older one counts that as
+//                used: then it is foreign)
+//   used         total − free − the driver's own; that "used" has it in some drivers
+//                and not in others does not matter
 //   ours         attribution.ts
 //   fault        (1) The card cannot be asked: it is gone, the driver is, or it does not answer.
-//                (2) Memory errors that could not be corrected since the last reset, a page that waits for a reboot to be
-//                    retired, a row that could not be replaced. A row that waits to be replaced does no harm (NVML's
-//                    documentation of nvmlDeviceGetRemappedRows).
-//                (3) An error of the kind that only a reset heals (fatalXids). It holds until the card has been gone and is
-//                    back, as it is after a reset; the next start forgets it.
+//                (2) Memory errors that could not be corrected since the last reset, a page that waits
+//                    for a reboot to be retired, a row that could not be replaced. A row that waits to
+//                    be replaced does no harm (NVML's documentation of nvmlDeviceGetRemappedRows).
+//                (3) An error of the kind that only a reset heals (fatalXids). It holds until the card
+//                    has been gone and is back, as it is after a reset; the next start forgets it.
 import { Attribution } from './attribution.ts'
 import type { Card, CardReading, Driver } from './card.ts'
 import { NvidiaSmi, type SmiOptions } from './nvidia-smi.ts'
 import { CardGone, Nvml, type NvmlCard, type NvmlOptions, type NvmlReading } from './nvml.ts'
 
-/** Where NVIDIA's catalogue of XID errors says: reset the GPU, restart the machine, or the memory is wrong. Left out: 109,
- * which its own Kubernetes plugin takes for an error of the application, and those of NVLink, which one model on one
- * device does not use. Others end the application at most, and a worker that ends is tried again anyway. */
+/** Where NVIDIA's catalogue of XID errors says: reset the GPU, restart the machine, or
+ * the memory is wrong. Left out: 109, which its own Kubernetes plugin takes for an error
+ * of the application, and those of NVLink, which one model on one device does not use.
+ * Others end the application at most, and a worker that ends is tried again anyway. */
 const fatalXids = new Map([
   [46, 'GPU stopped processing'],
   [48, 'double bit ECC error'],

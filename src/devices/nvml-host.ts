@@ -1,9 +1,9 @@
-// The process that calls NVML and answers questions about its devices. A process of its own, since a call into a driver
-// that hangs cannot be taken back: in ours it would hold a thread, and our exit, until the driver returns (docs/adr/0005).
-// It ends when its parent does.
+// The process that calls NVML and answers questions about its devices. A process of its own,
+// since a call into a driver that hangs cannot be taken back: in ours it would hold a thread,
+// and our exit, until the driver returns (docs/adr/0005). It ends when its parent does.
 //
-// A GPU that is split (MIG) is not listed, its parts are: nothing can be run on the whole. Health belongs to the GPU, so
-// a part is asked for its memory and its GPU for the rest.
+// A GPU that is split (MIG) is not listed, its parts are: nothing can be run on the whole.
+// Health belongs to the GPU, so a part is asked for its memory and its GPU for the rest.
 
 import type { NvmlAnswer, NvmlCard, NvmlQuestion, NvmlReading } from './nvml.ts'
 import { NvmlLibrary } from './nvml-library.ts'

@@ -1,5 +1,6 @@
-// NVML, NVIDIA's management library, called through koffi. Only nvml-host.ts, a process of its own, loads it. Results are
-// written into buffers of ours, so the layouts of the C structs are the offsets below (64-bit, little-endian):
+// NVML, NVIDIA's management library, called through koffi. Only nvml-host.ts, a process
+// of its own, loads it. Results are written into buffers of ours, so the layouts of the
+// C structs are the offsets below (64-bit, little-endian):
 //
 //   nvmlMemory_v2_t   version u32 @0, total u64 @8, reserved @16, free @24, used @32   (40 bytes, version 2)
 //   nvmlMemory_t      total u64 @0, free @8, used @16; the driver's own share is in used
@@ -7,8 +8,9 @@
 //   nvmlUtilization_t gpu u32 @0, in percent
 //   nvmlEventData_t   device @0, type u64 @8, data u64 @16 (the XID)
 //
-// A list of processes has 16, 24 or 32 bytes an entry: drivers 535.43 to 535.86 changed the struct without a new name for
-// the function (nvitop pull request 79). The buffer is filled with a mark first, and what was written over shows it.
+// A list of processes has 16, 24 or 32 bytes an entry: drivers 535.43 to 535.86 changed
+// the struct without a new name for the function (nvitop pull request 79). The buffer
+// is filled with a mark first, and what was written over shows it.
 import type * as Koffi from 'koffi'
 
 type Handle = bigint
@@ -137,7 +139,8 @@ export class NvmlLibrary {
     return { totalBytes: u64(buffer, 0), reservedBytes: 0, freeBytes: u64(buffer, 8) }
   }
 
-  /** Pid to bytes (null: not told); null: no list. A process that computes and draws is in both lists with all it holds. */
+  /** Pid to bytes (null: not told); null: no list. A process that computes and draws is
+   * in both lists with all it holds. */
   processes(handle: Handle): Map<number, number | null> | null {
     const bytesByPid = new Map<number, number | null>()
     for (const kind of ['Compute', 'Graphics'] as const) {

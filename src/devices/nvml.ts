@@ -1,11 +1,12 @@
-// NVIDIA's cards through NVML: starts the process that calls it (nvml-host.ts), asks it, and ends it when it does not
-// answer in time or says that a card is gone: a new one sees what is there then. Where NVML cannot be used at all, the
-// reason is given, and nvidia-smi is the other way (nvidia.ts).
+// NVIDIA's cards through NVML: starts the process that calls it (nvml-host.ts), asks it, and ends it
+// when it does not answer in time or says that a card is gone: a new one sees what is there then.
+// Where NVML cannot be used at all, the reason is given, and nvidia-smi is the other way (nvidia.ts).
 //
 //   an answer                       the reading
 //   "lost"                          why; the process is replaced, not more often than every `retryMs`
-//   none in `askMs`                 the process is killed; this card is left alone for `retryMs`, since asking it again
-//                                   would hold up the others. Their questions are put to the next process.
+//   none in `askMs`                 the process is killed; this card is left alone for
+//                                   `retryMs`, since asking it again would hold up the
+//                                   others. Their questions are put to the next process.
 //   the process fails by itself     why; no new one for `retryMs`
 import { type ChildProcess, fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'

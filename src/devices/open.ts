@@ -1,6 +1,7 @@
-// From the devices that are declared to those that are read. What a pipeline names is opened or refused with NO_DEVICE;
-// `auto` opens every card that is found and not named beside it, and refuses to find nothing. A card that is found and
-// cannot be read just now is opened all the same, with its fault: the next reading may be better.
+// From the devices that are declared to those that are read. What a pipeline names is
+// opened or refused with NO_DEVICE; `auto` opens every card that is found and not named
+// beside it, and refuses to find nothing. A card that is found and cannot be read just
+// now is opened all the same, with its fault: the next reading may be better.
 import { SchedulerError } from '../core/errors.ts'
 import { openAmd } from './amd.ts'
 import { type Card, cardDevice, type Driver } from './card.ts'

@@ -1,5 +1,5 @@
-// The devices of this machine as they are read now: each card that a driver lists, and RAM, with the programs that hold their
-// memory; and for each vendor what answers, or what was tried and why it did not.
+// The devices of this machine as they are read now: each card that a driver lists, and RAM, with the
+// programs that hold their memory; and for each vendor what answers, or what was tried and why it did not.
 import { totalmem } from 'node:os'
 import { cardDevice } from './card.ts'
 import type { Device, DeviceReading } from './device.ts'

@@ -1,5 +1,6 @@
-// Which of our process groups a process counts for: the one that it is in, or the one that it strayed from (processes.ts).
-// Who left its group holds memory all the same, and a device that counts groups alone would offer it to others.
+// Which of our process groups a process counts for: the one that it is in, or the one
+// that it strayed from (processes.ts). Who left its group holds memory all the same,
+// and a device that counts groups alone would offer it to others.
 import { ownerOf, ownerVariable, type Process } from './processes.ts'
 
 export class Strays {

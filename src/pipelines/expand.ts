@@ -1,6 +1,6 @@
-// From a pipeline and its sources to work items. An id ends in a hash of all that its result depends on: the step's
-// expressions, the model with its options and its file, the source, and the ids of the items it needs. So submitting the
-// same pipeline again adds nothing, and after an edit only what follows from it is new.
+// From a pipeline and its sources to work items. An id ends in a hash of all that its result depends on: the
+// step's expressions, the model with its options and its file, the source, and the ids of the items it needs.
+// So submitting the same pipeline again adds nothing, and after an edit only what follows from it is new.
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { type ItemId, itemId, type NewItem, newItem } from '../core/work/item.ts'
@@ -10,7 +10,8 @@ import { type Inputs, readSources, type SourceRecord } from './sources.ts'
 /** Longest part of an id that the source gives. */
 const maxSourceIdLength = 200
 
-/** The items, each after those it needs; deadlines count from `nowMs`. Throws BAD_VALUE for sources that cannot be read. */
+/** The items, each after those it needs; deadlines count from `nowMs`. Throws BAD_VALUE
+ * for sources that cannot be read. */
 export function expandPipeline(pipeline: Pipeline, inputs: Inputs = {}, nowMs = 0): NewItem[] {
   const records = readSources(pipeline, inputs)
   const modelHashes = new Map(

@@ -1,5 +1,6 @@
-// Values with `${expressions}` in their texts, in CEL (cel.dev). A text that is one expression becomes its value, with its
-// type; inside a longer text values are put in as text. Numbers are JSON's: whole and broken ones mix freely.
+// Values with `${expressions}` in their texts, in CEL (cel.dev). A text that is one
+// expression becomes its value, with its type; inside a longer text values are put in
+// as text. Numbers are JSON's: whole and broken ones mix freely.
 import { Environment } from '@marcbachmann/cel-js'
 import { SchedulerError } from '../core/errors.ts'
 
@@ -43,7 +44,8 @@ function createEnvironment(): Environment {
   return created
 }
 
-/** Throws BAD_EXPRESSION for a text that is not CEL, or that can give no value: an unknown function, a text plus a number. */
+/** Throws BAD_EXPRESSION for a text that is not CEL, or that can give no value: an
+ * unknown function, a text plus a number. */
 export function compileTemplate(value: unknown): Template {
   const names = new Set<string>()
   const evaluate = compile(value, names)
@@ -148,7 +150,8 @@ function whatItSaw(names: ReadonlySet<string>, scope: Scope): string {
   return seen.length > 0 ? `, where ${seen.join(', ')}` : ''
 }
 
-/** Names that CEL has of its own: its types and parts, which expressions may use, and words it keeps for later. */
+/** Names that CEL has of its own: its types and parts, which expressions may use, and
+ * words it keeps for later. */
 export const celNames: ReadonlySet<string> = new Set(
   (
     'bool bytes double dyn int list map null_type string type uint cel google optional true false null in ' +

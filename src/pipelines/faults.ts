@@ -1,5 +1,6 @@
-// Everything that can be wrong with a pipeline before it runs. Shape and units come from the schema; what one part says
-// of another is checked here: names, expressions, cycles, files, and models that no device can hold.
+// Everything that can be wrong with a pipeline before it runs. Shape and units come
+// from the schema; what one part says of another is checked here: names, expressions,
+// cycles, files, and models that no device can hold.
 import { defineModel, leastBytes, type Model } from '../core/model.ts'
 import { parsePolicy, policyOptions } from '../core/policy.ts'
 import { formatBytes, parseBytes } from '../core/units.ts'
@@ -33,7 +34,8 @@ export function findFaults(
   return { data: data ?? null, faults }
 }
 
-/** A wrong file, as far as it has the parts: empty ones where they are missing, null where they are of another kind. */
+/** A wrong file, as far as it has the parts: empty ones where they are missing, null
+ * where they are of another kind. */
 function loose(value: unknown): unknown {
   if (!isRecord(value)) return null
   const part = (key: string) =>
@@ -277,7 +279,8 @@ function checkReport({ report: tables = [], steps, sources }: CheckedFile, repor
   }
 }
 
-/** Paths that end where they begin: for steps that wait for each other in several circles at least one of them. */
+/** Paths that end where they begin: for steps that wait for each other in several
+ * circles at least one of them. */
 function findCycles(needs: ReadonlyMap<string, ReadonlySet<string>>): string[][] {
   const finished = new Set<string>()
   const visit = (name: string, path: string[]): string[] | null => {

@@ -1,5 +1,5 @@
-// What a pipeline says of devices: what can be wrong with it, what is known of their memory before they are looked for,
-// and the specs that devices are opened by.
+// What a pipeline says of devices: what can be wrong with it, what is known of their
+// memory before they are looked for, and the specs that devices are opened by.
 //
 //   gpus: auto                              every GPU that is found
 //   - { name: ram, kind: host, memory }     memory is required for host and static
@@ -49,7 +49,8 @@ function choiceOf({ index = 0, uuid }: Gpu): string {
   return uuid === undefined ? `index ${index}` : `uuid ${uuid}`
 }
 
-/** The most that one device can promise, as far as it is written; null: that is seen when the devices are opened. */
+/** The most that one device can promise, as far as it is written; null: that is seen
+ * when the devices are opened. */
 export function largestOffer(file: CheckedFile): number | null {
   const offers = listOf(file).map(({ kind, memory, safety = defaultSafetyRatio }) => {
     const isKnown = kind === 'host' || kind === 'static' || memory !== undefined

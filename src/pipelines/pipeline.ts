@@ -1,5 +1,5 @@
-// A pipeline: read from YAML or given as an object, checked whole, and compiled. Every fault is listed at once, each with
-// its line, what is wrong and what to do.
+// A pipeline: read from YAML or given as an object, checked whole, and compiled. Every
+// fault is listed at once, each with its line, what is wrong and what to do.
 import { readFileSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { type Document, isMap, isNode, isScalar, LineCounter, parseDocument, visit } from 'yaml'
@@ -133,7 +133,8 @@ function build(value: unknown, folder: string, file: string, locate: Locate): Pi
   return compilePipeline(data!, folder)
 }
 
-/** Where the value at a path stands, or for a map or list its key; where it is missing, its nearest parent. */
+/** Where the value at a path stands, or for a map or list its key; where it is missing,
+ * its nearest parent. */
 function offsetOf(document: Document, path: readonly (string | number)[]): number {
   for (let length = path.length; length > 0; length--) {
     const node = document.getIn(path.slice(0, length), true)
@@ -187,7 +188,8 @@ function compilePipeline(checked: CheckedFile, folder: string): Pipeline {
   }
 }
 
-/** As in Ollama. A pipeline's models give back what nobody waits for, so that others on the device may have it. */
+/** As in Ollama. A pipeline's models give back what nobody waits for, so that others on
+ * the device may have it. */
 const defaultKeepAlive = '5m'
 
 function compileModel(id: string, model: CheckedFile['models'][string]): Model {

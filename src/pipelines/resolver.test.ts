@@ -1,4 +1,5 @@
-// What a released item does, asked of the resolver alone: run, skip, fail, expand and finish, and the scope of each.
+// What a released item does, asked of the resolver alone: run, skip, fail, expand and
+// finish, and the scope of each.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type NewItem, newItem } from '../core/work/item.ts'

@@ -1,9 +1,12 @@
-// What a released item of a pipeline does: evaluates `when`, `forEach` and `input` over its source and the outputs of the
-// steps it needed. Pure: the same item and parents give the same answer. Items are decided when they are released, before
-// they count for their model, so that a model is never loaded for what is skipped.
+// What a released item of a pipeline does: evaluates `when`, `forEach` and `input` over
+// its source and the outputs of the steps it needed. Pure: the same item and parents
+// give the same answer. Items are decided when they are released, before they count for
+// their model, so that a model is never loaded for what is skipped.
 //
-//   when is false → skip      forEach, first time → expand into children      forEach, children ended → finish with their
-//   outputs as a list         else → run with the input
+//   when is false              skip
+//   forEach, first time        expand into children
+//   forEach, children ended    finish with their outputs as a list
+//   else                       run with the input
 import { SchedulerError } from '../core/errors.ts'
 import { itemId, type NewItem, newItem } from '../core/work/item.ts'
 import type { Resolution, ResolvedParent, Resolver } from '../stores/store.ts'
@@ -32,7 +35,8 @@ export function pipelineResolver({ steps }: Pipeline): Resolver {
   }
 }
 
-/** In a step that gathers, steps are lists of { source, output }; one that gathers too has run once and is its output. */
+/** In a step that gathers, steps are lists of { source, output }; one that gathers too
+ * has run once and is its output. */
 function scopeOf(
   steps: Pipeline['steps'],
   step: Step,
@@ -78,7 +82,8 @@ function expand(step: Step, item: NewItem, scope: Record<string, unknown>): Reso
       ? []
       : [childOf(step, item, index, step.input.evaluate(inner))]
   })
-  // The children end as the step's needs do: a failed one fails the list, unless later steps go on without it.
+  // The children end as the step's needs do: a failed one fails the list, unless later
+  // steps go on without it.
   return { type: 'expand', items: children, policy: 'fail' }
 }
 

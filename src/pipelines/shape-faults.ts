@@ -1,5 +1,5 @@
-// What is wrong with the shape of a pipeline file, as sentences, from what the schema says: keys that are not known or are
-// missing, values of another kind or out of their range.
+// What is wrong with the shape of a pipeline file, as sentences, from what the schema says:
+// keys that are not known or are missing, values of another kind or out of their range.
 import type { z } from 'zod'
 import { pipelineSchema } from './schema.ts'
 import { suggest } from './suggest.ts'

@@ -1,5 +1,6 @@
-// Sources: from globs, JSON lines, standard input or a written list to records, in an order that does not depend on the
-// file system. A record's fingerprint tells when it has changed: for a file its path, size and time of change.
+// Sources: from globs, JSON lines, standard input or a written list to records, in an
+// order that does not depend on the file system. A record's fingerprint tells when it
+// has changed: for a file its path, size and time of change.
 import { existsSync, globSync, readFileSync, statSync } from 'node:fs'
 import { basename, relative, resolve } from 'node:path'
 import { SchedulerError } from '../core/errors.ts'
@@ -14,7 +15,8 @@ export interface SourceRecord {
 }
 
 export interface Inputs {
-  /** Files, folders or globs instead of a source's own; `name=glob` where there are several sources of files. */
+  /** Files, folders or globs instead of a source's own; `name=glob` where there are
+   * several sources of files. */
   inputs?: readonly string[]
   /** Text of standard input, for the source that reads it. */
   stdin?: string
@@ -25,7 +27,8 @@ export function readsStdin({ sources }: Pipeline): boolean {
   return [...sources.values()].some(({ stdin }) => stdin !== undefined)
 }
 
-/** Source name to records. Throws BAD_VALUE for inputs that match nothing or fit no source, and for lines that are not JSON. */
+/** Source name to records. Throws BAD_VALUE for inputs that match nothing or fit no
+ * source, and for lines that are not JSON. */
 export function readSources(
   { sources, folder }: Pipeline,
   { inputs = [], stdin = '' }: Inputs,
@@ -64,7 +67,8 @@ function assignInputs(sources: Pipeline['sources'], inputs: readonly string[]): 
   return assigned
 }
 
-/** A file, a folder (its files that the source's glob would take) or a glob, from where the command was given. */
+/** A file, a folder (its files that the source's glob would take) or a glob, from where
+ * the command was given. */
 function findInput(pattern: string, { files }: SourceSpec): string[] {
   const stat = statSync(pattern, { throwIfNoEntry: false })
   const own = (typeof files === 'string' ? [files] : files!).map((glob) =>

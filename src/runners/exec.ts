@@ -1,5 +1,5 @@
-// A plain command for each item: its input as JSON on stdin, its output as JSON on stdout, a failure as a code other than
-// 0 with the reason as the last line of stderr. Nothing is loaded and nothing stays.
+// A plain command for each item: its input as JSON on stdin, its output as JSON on stdout, a failure as
+// a code other than 0 with the reason as the last line of stderr. Nothing is loaded and nothing stays.
 import { readFileSync, rmSync } from 'node:fs'
 import type { ItemError } from '../core/errors.ts'
 import { formatMs } from '../core/units.ts'

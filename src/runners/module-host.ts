@@ -1,5 +1,5 @@
-// The process around a Node module worker: loads the module, speaks the contract on descriptor 3, and leaves standard
-// output and error to the log, so that no print can break an answer. Ends when stdin ends.
+// The process around a Node module worker: loads the module, speaks the contract on descriptor 3, and
+// leaves standard output and error to the log, so that no print can break an answer. Ends when stdin ends.
 
 import { writeSync } from 'node:fs'
 import { createInterface } from 'node:readline'
@@ -46,8 +46,9 @@ const tidyRatio = 0.05
 let creditMs = 0
 let tidyMs = 0
 
-/** V8 lets large buffers pile up before it collects them: memory that the device shows as held, and more or less of it each
- * time. After batches of OCR 410 to 500 MB were left without this, 385 to 440 with it (`node bench/learned.bench.ts`). */
+/** V8 lets large buffers pile up before it collects them: memory that the device shows
+ * as held, and more or less of it each time. After batches of OCR 410 to 500 MB were
+ * left without this, 385 to 440 with it (`node bench/learned.bench.ts`). */
 function tidy(runMs: number): void {
   creditMs += runMs * tidyRatio
   if (creditMs < tidyMs) return

@@ -1,5 +1,5 @@
-// Whether a worker ran out of memory: told by itself, by the words of the library that gave up, or by the kernel, which
-// kills. All of them end as one mark, the code OUT_OF_MEMORY, which the daemon acts upon.
+// Whether a worker ran out of memory: told by itself, by the words of the library that gave up, or by the
+// kernel, which kills. All of them end as one mark, the code OUT_OF_MEMORY, which the daemon acts upon.
 import { readFileSync } from 'node:fs'
 import type { ItemError } from '../core/errors.ts'
 import type { Exit } from './runner.ts'
@@ -35,8 +35,8 @@ export function marked(error: ItemError): ItemError {
   return error.code !== outOfMemory && speaksOfMemory(error.message) ? { ...error, code: outOfMemory } : error
 }
 
-/** Whether a process that ended in this way had run out of memory, by its last words. SIGKILL may come from anybody: then the
- *  kernel must say so, by more kills than when the work began. */
+/** Whether a process that ended in this way had run out of memory, by its last words. SIGKILL
+ * may come from anybody: then the kernel must say so, by more kills than when the work began. */
 export function ranOutOfMemory(
   { code, signal }: Exit,
   lastWords: string,
@@ -49,8 +49,8 @@ export function ranOutOfMemory(
   return kills !== null && killsBefore !== null && kills > killsBefore
 }
 
-/** Processes that the kernel has killed for want of memory so far, of our cgroup or else of this machine; null: it does not
- *  say. If the number has grown when one of ours was killed by SIGKILL, it was for that. */
+/** Processes that the kernel has killed for want of memory so far, of our cgroup or else of this machine;
+ * null: it does not say. If the number has grown when one of ours was killed by SIGKILL, it was for that. */
 export function kernelKills(proc = '/proc', cgroup = '/sys/fs/cgroup'): number | null {
   return countIn(`${cgroup}/memory.events`) ?? countIn(`${proc}/vmstat`)
 }

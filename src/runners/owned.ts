@@ -1,5 +1,5 @@
-// The processes that an instance has: its process group, and strays, descendants that began a group of their own. A zombie is
-// gone: it holds no memory, and in a container nobody may ever ask how it ended.
+// The processes that an instance has: its process group, and strays, descendants that began a group of
+// their own. A zombie is gone: it holds no memory, and in a container nobody may ever ask how it ended.
 import { listProcesses, ownerOf, type Process, programOf } from '../devices/processes.ts'
 
 /** How often processes are looked for, ms: soon at first. */
@@ -9,8 +9,8 @@ const pollMs = 250
 /** After so long they are looked for less often, ms. */
 const impatienceMs = 500
 
-/** Ends a process group and resolves when it is gone: TERM, after the grace KILL. Grace 0: KILL at once. False: it was not gone
- *  after `limitMs` from then. */
+/** Ends a process group and resolves when it is gone: TERM, after the grace KILL. Grace
+ * 0: KILL at once. False: it was not gone after `limitMs` from then. */
 export async function endGroup(
   group: number,
   graceMs: number,
@@ -30,8 +30,8 @@ export async function endGroup(
   }, limitMs)
 }
 
-/** Kills what an owner left outside its groups; the beginning of an owner stands for all of them. Resolves when they are gone;
- *  false: they were not after `limitMs`. */
+/** Kills what an owner left outside its groups; the beginning of an owner stands for
+ * all of them. Resolves when they are gone; false: they were not after `limitMs`. */
 export async function endStrays(owner: string, limitMs = Number.POSITIVE_INFINITY): Promise<boolean> {
   return isTrueSoon(() => {
     const pids = straysOf(owner)
@@ -69,7 +69,8 @@ export function namesOf(pids: readonly number[]): string {
   return `${pids.length === 1 ? 'process' : 'processes'} ${named.join(', ')}`
 }
 
-/** Processes of an owner in whatever group; the beginning of an owner, up to its #, stands for all of them. */
+/** Processes of an owner in whatever group; the beginning of an owner, up to its #,
+ * stands for all of them. */
 export function straysOf(owner: string): number[] {
   return (living() ?? []).filter((each) => isOf(each, owner)).map(({ pid }) => pid)
 }

@@ -1,6 +1,6 @@
-// A worker process in a group of its own. Its stdin is its lifeline: when we die, stdin ends and the worker ends itself.
-// Stopping is TERM to the group, a grace, KILL to the group; `exited` resolves only when no process of it is left (owned.ts),
-// so that memory held by children counts until it is really free.
+// A worker process in a group of its own. Its stdin is its lifeline: when we die, stdin ends and the worker
+// ends itself. Stopping is TERM to the group, a grace, KILL to the group; `exited` resolves only when no
+// process of it is left (owned.ts), so that memory held by children counts until it is really free.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, openSync, writeFileSync } from 'node:fs'
 import { ownerVariable } from '../devices/processes.ts'

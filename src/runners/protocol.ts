@@ -1,4 +1,5 @@
-// The messages between us and a worker, one JSON object a line (docs/runner-contract.md), and the checks of what comes.
+// The messages between us and a worker, one JSON object a line
+// (docs/runner-contract.md), and the checks of what comes.
 import { z } from 'zod'
 
 export type ToWorker =
@@ -43,7 +44,8 @@ export type WorkerError = z.infer<typeof workerError>
 /** The version that we speak. */
 export const protocolVersion = 1
 
-/** A message; a sentence that says what is wrong with the line; null: the line is a word of the worker's, for the log. */
+/** A message; a sentence that says what is wrong with the line; null: the line is a
+ * word of the worker's, for the log. */
 export function readMessage(line: string): FromWorker | string | null {
   if (!line.startsWith('{')) return null
   let value: unknown

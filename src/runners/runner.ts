@@ -1,12 +1,13 @@
-// The runner contract: how the daemon starts an instance of a model, gives it batches and gets rid of it. A runner is
-// one per model; an instance is one running copy. Nothing here throws for what a worker does: a load answers with a
-// value or a failure, a batch answers for every item, and `exited` tells when the process group is proven gone.
+// The runner contract: how the daemon starts an instance of a model, gives it batches and
+// gets rid of it. A runner is one per model; an instance is one running copy. Nothing
+// here throws for what a worker does: a load answers with a value or a failure, a batch
+// answers for every item, and `exited` tells when the process group is proven gone.
 import type { ItemError } from '../core/errors.ts'
 import type { ItemId } from '../core/work/item.ts'
 
 export interface Runner {
-  /** Starts the process (if there is one) and records it on disk before it may allocate. Returns at once. `environment`:
-   * what makes it see its device and no other; it goes before what the model says. */
+  /** Starts the process (if there is one) and records it on disk before it may allocate. Returns at once.
+   * `environment`: what makes it see its device and no other; it goes before what the model says. */
   start(instanceId: string, environment?: Readonly<Record<string, string>>): Instance
 }
 
@@ -44,13 +45,16 @@ export interface Instance {
   readonly pid: number | null
   /** Brings the model into memory. Called once. */
   load(): Promise<LoadAnswer>
-  /** Runs a batch. Resolves when every item has an answer, or the instance failed, timed out or was stopped. */
+  /** Runs a batch. Resolves when every item has an answer, or the instance failed,
+   * timed out or was stopped. */
   run(batch: RunnerBatch): Promise<BatchAnswer>
-  /** Unload → TERM to the group → grace → KILL. Resolves like `exited`. May be called at any moment, and twice. */
+  /** Unload → TERM to the group → grace → KILL. Resolves like `exited`. May be called
+   * at any moment, and twice. */
   stop(): Promise<Exit>
   /** Resolves when no process of the group is left, whatever the reason. */
   readonly exited: Promise<Exit>
-  /** Which of its processes are still there, for people: "process 4242 (python3), which does not react to KILL". */
+  /** Which of its processes are still there, for people: "process 4242 (python3), which
+   * does not react to KILL". */
   remains(): string
 }
 
@@ -74,7 +78,8 @@ export type ItemAnswer =
 export interface BatchAnswer {
   /** One for each item that was answered; in a failed batch only those that may be trusted. */
   answers: ItemAnswer[]
-  /** null: all went as the contract says. Else why the instance can no longer be used; it is being stopped. */
+  /** null: all went as the contract says. Else why the instance can no longer be used;
+   * it is being stopped. */
   failure: ItemError | null
   /** Most bytes the worker says it held during the batch, or null. */
   peakBytes: number | null

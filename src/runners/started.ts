@@ -1,7 +1,8 @@
-// Started processes: which processes we started, on disk, so that the next start finds what a kill -9 left. A line is
-// written before the process may allocate (before its model's load is sent). In the window between the start of the
-// process and its line the worker holds nothing yet, and ends by itself when our end of its stdin closes with us.
-// A process is known by pid, start time and boot, never by the pid alone: pids are used again. Its descendants carry the
+// Started processes: which processes we started, on disk, so that the next start finds what a
+// kill -9 left. A line is written before the process may allocate (before its model's load is
+// sent). In the window between the start of the process and its line the worker holds nothing
+// yet, and ends by itself when our end of its stdin closes with us. A process is known by pid,
+// start time and boot, never by the pid alone: pids are used again. Its descendants carry the
 // list's name in their environment, so that those which left its group are found too.
 
 import { spawnSync } from 'node:child_process'
@@ -19,7 +20,8 @@ interface Entry {
   instanceId: string
 }
 
-/** From TERM to KILL for a process that was left behind, ms. It has lost its stdin: it should be ending already. */
+/** From TERM to KILL for a process that was left behind, ms. It has lost its stdin: it
+ * should be ending already. */
 const leftoverGraceMs = 2000
 
 /** What does not react to KILL for so long, ms, is not waited for: its memory counts as foreign use. */
@@ -104,8 +106,8 @@ function entriesOf(text: string): Entry[] {
   return [...byPid.values()]
 }
 
-/** The leader lives and is the one we started; or it is gone and others of its group live: while one does, the system
- * gives the number to no other process. */
+/** The leader lives and is the one we started; or it is gone and others of its group
+ * live: while one does, the system gives the number to no other process. */
 function isOurs({ pid, startTime, boot }: Entry): boolean {
   if (boot !== bootId()) return false
   const now = startTimeOf(pid)

@@ -1,11 +1,12 @@
-// An instance behind the NDJSON contract: the same for a command on stdin and stdout and for our module host, which
-// answers on a descriptor of its own. What a worker says is believed only as far as the contract allows:
+// An instance behind the NDJSON contract: the same for a command on stdin and stdout
+// and for our module host, which answers on a descriptor of its own. What a worker says
+// is believed only as far as the contract allows:
 //
-//   answers of an item of this batch     taken as they come, the first for each item
-//   a second answer, an answer of a batch that is over   ignored, with a line in the log
-//   an item that is not in the batch, a broken line, a wrong order   violation: the instance is stopped, and what of
-//                                        its batch was not answered yet is tried again elsewhere
-//   no sign in time, or the end of the process   the same
+//   an answer of an item of this batch     taken as it comes, the first for each item
+//   a second answer, or of an old batch    ignored, with a line in the log
+//   an item that is not in the batch,      violation: the instance is stopped, and what of its batch was
+//   a broken line, a wrong order           not answered yet is tried again elsewhere
+//   no sign in time, or the process ends   the same
 import { appendFileSync, closeSync, fstatSync, openSync, readSync, rmSync } from 'node:fs'
 import type { ItemError } from '../core/errors.ts'
 import { formatMs } from '../core/units.ts'
@@ -38,7 +39,8 @@ const lastAnswersMs = 1000
 /** How much of the end of a log is read for its last words: a crash of V8 prints a page after its reason. */
 const lastWordsBytes = 16_384
 
-/** What the instance waits for, and who is told. `null` as an answer: the time is over, or the instance is. */
+/** What the instance waits for, and who is told. `null` as an answer: the time is over,
+ * or the instance is. */
 interface Expectation {
   take: (message: FromWorker) => boolean
   fail: (error: ItemError) => void
@@ -187,7 +189,8 @@ export class StdioInstance implements Instance {
     return this.exited
   }
 
-  /** Sends the request and waits for what `take` calls the end. Answers with null, or with why it did not come. */
+  /** Sends the request and waits for what `take` calls the end. Answers with null, or
+   * with why it did not come. */
   #expect(
     what: string,
     limitMs: number,
@@ -241,8 +244,9 @@ export class StdioInstance implements Instance {
     for (const { fail } of [...this.#expectations.values()]) fail(this.#failure)
   }
 
-  /** Resolves when no process of the group is left and all that it had said has been read; then whoever still waits is
-   * told how it ended. A process that left the group may hold the pipe open: it is not listened to for long. */
+  /** Resolves when no process of the group is left and all that it had said has been
+   * read; then whoever still waits is told how it ended. A process that left the group
+   * may hold the pipe open: it is not listened to for long. */
   async #end(): Promise<Exit> {
     const { child, exited } = this.#process
     const closed = new Promise((resolve) => {

@@ -1,5 +1,6 @@
-// The ready items of each model in the order they became ready, for baselines that need more than queue heads: plain
-// FIFO looks at single items. It is told of every change and forgets items that are no longer ready when it meets them.
+// The ready items of each model in the order they became ready, for baselines that need
+// more than queue heads: plain FIFO looks at single items. It is told of every change
+// and forgets items that are no longer ready when it meets them.
 import type { ModelId } from '../core/model.ts'
 import type { WorkNode } from '../core/work/node.ts'
 

@@ -1,13 +1,16 @@
-// Lower bounds: no schedule, however clever, has a shorter makespan or fewer loads. From docs/policy.md (2.9) and the lab's
-// LB1 and LB2. Each is proved by leaving something out of the problem; the answer is the largest.
+// Lower bounds: no schedule, however clever, has a shorter makespan or fewer loads.
+// From docs/policy.md (2.9) and the lab's LB1 and LB2. Each is proved by leaving
+// something out of the problem; the answer is the largest.
 //
 //  (1) Something must be loaded, then everything computed: cheapest first load + compute ÷ slots.
 //  (2) Online: what arrives at or after t is computed after t.
 //  (3) Longest path: an item runs after its parents, and not before its model could be loaded.
 //  (4) All first loads ÷ devices, then at least the shortest batch.
-//  (5) A sink model runs after its items' ancestors: their first loads and its own ÷ devices, then its compute ÷ slots.
+//  (5) A sink model runs after its items' ancestors: their first loads and its own ÷
+//      devices, then its compute ÷ slots.
 //  (6) One device: two-machine flow shop of first loads and compute (Johnson 1954).
-//  (7) One device: models of more than half of the budget are never there together: their loads and compute add up.
+//  (7) One device: models of more than half of the budget are never there together:
+//      their loads and compute add up.
 
 import { type Model, runMs } from '../core/model.ts'
 import { clearMs } from '../core/state/estimates.ts'

@@ -1,5 +1,5 @@
-// What core/decide/admission.ts calls infeasible is infeasible: whatever is simulated alone on a machine never ends before the shortest
-// way that it says.
+// What core/decide/admission.ts calls infeasible is infeasible: whatever is simulated
+// alone on a machine never ends before the shortest way that it says.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'

@@ -1,4 +1,5 @@
-// What a simulated run is measured by: waits, turnarounds, busy and stalled slots, loads. It watches and decides nothing.
+// What a simulated run is measured by: waits, turnarounds, busy and stalled slots,
+// loads. It watches and decides nothing.
 import type { DeviceState } from '../core/state/state.ts'
 import type { WorkloadItem } from './workload.ts'
 
@@ -129,7 +130,8 @@ export class Measures {
   }
 }
 
-/** Mean and percentiles; the p-th is the value that p of the values are at most. Zeros for no values. Sorts `values`. */
+/** Mean and percentiles; the p-th is the value that p of the values are at most. Zeros
+ * for no values. Sorts `values`. */
 export function spreadOf(values: number[]): Spread {
   if (values.length === 0) return { mean: 0, p50: 0, p95: 0, p99: 0, max: 0 }
   const sorted = Float64Array.from(values).sort()

@@ -1,6 +1,7 @@
-// Our policy with the truth in its hands: before each decision every model is given the times that its next load and its next
-// batches will really take. Nobody can know them; what it gains over the policy that goes by what it was told once is the
-// price of stale estimates. For comparisons only: it writes into the state, which nothing else but apply.ts does.
+// Our policy with the truth in its hands: before each decision every model is given the times
+// that its next load and its next batches will really take. Nobody can know them; what it
+// gains over the policy that goes by what it was told once is the price of stale estimates.
+// For comparisons only: it writes into the state, which nothing else but apply.ts does.
 
 import type { Model, ModelId } from '../core/model.ts'
 import { clearMs } from '../core/state/estimates.ts'

@@ -1,5 +1,6 @@
-// The only chance in the project: sfc32, a small fast generator (Chris Doty-Humphrey's PractRand), seeded with one
-// number. The same seed gives the same numbers on every machine, so a run can be repeated byte for byte.
+// The only chance in the project: sfc32, a small fast generator (Chris Doty-Humphrey's
+// PractRand), seeded with one number. The same seed gives the same numbers on every
+// machine, so a run can be repeated byte for byte.
 
 /** Numbers from 0 up to 1. */
 export type Random = () => number

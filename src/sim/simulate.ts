@@ -1,7 +1,8 @@
-// Runs a workload on virtual time through the shipped core: what happens is applied, `decide` is asked until it has
-// nothing to do, its commands go to the simulated devices (world.ts), and items come from the same graph that the
-// embedded scheduler uses. Nothing here judges; a policy is a function `decide(state, nowMs)`, ours or a baseline's.
-// Everything of one moment is applied before anyone decides. The same seed gives the same run.
+// Runs a workload on virtual time through the shipped core: what happens is applied, `decide`
+// is asked until it has nothing to do, its commands go to the simulated devices (world.ts),
+// and items come from the same graph that the embedded scheduler uses. Nothing here judges; a
+// policy is a function `decide(state, nowMs)`, ours or a baseline's. Everything of one moment
+// is applied before anyone decides. The same seed gives the same run.
 
 import { decide as plimsoll } from '../core/decide/decide.ts'
 import { leadTimes, leastBytes, type Model, type ModelId } from '../core/model.ts'
@@ -58,7 +59,8 @@ export interface SimulationOptions {
   onClaim?: ((batchId: BatchId, items: readonly WorkloadItem[]) => void) | null
 }
 
-/** All invariants are checked after each of the first events of a small world, else after each of so many; the line always. */
+/** All invariants are checked after each of the first events of a small world, else
+ * after each of so many; the line always. */
 const everyEventUpTo = 20_000
 const smallWorld = 50
 const elseEvery = 97

@@ -1,5 +1,6 @@
-// How long loads and batches really take: factors of what the models say, drawn by a seed. The k-th load and the k-th batch
-// of a model have the same factor whatever the policy does, so that policies are compared on the same chance.
+// How long loads and batches really take: factors of what the models say, drawn by a
+// seed. The k-th load and the k-th batch of a model have the same factor whatever the
+// policy does, so that policies are compared on the same chance.
 import type { Model, ModelId } from '../core/model.ts'
 import { createRandom, type Random, spread } from './random.ts'
 

@@ -1,5 +1,6 @@
-// What each tenant had of a simulated run: its items and how long they waited, its share of the compute of all devices, and
-// the loads that its waiting items caused, as fairness.ts charges them. It watches and decides nothing.
+// What each tenant had of a simulated run: its items and how long they waited, its
+// share of the compute of all devices, and the loads that its waiting items caused, as
+// fairness.ts charges them. It watches and decides nothing.
 import type { LevelHead } from '../core/work/queue-head.ts'
 import { type Measures, round } from './measures.ts'
 import type { WorkloadItem } from './workload.ts'
@@ -13,7 +14,8 @@ export interface TenantFigures {
   turnaroundMs: { mean: number }
   /** Share of the compute on devices; a batch's is split evenly between its items. */
   deviceRatio: number
-  /** Loads on devices; one that several waited for is split by their items. Loads ahead, for which none was ready, are nobody's. */
+  /** Loads on devices; one that several waited for is split by their items. Loads
+   * ahead, for which none was ready, are nobody's. */
   loads: number
 }
 

@@ -1,9 +1,11 @@
-// A workload: models and the items that arrive for them, from the texts of `models.json` and `items.jsonl`. All faults
-// are collected and reported together, each with its file and line, so that a file is repaired in one go.
+// A workload: models and the items that arrive for them, from the texts of
+// `models.json` and `items.jsonl`. All faults are collected and reported together, each
+// with its file and line, so that a file is repaired in one go.
 //
-//   models.json   [{ "name", "vram", "loadMs", "unloadMs"?: 0, "batch": { "overheadMs", "perItemMs", "exponent"?: 1, "max",
-//                 "activation"? } }]
-//   items.jsonl   { "id", "model", "atMs", "after"?: [ids], "job"?, "priority"?: 0, "deadlineMs"?, "costMs"?, "tenant"? }
+//   models.json   [{ "name", "vram", "loadMs", "unloadMs"?: 0, "batch": { "overheadMs",
+//                 "perItemMs", "exponent"?: 1, "max", "activation"? } }]
+//   items.jsonl   { "id", "model", "atMs", "after"?: [ids], "job"?, "priority"?: 0,
+//                 "deadlineMs"?, "costMs"?, "tenant"? }
 import { SchedulerError } from '../core/errors.ts'
 import { defineModel, type Model, type ModelOptions } from '../core/model.ts'
 

@@ -1,8 +1,8 @@
-// Simulated devices and runners on virtual time: they obey commands and say later what became of them. They have no
-// rules of their own. Physics (docs/policy.md):
+// Simulated devices and runners on virtual time: they obey commands and say later what
+// became of them. They have no rules of their own. Physics (docs/policy.md):
 //
-//   - a device has one memory lane: unloads and loads go through it one at a time, in the order they were asked for;
-//     an eviction takes the victim's unloadMs, then its bytes are back;
+//   - a device has one memory lane: unloads and loads go through it one at a time, in the order
+//     they were asked for; an eviction takes the victim's unloadMs, then its bytes are back;
 //   - batches run beside the memory lane, in the device's slots, and are not interrupted;
 //   - what needs no device memory has no lane: it loads at once beside others;
 //   - load and run times may be spread around what the models say, by factors of mean 1 (spread.ts).

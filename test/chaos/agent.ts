@@ -1,5 +1,5 @@
-// The chaos agent: what it does and when is drawn from the seed before the round begins; to whom, when the moment comes,
-// since that hangs on who is there.
+// The chaos agent: what it does and when is drawn from the seed before the round
+// begins; to whom, when the moment comes, since that hangs on who is there.
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { Chance } from '../dst/world/chance.ts'

@@ -1,9 +1,10 @@
 // What must hold of the items, when a round is over, each checked against what the workers noted themselves:
 //
-//  (1) None is lost: every item has ended as in an undisturbed run, done with the value that is known beforehand.
-//  (2) After the faults an item may also have failed, if the fault was its own: it crashed, hung or ran out of memory as it
-//      was told to, its worker was killed or stopped, or what it waits for has failed. Once they are tried again without
-//      faults (`plimsoll retry`), only poison has failed, and what waits for it.
+//  (1) None is lost: every item has ended as in an undisturbed run, done with the value
+//      that is known beforehand.
+//  (2) After the faults an item may also have failed, if the fault was its own: it crashed, hung or ran out
+//      of memory as it was told to, its worker was killed or stopped, or what it waits for has failed. Once
+//      they are tried again without faults (`plimsoll retry`), only poison has failed, and what waits for it.
 //  (3) No result is recorded twice.
 //  (4) No item is begun again once its result is recorded: the recorded execution is the last that was begun.
 import type { StoredItem, StoreEvent } from '../../src/stores/store.ts'

@@ -1,8 +1,9 @@
-// The machine of a round: a small one. On the real one a foreign process would have to eat all but some hundred megabytes
-// before a scheduler with a line of some hundred megabytes has less. Therefore the scheduler gets a /proc/meminfo of its
-// own, as a container does (lxcfs), mounted over the real one in a namespace; observer.ts writes it. All starts of a round
-// share the namespace: in one of its own a scheduler could not look at what the last one left. It needs no rights where users
-// may have namespaces; where they may not, rounds have no foreign use, and say so.
+// The machine of a round: a small one. On the real one a foreign process would have to eat all but
+// some hundred megabytes before a scheduler with a line of some hundred megabytes has less.
+// Therefore the scheduler gets a /proc/meminfo of its own, as a container does (lxcfs), mounted over
+// the real one in a namespace; observer.ts writes it. All starts of a round share the namespace: in
+// one of its own a scheduler could not look at what the last one left. It needs no rights where
+// users may have namespaces; where they may not, rounds have no foreign use, and say so.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { join, resolve } from 'node:path'
@@ -10,7 +11,8 @@ import { variables } from './sight.ts'
 
 const bin = resolve(import.meta.dirname, '../../bin/plimsoll')
 
-/** What the machine has beyond the device's capacity: room for the scheduler itself, and its start beside a stopped one. */
+/** What the machine has beyond the device's capacity: room for the scheduler itself,
+ * and its start beside a stopped one. */
 const roomBytes = 256e6
 
 const namespace = ['--map-root-user', '--mount', 'sh', '-c']

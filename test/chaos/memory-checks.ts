@@ -1,14 +1,17 @@
 // What must hold of the memory, by two witnesses: the record of the run, and what observer.ts saw.
 //
-//  (1) Booked is at most the line at every event, and at most the budget (the line less foreign use) after every promise.
-//  (2) Measured is at most the line and a slack at every look. The slack is what is not known before it is seen: what those
-//      models whose processes live at that moment may hold beyond their declaration, and for each process what one Node
-//      holds more than another.
-//  (3) No load begins in the face of what could be seen: the least that was measured since the device was last read, foreign
-//      use too, and the load are at most the line and the slack for each process. That reading is at most 5 s old.
+//  (1) Booked is at most the line at every event, and at most the budget (the line less
+//      foreign use) after every promise.
+//  (2) Measured is at most the line and a slack at every look. The slack is what is not known
+//      before it is seen: what those models whose processes live at that moment may hold
+//      beyond their declaration, and for each process what one Node holds more than another.
+//  (3) No load begins in the face of what could be seen: the least that was measured
+//      since the device was last read, foreign use too, and the load are at most the
+//      line and the slack for each process. That reading is at most 5 s old.
 //  (4) No load begins while a process of an earlier start lives.
 //
-// (2) alone would let pass that nobody looks at what liars hold, (3) that a place is given away before it is empty for a
+// (2) alone would let pass that nobody looks at what liars hold, (3) that a place is
+//     given away before it is empty for a
 // moment shorter than the time between two readings.
 import { apply } from '../../src/core/state/apply.ts'
 import { bookedBytes } from '../../src/core/state/ledger.ts'

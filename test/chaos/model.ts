@@ -1,6 +1,6 @@
-// A model that really holds memory, and whose vices are options: what it holds beyond its declaration, children, deafness.
-// An item makes it crash, hang or run out of memory when told to. What it begins is noted in a file before it is done, so
-// that the round can tell afterwards what ran, and where.
+// A model that really holds memory, and whose vices are options: what it holds beyond its declaration,
+// children, deafness. An item makes it crash, hang or run out of memory when told to. What it begins
+// is noted in a file before it is done, so that the round can tell afterwards what ran, and where.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { appendFileSync, writeFileSync } from 'node:fs'

@@ -1,9 +1,9 @@
-// A process of its own that looks at the round some forty times a second: what each model's processes hold together goes to
-// a file, one look a line.
+// A process of its own that looks at the round some forty times a second: what each
+// model's processes hold together goes to a file, one look a line.
 //
-// It is also the machine's bookkeeper. The round runs on a machine that is small: as a container sees it, by a /proc/meminfo
-// of its own (machine.ts), which this process writes from what it counts. So a foreign process that eats memory really
-// leaves the scheduler less.
+// It is also the machine's bookkeeper. The round runs on a machine that is small: as a
+// container sees it, by a /proc/meminfo of its own (machine.ts), which this process writes
+// from what it counts. So a foreign process that eats memory really leaves the scheduler less.
 //
 //   node observer.ts ROUND FOLDER CAPACITY-BYTES MACHINE-BYTES
 import { closeSync, openSync, writeSync } from 'node:fs'

@@ -1,5 +1,5 @@
-// What a seed makes of a round: a line of some hundred megabytes, models that do not fit below it together, most with a vice
-// of their own, and some hundred items whose results are known beforehand.
+// What a seed makes of a round: a line of some hundred megabytes, models that do not fit below it
+// together, most with a vice of their own, and some hundred items whose results are known beforehand.
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Chance } from '../dst/world/chance.ts'

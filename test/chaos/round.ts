@@ -1,5 +1,6 @@
-// One round: a project of a seed, the real command line on it with real processes, faults for some time, and then the same
-// command until all has ended; what failed for a fault is tried again without any. At last everything is checked.
+// One round: a project of a seed, the real command line on it with real processes,
+// faults for some time, and then the same command until all has ended; what failed for
+// a fault is tried again without any. At last everything is checked.
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'

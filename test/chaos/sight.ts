@@ -1,5 +1,6 @@
-// Which processes belong to a round and what they hold, read from /proc without any code of ours under test. A process is of
-// a round by a variable in its environment, which children inherit, in whatever group or session they are.
+// Which processes belong to a round and what they hold, read from /proc without any
+// code of ours under test. A process is of a round by a variable in its environment,
+// which children inherit, in whatever group or session they are.
 import { readdirSync, readFileSync } from 'node:fs'
 
 /** The round, and within it the model or the role; a process of the round with neither is the scheduler. */

@@ -1,5 +1,5 @@
-// The same model behind the protocol, without our module host: it answers some items twice, and a deaf one does not end
-// when its stdin does.
+// The same model behind the protocol, without our module host: it answers some items
+// twice, and a deaf one does not end when its stdin does.
 import { createInterface } from 'node:readline'
 import type { ToWorker } from '../../src/runners/protocol.ts'
 import { answers, load, type Model, type ModelInput, type ModelOptions } from './model.ts'

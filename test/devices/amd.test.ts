@@ -36,7 +36,8 @@ function tree(): Tree {
 
 const slots = ['0000:03:00.0', '0000:0a:00.0']
 
-/** card0 has a name and a unique id; card1 has neither, and is the first that ROCm counts. card2 is another vendor's. */
+/** card0 has a name and a unique id; card1 has neither, and is the first that ROCm
+ * counts. card2 is another vendor's. */
 function twoCards(): Tree {
   const made = tree()
   const device = (card: number) => `sys/class/drm/card${card}/device`

@@ -1,4 +1,5 @@
-// RAM as a device: real processes and this machine's own limits, and trees of files for the limits that it does not have.
+// RAM as a device: real processes and this machine's own limits, and trees of files for
+// the limits that it does not have.
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'

@@ -1,5 +1,5 @@
-// What goes wrong with NVIDIA's cards: broken memory, cards that are lost and come back, a driver that hangs, the process
-// that asks it killed, no library, no koffi. Over the stand-in for NVML.
+// What goes wrong with NVIDIA's cards: broken memory, cards that are lost and come back, a driver
+// that hangs, the process that asks it killed, no library, no koffi. Over the stand-in for NVML.
 import assert from 'node:assert/strict'
 import { cpSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'

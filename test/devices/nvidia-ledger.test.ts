@@ -1,5 +1,6 @@
-// The ledger of a real daemon on a card that is not there: real workers, the real driver code over the stand-in for NVML.
-// A worker "allocates" by writing what it holds into the folder of the card; another program is one more line there.
+// The ledger of a real daemon on a card that is not there: real workers, the real
+// driver code over the stand-in for NVML. A worker "allocates" by writing what it holds
+// into the folder of the card; another program is one more line there.
 import assert from 'node:assert/strict'
 import { readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -21,7 +22,8 @@ import { cleanUp, deviceOf, folder, GB, open, standIn, startProcess } from '../s
 
 after(cleanUp)
 
-/** Holds what its options say, and after a batch what the last input says; an input may also name a file to wait for. */
+/** Holds what its options say, and after a batch what the last input says; an input may
+ * also name a file to wait for. */
 const worker = `
 import { existsSync, mkdirSync, renameSync, writeFileSync } from 'node:fs'
 const card = process.env.PLIMSOLL_STAND_IN + '/gpu0/compute'

@@ -1,4 +1,5 @@
-// The way to NVIDIA's cards without their library: a script in place of nvidia-smi, which answers from a file.
+// The way to NVIDIA's cards without their library: a script in place of nvidia-smi,
+// which answers from a file.
 import assert from 'node:assert/strict'
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

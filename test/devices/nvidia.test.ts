@@ -1,5 +1,6 @@
-// NVIDIA's cards without one: the real code, koffi included, over a library of ours that implements what is called of NVML
-// (stand-ins/nvml.c) on a folder that the tests edit. Processes are real ones, since their groups are.
+// NVIDIA's cards without one: the real code, koffi included, over a library of ours
+// that implements what is called of NVML (stand-ins/nvml.c) on a folder that the tests
+// edit. Processes are real ones, since their groups are.
 import assert from 'node:assert/strict'
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

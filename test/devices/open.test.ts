@@ -1,4 +1,5 @@
-// From the devices that a pipeline names to those that are opened, and every way to be refused. Over the stand-in for NVML.
+// From the devices that a pipeline names to those that are opened, and every way to be
+// refused. Over the stand-in for NVML.
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'

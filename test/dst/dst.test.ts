@@ -1,5 +1,6 @@
-// The daemon in a simulated world: the seeds that found a bug, by name, three hundred fixed ones and one of this commit.
-// README.md beside it says what is simulated and checked. A failure prints the command that repeats it.
+// The daemon in a simulated world: the seeds that found a bug, by name, three hundred
+// fixed ones and one of this commit. README.md beside it says what is simulated and
+// checked. A failure prints the command that repeats it.
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { test } from 'node:test'

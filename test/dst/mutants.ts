@@ -1,8 +1,9 @@
-// Can the checks fail? Each mutant of `mutants/` breaks one rule of the daemon or the core, and the scenarios and the first
-// seeds are run on it until one catches it: a mutant that escapes is a rule that nobody checks.
+// Can the checks fail? Each mutant of `mutants/` breaks one rule of the daemon or the core, and the scenarios
+// and the first seeds are run on it until one catches it: a mutant that escapes is a rule that nobody checks.
 //
 //   node test/dst/mutants.ts [NAME…] [--seeds 100]     whom nothing catches
-//   node test/dst/mutants.ts [NAME…] --write           counts all who catch each, and writes the tables of README.md
+//   node test/dst/mutants.ts [NAME…] --write           counts all who catch each, and
+//                                                      writes the tables of README.md
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
 import { Worker } from 'node:worker_threads'

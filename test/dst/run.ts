@@ -1,5 +1,5 @@
-// Repeats one run and prints its log and what came of it: `node test/dst/run.ts --seed 8713 [--scenario NAME] [--log]`. It
-// is what a failure tells to do. A scenario brings its own seed if none is given.
+// Repeats one run and prints its log and what came of it: `node test/dst/run.ts --seed 8713 [--scenario
+// NAME] [--log]`. It is what a failure tells to do. A scenario brings its own seed if none is given.
 import { parseArgs } from 'node:util'
 import { scenarios } from './scenarios.ts'
 import { settingsOf } from './seeds.ts'

@@ -1,6 +1,6 @@
-// Seeds that found a bug, by name: their world and faults are pinned here, so that they show it again whatever happens to
-// the way in which settings are drawn. Each says what it showed; mutants/ brings the bugs back one by one and
-// sees that they are still found.
+// Seeds that found a bug, by name: their world and faults are pinned here, so that they
+// show it again whatever happens to the way in which settings are drawn. Each says what
+// it showed; mutants/ brings the bugs back one by one and sees that they are still found.
 import { type FaultRates, noFaults } from './world/faults.ts'
 import type { Settings } from './world/world.ts'
 

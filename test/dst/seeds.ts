@@ -1,4 +1,5 @@
-// Runs a seed as a test wants it: twice, comparing the digests of the logs; and many seeds over threads, with a summary.
+// Runs a seed as a test wants it: twice, comparing the digests of the logs; and many
+// seeds over threads, with a summary.
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
 import { scenarios } from './scenarios.ts'

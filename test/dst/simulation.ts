@@ -1,6 +1,6 @@
-// One run of a seed: the real daemon in a simulated world, moment by moment. Faults happen for a span of time; then they
-// end, and everything that was submitted must come to an end too. Nothing here waits or measures real time: the same seed
-// and settings give the same log, line for line.
+// One run of a seed: the real daemon in a simulated world, moment by moment. Faults happen for a
+// span of time; then they end, and everything that was submitted must come to an end too. Nothing
+// here waits or measures real time: the same seed and settings give the same log, line for line.
 
 import { Operator } from './actors/operator.ts'
 import { ItemChecks, openStates } from './checks/items.ts'
@@ -29,8 +29,8 @@ export interface Outcome {
   tookMs: number
 }
 
-/** Time that everything has to end in after the last fault, ms, and for each item: a model that dies in every batch is
- * loaded again for each attempt. */
+/** Time that everything has to end in after the last fault, ms, and for each item: a
+ * model that dies in every batch is loaded again for each attempt. */
 const settleMs = 30 * 60_000
 const settleItemMs = 20_000
 

@@ -1,4 +1,5 @@
-// `make soak`: the named scenarios and ten thousand seeds, each run twice, and what happened in them. `node test/dst/soak.ts [COUNT] [FIRST]`.
+// `make soak`: the named scenarios and ten thousand seeds, each run twice, and what
+// happened in them. `node test/dst/soak.ts [COUNT] [FIRST]`.
 
 import { commandOf, type Summary, scenarioTasks, simulateAll } from './seeds.ts'
 import { faultKinds } from './world/faults.ts'

@@ -1,5 +1,5 @@
-// What is known exactly about simple servers and caches, and workloads to meet it with: the proof that the simulator's
-// time, queues and memory are right (laws.test.ts, bench/laws.bench.ts).
+// What is known exactly about simple servers and caches, and workloads to meet it with: the proof
+// that the simulator's time, queues and memory are right (laws.test.ts, bench/laws.bench.ts).
 import { defineModel, type Model } from '../../src/core/model.ts'
 import type { Service } from '../../src/sim/baselines/cyclic.ts'
 import { createRandom, exponential } from '../../src/sim/random.ts'
@@ -25,8 +25,8 @@ export const pollingCases: readonly Queue[][] = [
   ],
 ]
 
-/** Σ ρ_i × mean wait of queue i, seconds: the pseudo-conservation law (Boxma and Groenendijk 1987) for fixed service and
- *  load times, where the server goes round also while nothing waits. */
+/** Σ ρ_i × mean wait of queue i, seconds: the pseudo-conservation law (Boxma and Groenendijk 1987)
+ * for fixed service and load times, where the server goes round also while nothing waits. */
 export function pollingLaw(queues: readonly Queue[], service: Service): number {
   const sum = (each: (queue: Queue) => number) => queues.reduce((total, queue) => total + each(queue), 0)
   const load = sum(({ rate, serviceS }) => rate * serviceS)
@@ -37,7 +37,8 @@ export function pollingLaw(queues: readonly Queue[], service: Service): number {
   return queueing + (load * loadS) / 2 + (loadS / (2 * (1 - load))) * (load ** 2 + sign * squares)
 }
 
-/** `count` items for the queues. Each queue has a priority of its own, under which the run reports its waits. */
+/** `count` items for the queues. Each queue has a priority of its own, under which the
+ * run reports its waits. */
 export function pollingWorkload(queues: readonly Queue[], count: number, seed: number): Workload {
   const random = createRandom(seed)
   const models = queues.map(({ serviceS, loadS }, index) =>
@@ -61,8 +62,8 @@ export function weightedWaitS(queues: readonly Queue[], { waitByPriority }: Simu
   )
 }
 
-/** `rounds` times one item for each of `count` equal models in turn. Chained: each waits for the one before, and all are
- *  there at the start; else one arrives every `gapMs`. */
+/** `rounds` times one item for each of `count` equal models in turn. Chained: each waits
+ * for the one before, and all are there at the start; else one arrives every `gapMs`. */
 export function rotationWorkload(count: number, rounds: number, gapMs: number | 'chained'): Workload {
   const models = Array.from({ length: count }, (_, index) =>
     unitModel(index, { loadMs: 1000, runMs: 100, max: 8 }),
@@ -75,7 +76,8 @@ export function rotationWorkload(count: number, rounds: number, gapMs: number | 
   return { models, items }
 }
 
-/** Share of misses when `count` equal models are used in turn and `room` fit, when those needed latest are given up. */
+/** Share of misses when `count` equal models are used in turn and `room` fit, when
+ * those needed latest are given up. */
 export function farthestMissRatio(count: number, room: number): number {
   return count <= room ? 0 : (count - room) / (count - 1)
 }

@@ -1,5 +1,6 @@
-// Random scenarios from a seed: tiny ones whose optimum can be searched, and larger ones of every kind to find where a policy
-// is weak. The rules are the lab's (docs/policy.md) where it states them; the ranges it leaves open and the chance are ours.
+// Random scenarios from a seed: tiny ones whose optimum can be searched, and larger ones
+// of every kind to find where a policy is weak. The rules are the lab's (docs/policy.md)
+// where it states them; the ranges it leaves open and the chance are ours.
 import { defineModel, type Model, runMs } from '../../src/core/model.ts'
 import type { DeviceOptions } from '../../src/core/state/state.ts'
 import { createRandom, exponential, type Random } from '../../src/sim/random.ts'
@@ -14,8 +15,9 @@ export interface Scenario {
 const tinyModels = 3
 const tinyItems = 8
 
-/** Three models of which two fit at times, eight items; each item waits for an earlier one with probability 0.3. Ranges are
- *  such that the lab's seed, FIFO and llama-swap come out within 3 % of its own figures (offline makespan 1.335, 1.960 and
+/** Three models of which two fit at times, eight items; each item waits for an earlier
+ * one with probability 0.3. Ranges are such that the lab's seed, FIFO and llama-swap
+ * come out within 3 % of its own figures (offline makespan 1.335, 1.960 and
  *  1.525 × the optimum). Online: a gap of `meanGapMs` between arrivals, on average. */
 export function tinyScenario(seed: number, isOnline: boolean): Scenario {
   const random = createRandom(seed)
@@ -72,8 +74,9 @@ const arrivalKinds = ['offline', 'singles', 'bursts', 'graph'] as const
 const fewestItems = 100
 const mostItems = 1500
 
-/** Two to ten models on one or two devices with one or two slots each; 100 to 1,500 items that come all at once, one by one,
- *  in bursts of 5 to 40, or as jobs of one random graph; compute is 0.3 to 0.9 of what the slots could do meanwhile. */
+/** Two to ten models on one or two devices with one or two slots each; 100 to 1,500
+ * items that come all at once, one by one, in bursts of 5 to 40, or as jobs of one
+ * random graph; compute is 0.3 to 0.9 of what the slots could do meanwhile. */
 export function fuzzScenario(seed: number): Scenario {
   const random = createRandom(seed)
   const models = Array.from({ length: whole(random, 2, 10) }, (_, index) => randomModel(random, `m${index}`))
@@ -140,7 +143,8 @@ function singleJobs(random: Random, models: readonly Model[]): Jobs {
   }
 }
 
-/** Jobs of two to six steps, each a model that waits for one or two of the earlier steps; the first waits for none. */
+/** Jobs of two to six steps, each a model that waits for one or two of the earlier
+ * steps; the first waits for none. */
 function graphJobs(random: Random, models: readonly Model[]): Jobs {
   const steps = Array.from({ length: whole(random, 2, 6) }, (_, index) => {
     const model = models[whole(random, 0, models.length - 1)]!

@@ -1,5 +1,5 @@
-// What every runner must do, for the authors of another: `testRunner({ test, name, create })`. Its worker answers an input
-// with itself, fails the input "bad" alone, and cannot load with the option `fail`.
+// What every runner must do, for the authors of another: `testRunner({ test, name, create })`. Its worker
+// answers an input with itself, fails the input "bad" alone, and cannot load with the option `fail`.
 import assert from 'node:assert/strict'
 import { isGroupAlive } from '../../src/runners/owned.ts'
 import type { Instance, Runner } from '../../src/runners/runner.ts'

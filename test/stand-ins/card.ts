@@ -1,5 +1,6 @@
-// Stand-ins for the vendors' libraries, compiled from the C files beside this one, and the folder that they and the tests
-// share (card.h). Without a C compiler the tests that need them are skipped, with that reason; in CI they fail.
+// Stand-ins for the vendors' libraries, compiled from the C files beside this one, and
+// the folder that they and the tests share (card.h). Without a C compiler the tests
+// that need them are skipped, with that reason; in CI they fail.
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'

@@ -1,5 +1,5 @@
-// What the tests of NVIDIA's cards share: a folder of cards, the driver opened over the stand-in for NVML, and real
-// processes in groups of their own. `cleanUp` ends what is left of all three.
+// What the tests of NVIDIA's cards share: a folder of cards, the driver opened over the stand-in
+// for NVML, and real processes in groups of their own. `cleanUp` ends what is left of all three.
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'

@@ -1,5 +1,6 @@
-// Records for the tests of this folder: the shipped core runs some work on virtual time, and its events and commands
-// are written down as the daemon would. Load and run times vary by a seed, so a record is the same each time.
+// Records for the tests of this folder: the shipped core runs some work on virtual
+// time, and its events and commands are written down as the daemon would. Load and run
+// times vary by a seed, so a record is the same each time.
 
 import { decide } from '../../src/core/decide/decide.ts'
 import { defineModel, type ModelOptions, runMs } from '../../src/core/model.ts'

@@ -1,5 +1,6 @@
-// A small world for the core's tests: it keeps queues as plain lists, obeys commands and reports their effects when it
-// is told to. It has no rules of its own, no time and no chance; the simulator in sim/ has those.
+// A small world for the core's tests: it keeps queues as plain lists, obeys commands
+// and reports their effects when it is told to. It has no rules of its own, no time and
+// no chance; the simulator in sim/ has those.
 
 import assert from 'node:assert/strict'
 import { decide } from '../../src/core/decide/decide.ts'

@@ -1,6 +1,7 @@
-// The server of polling theory, to check the simulator and for nothing else: one resident model, each loaded in its turn
-// even when nothing waits for it, so that every visit is preceded by its load. Exhaustive: a visit lasts until the queue is
-// empty; gated: it serves what it found. Boxma and Groenendijk's law for such servers is exact (laws.ts).
+// The server of polling theory, to check the simulator and for nothing else: one resident
+// model, each loaded in its turn even when nothing waits for it, so that every visit is
+// preceded by its load. Exhaustive: a visit lasts until the queue is empty; gated: it
+// serves what it found. Boxma and Groenendijk's law for such servers is exact (laws.ts).
 import type { Command } from '../../core/state/events.ts'
 import type { DeviceState, InstanceState } from '../../core/state/state.ts'
 import type { SimulatedPolicy } from '../simulate.ts'

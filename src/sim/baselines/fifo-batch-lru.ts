@@ -1,5 +1,5 @@
-// As fifo-lru, but the next item takes all ready items of its model along into the batch: dynamic batching in front of a
-// cache of models. "FIFO with batching + LRU" of docs/policy.md.
+// As fifo-lru, but the next item takes all ready items of its model along into the batch:
+// dynamic batching in front of a cache of models. "FIFO with batching + LRU" of docs/policy.md.
 import { inTurn } from './in-turn.ts'
 
 export const fifoBatchLru = inTurn({

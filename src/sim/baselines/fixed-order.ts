@@ -1,10 +1,12 @@
-// Eviction alone: items run one by one in the order they became ready, a model is loaded when the turn of its item comes,
-// and resident ones are given up one after another, those worth least first, until it fits; none is put back. Caches of
-// web pages are compared like this; published and exact miss counts check the simulator (laws.ts).
+// Eviction alone: items run one by one in the order they became ready, a model is loaded
+// when the turn of its item comes, and resident ones are given up one after another,
+// those worth least first, until it fits; none is put back. Caches of web pages are
+// compared like this; published and exact miss counts check the simulator (laws.ts).
 //
-//   lru        the one used longest ago                          lfu   the one used least often, ever; then the one loaded first
-//   gds, gdsf  the least H = clock + (uses ×) load ÷ bytes, where the clock is the H of the last victim: GreedyDual-Size
-//              (Cao and Irani 1997) and with frequency (Cherkasova 1998)
+//   lru        the one used longest ago
+//   lfu        the one used least often, ever; then the one loaded first
+//   gds, gdsf  the least H = clock + (uses ×) load ÷ bytes, where the clock is the H of the last
+//              victim: GreedyDual-Size (Cao and Irani 1997) and with frequency (Cherkasova 1998)
 //   farthest   the one needed latest: the future is known (Belady 1966)
 import type { ModelId } from '../../core/model.ts'
 import type { DeviceState } from '../../core/state/state.ts'

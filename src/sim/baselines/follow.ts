@@ -1,5 +1,6 @@
-// What all baselines share: a rule says what a device should do next, and this file turns it into commands, one at a
-// time, as the core's contract asks. A load that needs room stops victims first and starts when their bytes are back.
+// What all baselines share: a rule says what a device should do next, and this file
+// turns it into commands, one at a time, as the core's contract asks. A load that needs
+// room stops victims first and starts when their bytes are back.
 
 import type { Command, Decision, Reason, RuleId } from '../../core/state/events.ts'
 import { headroomBytes } from '../../core/state/ledger.ts'

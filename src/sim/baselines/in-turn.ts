@@ -1,5 +1,5 @@
-// The model whose item has been ready longest is next: the family of FIFO baselines. They differ in how many items go
-// into a batch, how many models stay, and when another model's turn comes.
+// The model whose item has been ready longest is next: the family of FIFO baselines. They differ
+// in how many items go into a batch, how many models stay, and when another model's turn comes.
 import type { SimulatedPolicy } from '../simulate.ts'
 import { canHold, firstInFirstOut, follow, instanceOf, largestBatch, type Rule } from './follow.ts'
 import { RecentUse } from './recent-use.ts'

@@ -1,8 +1,9 @@
-// Ollama (github.com/ollama/ollama, server/sched.go: processPending, findRunnerToUnload): requests are taken from one
-// queue in arrival order. One for a resident model goes to its runner; one for a missing model holds up all behind it
-// until the model is there. One load at a time. To make room the runner with the shortest keep-alive goes, an idle one
-// first; all have the same keep-alive here (the default, five minutes, counted from the last use), so it is the one
-// unused for longest. Runners work on what they were given while another model is loaded.
+// Ollama (github.com/ollama/ollama, server/sched.go: processPending, findRunnerToUnload):
+// requests are taken from one queue in arrival order. One for a resident model goes to its
+// runner; one for a missing model holds up all behind it until the model is there. One load at a
+// time. To make room the runner with the shortest keep-alive goes, an idle one first; all have
+// the same keep-alive here (the default, five minutes, counted from the last use), so it is the
+// one unused for longest. Runners work on what they were given while another model is loaded.
 import type { SimulatedPolicy } from '../simulate.ts'
 import { canHold, firstInFirstOut, follow, instanceOf, largestBatch, type Rule } from './follow.ts'
 import { RecentUse } from './recent-use.ts'

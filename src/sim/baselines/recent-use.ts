@@ -1,4 +1,5 @@
-// Least recently used first: the order in which the LRU baselines give instances up. It keeps a note of who ran last.
+// Least recently used first: the order in which the LRU baselines give instances up. It
+// keeps a note of who ran last.
 import type { InstanceId } from '../../core/state/events.ts'
 import type { DeviceState, InstanceState } from '../../core/state/state.ts'
 

@@ -1,10 +1,11 @@
-// Planned rounds, after the strongest of the lab's simple designs (RND; docs/policy.md says what the lab is). A round
-// visits every model that had ready items when it was planned: those that are there first, each time the shortest for
-// its number of items first (Smith's rule: no one starves within a round). A visit is gated: it serves what it finds. The
-// memory lane loads the round's next model beside the batches, then what the next round will want. To make room, what the
-// round does not need goes first, of that what is needed latest, then what comes last in the round. As many models stay as
-// fit. Several devices share the queues, each with rounds of its own; what is on another is left to it, unless this one
-// stands idle and more than a batch waits.
+// Planned rounds, after the strongest of the lab's simple designs (RND; docs/policy.md says what
+// the lab is). A round visits every model that had ready items when it was planned: those that
+// are there first, each time the shortest for its number of items first (Smith's rule: no one
+// starves within a round). A visit is gated: it serves what it finds. The memory lane loads the
+// round's next model beside the batches, then what the next round will want. To make room, what
+// the round does not need goes first, of that what is needed latest, then what comes last in the
+// round. As many models stay as fit. Several devices share the queues, each with rounds of its
+// own; what is on another is left to it, unless this one stands idle and more than a batch waits.
 
 import type { ModelId } from '../../core/model.ts'
 import { clearMs, nextUseMs } from '../../core/state/estimates.ts'

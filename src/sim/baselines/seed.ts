@@ -1,7 +1,8 @@
-// The sketch that Plimsoll began with (seed/rust-gpu-scheduling.txt, GPUScheduler::get_next_batch): one resident model; as
-// long as it has ready items it runs, by priority; when its queue is empty, the model with the most ready items is
-// loaded in its place. Ties, which the sketch leaves to the order of a hash map, end at the order in which the models are
-// listed. Several devices share the queues and follow the rule each for itself. Policy S of the lab (docs/policy.md).
+// The sketch that Plimsoll began with (seed/rust-gpu-scheduling.txt, GPUScheduler::get_next_batch):
+// one resident model; as long as it has ready items it runs, by priority; when its queue is empty,
+// the model with the most ready items is loaded in its place. Ties, which the sketch leaves to the
+// order of a hash map, end at the order in which the models are listed. Several devices share the
+// queues and follow the rule each for itself. Policy S of the lab (docs/policy.md).
 import type { Model } from '../../core/model.ts'
 import type { ModelState } from '../../core/state/state.ts'
 import { plainOrder } from '../../core/work/queue-head.ts'

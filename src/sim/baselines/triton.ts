@@ -1,6 +1,7 @@
-// Static residency, as a model server such as NVIDIA Triton does it by default (--model-control-mode=none): every model is
-// loaded at the start and stays, batches are formed from what waits, the oldest queue first. Only for sets that fit; models
-// are spread over several devices largest first, each to the device with the most room, and copied where all still fit.
+// Static residency, as a model server such as NVIDIA Triton does it by default
+// (--model-control-mode=none): every model is loaded at the start and stays, batches are formed
+// from what waits, the oldest queue first. Only for sets that fit; models are spread over several
+// devices largest first, each to the device with the most room, and copied where all still fit.
 import { SchedulerError } from '../../core/errors.ts'
 import { leastBytes } from '../../core/model.ts'
 import type { DeviceId } from '../../core/state/events.ts'

@@ -1,15 +1,18 @@
-// What must hold of items, whatever goes wrong: checked on every change that the store tells, against what the harness
-// submitted, what runners were given and what the daemon believes. Told in order, so a rule sees the state of that moment.
+// What must hold of items, whatever goes wrong: checked on every change that the store
+// tells, against what the harness submitted, what runners were given and what the
+// daemon believes. Told in order, so a rule sees the state of that moment.
 //
-//  (1) A state is followed only by those that the life cycle allows: an item ends exactly once, a result is recorded once
-//      and never computed again.
-//  (2) No item becomes ready while one that it waits for is open, or has ended badly on an edge that does not go on.
+//  (1) A state is followed only by those that the life cycle allows: an item ends
+//      exactly once, a result is recorded once and never computed again.
+//  (2) No item becomes ready while one that it waits for is open, or has ended badly on
+//      an edge that does not go on.
 //  (3) Attempts are at most the item's maximum.
 //  (4) Each lease is run at most once, and nothing is run that is not leased.
 //  (5) A stale token changes nothing, and is told so.
-//  (6) An item is charged with a failure only if a runner had it, or its model could not be loaded; never with a stop that
-//      the daemon asked for, nor with what another item of its batch did to their worker. One that runs out of memory alone
-//      is not tried again, and one that kills whatever runs it is found before it has killed many.
+//  (6) An item is charged with a failure only if a runner had it, or its model could not
+//      be loaded; never with a stop that the daemon asked for, nor with what another item
+//      of its batch did to their worker. One that runs out of memory alone is not tried
+//      again, and one that kills whatever runs it is found before it has killed many.
 //  (7) No lease ends by time: a daemon that lives keeps it, and after one that died all are given back.
 //  (8) The daemon tells of an outcome what was recorded, once.
 import {
@@ -40,8 +43,8 @@ const next: Record<ItemState, readonly ItemState[]> = {
 
 export const openStates: readonly ItemState[] = ['blocked', 'scheduled', 'ready', 'leased']
 
-/** A search takes four batches where nothing else goes wrong. Where much does, it is broken off and begun anew; more than this
- * is no search. */
+/** A search takes four batches where nothing else goes wrong. Where much does, it is
+ * broken off and begun anew; more than this is no search. */
 const mostPoisoned = 40
 
 /** What the ready items of a model fail with that cannot be loaded: no runner had them. */

@@ -1,8 +1,9 @@
-// Signs of memory that does not come back, kept from the events alone: an instance that holds more after each batch, and a
-// device that has less after each unload.
+// Signs of memory that does not come back, kept from the events alone: an instance that
+// holds more after each batch, and a device that has less after each unload.
 
 export interface Growth {
-  /** Batches that were claimed for it; at the last look at it at rest; and looks that showed more than ever, less the others. */
+  /** Batches that were claimed for it; at the last look at it at rest; and looks that
+   * showed more than ever, less the others. */
   batchCount: number
   lookedCount: number
   growthCount: number
@@ -14,7 +15,8 @@ export interface Growth {
 
 export interface Unloads {
   foreignBytes: number
-  /** Unloads in a row that left something behind, and how much; foreign use before the loads of those not looked at. */
+  /** Unloads in a row that left something behind, and how much; foreign use before the
+   * loads of those not looked at. */
   readonly leak: { count: number; bytes: number; unloads: number[] }
 }
 

@@ -1,16 +1,17 @@
-// What must hold of memory and instances, checked before and after every event that the daemon tells: against the second
-// set of books (reference-ledger.ts, sizes.ts), and against the simulated machine.
+// What must hold of memory and instances, checked before and after every event that the daemon tells:
+// against the second set of books (reference-ledger.ts, sizes.ts), and against the simulated machine.
 //
 //  (1) core/state/invariants.ts holds.
-//  (2) The ledger equals the second books. What is admitted stays under the line of the last reading, with the stated
-//      deficit: nothing is put into one.
-//  (3) Every process of the daemon, and every batch that runs in one, is booked. Bytes are given back when the process is
-//      gone and the device shows them back, not before.
-//  (4) At most one load is in flight on a device; a batch goes only to an instance that is loaded, and nothing to one
-//      whose end has begun.
-//  (5) Where nobody lies and nothing else is on a device that tells, its processes never hold more than the line.
-//  (6) Nothing is admitted while a recorded process of an earlier daemon lives, but for one that cannot be killed; nor on a
-//      device that was not read yet or is not well, and no memory on a reading that is old.
+//  (2) The ledger equals the second books. What is admitted stays under the line of the
+//      last reading, with the stated deficit: nothing is put into one.
+//  (3) Every process of the daemon, and every batch that runs in one, is booked. Bytes are
+//      given back when the process is gone and the device shows them back, not before.
+//  (4) At most one load is in flight on a device; a batch goes only to an instance that
+//      is loaded, and nothing to one whose end has begun.
+//  (5) Where nobody lies and nothing else is on a device that tells, its processes
+//      never hold more than the line.
+//  (6) Nothing is admitted while a recorded process of an earlier daemon lives, but for one that cannot be
+//      killed; nor on a device that was not read yet or is not well, and no memory on a reading that is old.
 
 import type { Model } from '../../../src/core/model.ts'
 import type {

@@ -1,16 +1,17 @@
-// What must hold of instances over their life besides memory: who goes, who stays, and when. What is waited for is counted in
-// simulated time; everything else holds as soon as a moment has come to rest, since the daemon decides at once.
+// What must hold of instances over their life besides memory: who goes, who stays, and
+// when. What is waited for is counted in simulated time; everything else holds as soon
+// as a moment has come to rest, since the daemon decides at once.
 //
 //  (1) Nothing rests on a device that is not well.
-//  (2) An instance that holds much more after each of many batches goes, and for no less than that. While more is held than
-//      may be, nothing idle stays, unless it is pinned.
-//  (3) An instance goes for being idle when its model has had nothing to do for as long as its keepAlive: not before, and
-//      not after.
-//  (4) What runs a batch is left to finish; what has work does not go for the sake of the line; what is pinned goes only for
-//      its own sake: when its device is not well, when it leaks, or has no room for a batch; and that only as it was seen
-//      at rest.
-//  (5) Memory that is back is told of within some looks at the device. Memory that is not has a cause, which names the process
-//      that is still there, and is put into quarantine in time.
+//  (2) An instance that holds much more after each of many batches goes, and for no less
+//      than that. While more is held than may be, nothing idle stays, unless it is pinned.
+//  (3) An instance goes for being idle when its model has had nothing to do for as long
+//      as its keepAlive: not before, and not after.
+//  (4) What runs a batch is left to finish; what has work does not go for the sake of
+//      the line; what is pinned goes only for its own sake: when its device is not well,
+//      when it leaks, or has no room for a batch; and that only as it was seen at rest.
+//  (5) Memory that is back is told of within some looks at the device. Memory that is not has a
+//      cause, which names the process that is still there, and is put into quarantine in time.
 
 import type { CommandOf, InstanceId } from '../../../src/core/state/events.ts'
 import { bookedBytes } from '../../../src/core/state/ledger.ts'
@@ -190,7 +191,8 @@ export class LifecycleChecks {
     )
   }
 
-  /** Nothing of it is left, and it can be seen: where nobody says who holds what, nothing else is there either. */
+  /** Nothing of it is left, and it can be seen: where nobody says who holds what,
+   * nothing else is there either. */
   #isBack(instanceId: InstanceId, deviceId: string): boolean {
     const device = this.#machine.devices.get(deviceId)
     if (this.#processOf(instanceId) || !device) return false

@@ -1,20 +1,22 @@
-// What must come in time. Safety is easy to keep by doing nothing, so the run is also held to promises of progress, in
-// simulated time:
+// What must come in time. Safety is easy to keep by doing nothing, so the run is also
+// held to promises of progress, in simulated time:
 //
-//  (1) No rest beside work. While nothing is running, loading, stopping or being asked of the store, and a model with ready
-//      items may be loaded or run within the line of a device, something starts within `restMs`: the daemon reads devices
-//      every 0.5 s, and sets timers for everything else. The same for a model that is to be there from the start, where
-//      nothing waits. A device whose readings take longer is waited for: what is on it
-//      may need more room than there is, and only a reading tells.
+//  (1) No rest beside work. While nothing is running, loading, stopping or being asked of the store, and
+//      a model with ready items may be loaded or run within the line of a device, something starts within
+//      `restMs`: the daemon reads devices every 0.5 s, and sets timers for everything else. The same for
+//      a model that is to be there from the start, where nothing waits. A device whose readings take
+//      longer is waited for: what is on it may need more room than there is, and only a reading tells.
 //  (2) No wait without end. A model whose items are ready and fit all the while starts a batch within
-//        the wait bound (docs/policy.md): then its oldest item is overdue and goes before all that has waited less;
-//        + three times the peak backlog: what has waited longer is no more than had to be cleared at the worst, in batches
-//          that may be smaller than the models say, where memory is short, and more than once where items fail;
-//        + a turn for each model: a release, a load, a whole visit (visitFactor × (load + visitBase), and finishFactor
-//          loads more for its rest) and its longest batch, as the models say: the spread of times evens out.
-//      Interactive items, one in eight, have their turns within these. Time in which a fault holds something up does not
-//      count, nor does the pause after a failed load. `worstRatio` says how near a run came to its bound.
-//  (3) An end. What can never run is said, not waited for; a drain ends with the running batches, `close` in `closeMs`.
+//      the wait bound (docs/policy.md): then its oldest item is overdue and goes before all that has
+//      waited less; + three times the peak backlog: what has waited longer is no more than had to be
+//      cleared at the worst, in batches that may be smaller than the models say, where memory is
+//      short, and more than once where items fail; + a turn for each model: a release, a load, a
+//      whole visit (visitFactor × (load + visitBase), and finishFactor loads more for its rest) and
+//      its longest batch, as the models say: the spread of times evens out. Interactive items, one in
+//      eight, have their turns within these. Time in which a fault holds something up does not count,
+//      nor does the pause after a failed load. `worstRatio` says how near a run came to its bound.
+//  (3) An end. What can never run is said, not waited for; a drain ends with the
+//      running batches, `close` in `closeMs`.
 
 import { View } from '../../../src/core/decide/view.ts'
 import { leastBytes, type Model, runMs } from '../../../src/core/model.ts'
@@ -167,7 +169,8 @@ function canBeTried(
   return instances.length > 0 || (nowMs >= coolUntilMs && loadFailureCount < state.policy.maxLoadFailures)
 }
 
-/** It is to be there from the start, has never been, and a device has room for it now, and for the batches of others. */
+/** It is to be there from the start, has never been, and a device has room for it now,
+ * and for the batches of others. */
 function mayPreload(situation: Situation, each: ModelState): boolean {
   const { state, nowMs, neededBytes } = situation
   const { model, instances } = each

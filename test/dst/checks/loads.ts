@@ -1,13 +1,14 @@
-// What must hold of loads besides memory: when one may begin. Failures are counted here from the events alone.
+// What must hold of loads besides memory: when one may begin. Failures are counted here
+// from the events alone.
 //
-//  (1) After a failure there is a pause, twice as long after each further one, up to five minutes. A load that left no room
-//      for a batch has failed; the first batch of the model ends the row.
-//  (2) The first load that ran out of memory is tried again without a pause, once; on a device where nothing idle is left and
-//      nothing is on its way back.
-//  (3) A queue fails only after as many failures as the policy says, or when no device is large enough for what its model was
-//      seen to need.
-//  (4) Nothing is loaded ahead while a model that is needed waits for quarantined bytes; nor a model that has been loaded in
-//      vain again and again, and gone for being idle.
+//  (1) After a failure there is a pause, twice as long after each further one, up to five minutes.
+//      A load that left no room for a batch has failed; the first batch of the model ends the row.
+//  (2) The first load that ran out of memory is tried again without a pause, once; on a
+//      device where nothing idle is left and nothing is on its way back.
+//  (3) A queue fails only after as many failures as the policy says, or when no device
+//      is large enough for what its model was seen to need.
+//  (4) Nothing is loaded ahead while a model that is needed waits for quarantined bytes;
+//      nor a model that has been loaded in vain again and again, and gone for being idle.
 import { leastBytes, type Model, type ModelId } from '../../../src/core/model.ts'
 import type { Command, CommandOf, DeviceId, EventOf, SchedulerEvent } from '../../../src/core/state/events.ts'
 import { cpuDeviceId, type State } from '../../../src/core/state/state.ts'
@@ -17,7 +18,8 @@ import { stayingBytes } from './liveness.ts'
 /** The longest pause, ms. */
 const longestPauseMs = 300_000
 
-/** Arrivals are awaited until two have been missed, if a fifth of their gap is less than the keepAlive: six times that. */
+/** Arrivals are awaited until two have been missed, if a fifth of their gap is less
+ * than the keepAlive: six times that. */
 const mostUnused = 7
 
 interface Failures {

@@ -1,10 +1,10 @@
-// The second set of books: what is booked, on which device, for which instance and batch, kept from the events alone. A
-// booking is taken over from a command, and checked by sizes.ts; what a reading changed is taken over from the daemon's state
-// only if it is one of the changes that a reading allows:
+// The second set of books: what is booked, on which device, for which instance and batch, kept from the
+// events alone. A booking is taken over from a command, and checked by sizes.ts; what a reading changed
+// is taken over from the daemon's state only if it is one of the changes that a reading allows:
 //
 //   more   to what the instance was seen to hold at most, and only below the line
-//   less   of one that is loaded and runs nothing, never under what it was seen to hold; of one that was not seen, when it
-//          has been loaded
+//   less   of one that is loaded and runs nothing, never under what it was seen to
+//          hold; of one that was not seen, when it has been loaded
 //   the rest of what is seen is the stated deficit, byte for byte
 import type {
   CommandOf,

@@ -1,15 +1,18 @@
-// What may be booked for a load and for a batch, as laws: kept from what the events told, not from how the core learns.
+// What may be booked for a load and for a batch, as laws: kept from what the events
+// told, not from how the core learns.
 //
-//   a load     never under what was just seen of the model on such a device: of an instance at rest after a batch, or of a
-//              load. Never over what is declared or was seen at most, and a margin. What is declared stands until three
-//              instances were seen; without a declared size the first load has all of the device
-//   a batch    the same, by its size in powers of two, where its peak was measured for sure. A batch that ran out of memory
-//              did not get what it needed: its peak lowers nothing
+//   a load     never under what was just seen of the model on such a device: of an instance
+//              at rest after a batch, or of a load. Never over what is declared or was seen
+//              at most, and a margin. What is declared stands until three instances were
+//              seen; without a declared size the first load has all of the device
+//   a batch    the same, by its size in powers of two, where its peak was measured for sure. A
+//              batch that ran out of memory did not get what it needed: its peak lowers nothing
 import type { EventOf } from '../../../src/core/state/events.ts'
 import type { Context } from '../world/context.ts'
 import type { BookedBatch, BookedDevice, BookedInstance } from './reference-ledger.ts'
 
-/** More than this above all that was seen is booked for nothing: the bar for what is learned is 5 %. */
+/** More than this above all that was seen is booked for nothing: the issue's bar for
+ * what is learned is 5 %. */
 const marginRatio = 1.05
 
 /** Instances, or batches, after which what is declared stands no longer. */
@@ -167,7 +170,8 @@ export class SizeChecks {
     seen.mostRestBytes = Math.max(seen.mostRestBytes, bytes)
   }
 
-  /** An instance goes: an estimate that was higher may come down to what it held, or to what it held before it leaked. */
+  /** An instance goes: an estimate that was higher may come down to what it held, or to
+   * what it held before it leaked. */
   left({ modelId, mostRestBytes, settledBytes, growthCount }: BookedInstance, kind: string | null): void {
     if (kind === null || mostRestBytes === null) return
     const seen = this.#seenOf(modelId, kind)
@@ -187,8 +191,8 @@ export class SizeChecks {
     const isRead = mostRunningBytes !== null && mostRestBytes !== null
     const readBytes = isRead ? mostRunningBytes - mostRestBytes : 0
     if (sureBytes === null && readBytes <= 0) return
-    // One that ran out of memory needed more than it held, and a reading may miss the peak: only more than was known tells
-    // something of so many items.
+    // One that ran out of memory needed more than it held, and a reading may miss the
+    // peak: only more than was known tells something of so many items.
     const bytes = sureBytes ?? readBytes
     const isSure = sureBytes !== null && !event.isOutOfMemory
     const isTold = isSure || bytes > this.mostBatchBytes(instance.modelId, kind, itemCount)
@@ -269,7 +273,8 @@ function scaled({ mostBytes, mostCount, leastCount }: SeenBatches, itemCount: nu
   return Math.ceil(mostBytes * Math.max(1, itemCount / (mostCount || leastCount)))
 }
 
-/** What a batch held beside its instance, where that is sure: measured around it, or as its worker says; null: it is not. */
+/** What a batch held beside its instance, where that is sure: measured around it, or as
+ * its worker says; null: it is not. */
 function peakOf(
   instance: BookedInstance,
   { held, peakBytes, residentBytes = null }: BatchFinished,

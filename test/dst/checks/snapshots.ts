@@ -1,6 +1,6 @@
-// What is known of the scheduler from a snapshot and the events after it. Beside the daemon's state a second one lives: it
-// is restored from a snapshot now and then, as a reader of the journal does, is given every event, and asked for every
-// decision. Two rules:
+// What is known of the scheduler from a snapshot and the events after it. Beside the
+// daemon's state a second one lives: it is restored from a snapshot now and then, as a
+// reader of the journal does, is given every event, and asked for every decision. Two rules:
 //
 //  (1) It decides as the daemon did.
 //  (2) Its own snapshot is that of the daemon's state.

@@ -1,5 +1,5 @@
-// A thread that hunts one mutant: it loads the changed source in place of the real one, runs the scenarios and the first
-// seeds on it, each once, and answers with what caught it.
+// A thread that hunts one mutant: it loads the changed source in place of the real one,
+// runs the scenarios and the first seeds on it, each once, and answers with what caught it.
 import { registerHooks } from 'node:module'
 import { parentPort, workerData } from 'node:worker_threads'
 import { type Change, changedFiles } from './mutant.ts'

@@ -1,6 +1,7 @@
-// Virtual time: what will happen, by moment. Nothing here waits: the loop takes the next entry, moves time to it, and lets
-// everything that follows from it come to rest before it takes another. Entries of one moment come in the order in which
-// they were added. A machine has two clocks: the steady one, which timers use, and the wall clock, which jumps.
+// Virtual time: what will happen, by moment. Nothing here waits: the loop takes the next
+// entry, moves time to it, and lets everything that follows from it come to rest before it
+// takes another. Entries of one moment come in the order in which they were added. A machine
+// has two clocks: the steady one, which timers use, and the wall clock, which jumps.
 
 export interface Entry {
   readonly atMs: number
@@ -55,9 +56,9 @@ export class Agenda {
   }
 }
 
-/** Lets all promises come to rest: Node empties the queue of microtasks before it calls the next tick, and before it calls
- * an immediate, where it also tells of rejections that nobody handles. These are the only uses of the event loop here; no
- * time passes in them. */
+/** Lets all promises come to rest: Node empties the queue of microtasks before it calls the
+ * next tick, and before it calls an immediate, where it also tells of rejections that nobody
+ * handles. These are the only uses of the event loop here; no time passes in them. */
 export function drainMicrotasks(kind: 'tick' | 'immediate'): Promise<void> {
   return new Promise((resolve) => {
     if (kind === 'tick') process.nextTick(resolve)

@@ -1,5 +1,5 @@
-// Chance from one seed, in streams with names: a draw more in one place (how a store fails) does not move the others
-// (what items there are), so that a seed still tells much the same story after a change.
+// Chance from one seed, in streams with names: a draw more in one place (how a store fails) does not
+// move the others (what items there are), so that a seed still tells much the same story after a change.
 import { createRandom, type Random } from '../../../src/sim/random.ts'
 
 export class Chance {

@@ -1,5 +1,5 @@
-// What all parts of a simulated run share: time, chance, faults, the log and the one verdict. The log is what two runs of
-// a seed are compared by: every event, command, store call and fault is a line of it.
+// What all parts of a simulated run share: time, chance, faults, the log and the one verdict. The log is
+// what two runs of a seed are compared by: every event, command, store call and fault is a line of it.
 import { createHash } from 'node:crypto'
 import { Agenda } from './agenda.ts'
 import { Chance } from './chance.ts'

@@ -1,5 +1,6 @@
-// A simulated device: readings of the machine that may come late, be old when they come, or be refused. A card is the real
-// one (src/devices/card.ts) over a driver that may be silent, say that the card is gone, or not tell who holds what.
+// A simulated device: readings of the machine that may come late, be old when they
+// come, or be refused. A card is the real one (src/devices/card.ts) over a driver that
+// may be silent, say that the card is gone, or not tell who holds what.
 import type { DeviceId } from '../../../src/core/state/events.ts'
 import { type CardReading, cardDevice, type Driver } from '../../../src/devices/card.ts'
 import type { Device, DeviceKind, DeviceReading } from '../../../src/devices/device.ts'

@@ -1,5 +1,5 @@
-// How the process of a worker may end, and what is made of it: the real recognition (src/runners/out-of-memory.ts) says whether
-// it had run out of memory.
+// How the process of a worker may end, and what is made of it: the real recognition
+// (src/runners/out-of-memory.ts) says whether it had run out of memory.
 import type { ItemError } from '../../../src/core/errors.ts'
 import { outOfMemory, ranOutOfMemory } from '../../../src/runners/out-of-memory.ts'
 
@@ -27,7 +27,8 @@ export function causeOf({ code, signal }: End): string {
   return signal === null ? `ended with code ${code}` : `was killed by ${signal}`
 }
 
-/** As in src/runners/stdio.ts. `killsBefore`: of the kernel, when the work began; null: its end was asked for. */
+/** As in src/runners/stdio.ts. `killsBefore`: of the kernel, when the work began; null:
+ * its end was asked for. */
 export function errorOf(end: End, killsBefore: number | null, kills: number): ItemError {
   const { code, signal, words } = end
   const exit = { code, signal, cause: causeOf(end) }

@@ -1,5 +1,5 @@
-// What goes wrong, and how often. A rate is a probability at each opportunity, or a number in each minute where nothing
-// gives an opportunity by itself; the table names the highest that is drawn.
+// What goes wrong, and how often. A rate is a probability at each opportunity, or a number in each
+// minute where nothing gives an opportunity by itself; the table names the highest that is drawn.
 import type { Chance } from './chance.ts'
 
 /** [highest rate, per, meaning]. */
@@ -72,7 +72,8 @@ export function addFaults(sum: FaultRates, counts: FaultRates): void {
   for (const kind of faultKinds) sum[kind] += counts[kind]
 }
 
-/** One run in ten is calm; in the others half of the kinds are on, each at its highest rate, a third or a tenth of it. */
+/** One run in ten is calm; in the others half of the kinds are on, each at its highest
+ * rate, a third or a tenth of it. */
 export function drawRates(chance: Chance): FaultRates {
   const rates = { ...noFaults }
   if (chance.happens(0.1)) return rates

@@ -1,7 +1,8 @@
-// The store on the simulated disk: the memory store behind a wrapper. A call is carried out after a while and answered
-// after another; it may be refused (STORE_FULL), or its outcome may be unknown (STORE_FAILED, carried out or not). Several
-// calls under way are carried out in the order in which they were made, or in any (as over several connections). When the
-// daemon is killed each call under way happens or does not; a `finish` may even happen when the next daemon runs.
+// The store on the simulated disk: the memory store behind a wrapper. A call is carried out after
+// a while and answered after another; it may be refused (STORE_FULL), or its outcome may be
+// unknown (STORE_FAILED, carried out or not). Several calls under way are carried out in the order
+// in which they were made, or in any (as over several connections). When the daemon is killed each
+// call under way happens or does not; a `finish` may even happen when the next daemon runs.
 import { SchedulerError } from '../../../src/core/errors.ts'
 import { openMemoryStore } from '../../../src/stores/memory.ts'
 import type { Outcome, Resolver, Store } from '../../../src/stores/store.ts'
@@ -155,7 +156,8 @@ export class FaultyStore {
     this.#owner = null
   }
 
-  /** The lock goes with its owner. Each call under way happens or does not; a stale answer may come when nobody waits. */
+  /** The lock goes with its owner. Each call under way happens or does not; a stale
+   * answer may come when nobody waits. */
   async kill(life: Life): Promise<void> {
     if (this.#owner !== life) return
     this.#owner = null

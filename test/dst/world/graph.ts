@@ -1,5 +1,6 @@
-// Random items: waves of them over time, each waiting for some of those before it, with fan-out and conditions through a
-// resolver. And what a worker answers: a function of the item, so that a wrong or foreign answer shows.
+// Random items: waves of them over time, each waiting for some of those before it, with
+// fan-out and conditions through a resolver. And what a worker answers: a function of
+// the item, so that a wrong or foreign answer shows.
 import type { Model } from '../../../src/core/model.ts'
 import type { EdgePolicy, NewItem } from '../../../src/core/work/item.ts'
 import { newItem } from '../../../src/core/work/item.ts'

@@ -1,6 +1,7 @@
-// A simulated instance: it keeps the runner contract (src/runners/runner.ts) towards the daemon as a real one does, and
-// lives in the simulated machine as a process does: it allocates, crashes, hangs, runs out of memory, answers late, never
-// or twice, ignores TERM, and goes on for a while when the daemon is dead. It has no rules of its own besides.
+// A simulated instance: it keeps the runner contract (src/runners/runner.ts) towards the
+// daemon as a real one does, and lives in the simulated machine as a process does: it
+// allocates, crashes, hangs, runs out of memory, answers late, never or twice, ignores TERM,
+// and goes on for a while when the daemon is dead. It has no rules of its own besides.
 import type { ItemError } from '../../../src/core/errors.ts'
 import { type Model, runMs } from '../../../src/core/model.ts'
 import type {
@@ -306,8 +307,8 @@ export class SimulatedInstance implements Instance {
       })
   }
 
-  /** The process ends, whatever the reason: all of its group is gone. As in src/runners/stdio.ts, who ran out of memory
-   * is told from how it ended. */
+  /** The process ends, whatever the reason: all of its group is gone. As in
+   * src/runners/stdio.ts, who ran out of memory is told from how it ended. */
   #crash(end: End): void {
     if (!this.process.isAlive || this.process.isStuck) return
     if (!this.isStopping) this.#context.disturb(2 * this.model.loadMs) // it has to be loaded again
@@ -318,7 +319,8 @@ export class SimulatedInstance implements Instance {
     this.#tell(() => this.#exit(exit))
   }
 
-  /** The worker says so; or ends with such words, or is killed: by the kernel, which counts, or by nobody knows whom. */
+  /** The worker says so; or ends with such words, or is killed: by the kernel, which
+   * counts, or by nobody knows whom. */
   #runOut(job: Job): void {
     const way = this.#chance.pick(['says', 'says', 'words', 'kernel', 'kill'])
     if (way === 'words') this.#crash(wantedMemory)

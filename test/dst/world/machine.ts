@@ -1,5 +1,6 @@
-// The machine under the daemon: processes, the memory they hold, memory that stays behind when they are gone, and a
-// foreign process on each device. What a device shows is read from here, so it is the truth that the ledger is held against.
+// The machine under the daemon: processes, the memory they hold, memory that stays
+// behind when they are gone, and a foreign process on each device. What a device shows
+// is read from here, so it is the truth that the ledger is held against.
 import type { DeviceId } from '../../../src/core/state/events.ts'
 import type { DeviceReading } from '../../../src/devices/device.ts'
 import type { Chance } from './chance.ts'

@@ -1,5 +1,5 @@
-// Simulated runners, and what the runner ledger on disk does for a real one: a process is recorded before it may allocate,
-// and the next start stops those that a killed daemon left and proves that they are gone.
+// Simulated runners, and what the runner ledger on disk does for a real one: a process is recorded before
+// it may allocate, and the next start stops those that a killed daemon left and proves that they are gone.
 import type { Model, ModelId } from '../../../src/core/model.ts'
 import type { DeviceId } from '../../../src/core/state/events.ts'
 import type { Exit, Instance, Runner } from '../../../src/runners/runner.ts'
@@ -55,7 +55,8 @@ export class Runners {
     return instance
   }
 
-  /** The daemon was killed: stdin of its workers ends. One that has not even been recorded is still reading it. */
+  /** The daemon was killed: stdin of its workers ends. One that has not even been
+   * recorded is still reading it. */
   orphan(life: Life): void {
     for (const process of this.#machine.alive()) {
       if (process.life !== life) continue

@@ -1,5 +1,5 @@
-// A random world: devices, models that fit or barely fit or need no device, a policy with short times, and what a model
-// really does besides what it declares. From a seed and a few settings; the same for the same.
+// A random world: devices, models that fit or barely fit or need no device, a policy with short times, and
+// what a model really does besides what it declares. From a seed and a few settings; the same for the same.
 import { defineModel, type Model, type ModelId } from '../../../src/core/model.ts'
 import { defaultPolicy, type Policy } from '../../../src/core/policy.ts'
 import type { DeviceOptions } from '../../../src/core/state/state.ts'
@@ -12,12 +12,14 @@ export interface Settings {
   itemCount: number
   /** Items arrive, and things go wrong, for so long, ms. */
   spanMs: number
-  /** How often devices and models are other than plain, 0 to 1: cards, peaks, models that are pinned or leave when idle. */
+  /** How often devices and models are other than plain, 0 to 1: cards, peaks, models
+   * that are pinned or leave when idle. */
   variety: number
   faults: FaultRates
 }
 
-/** One run in fifty is long and has more work than its devices can do: there waits are held against their bound. */
+/** One run in fifty is long and has more work than its devices can do: there waits are
+ * held against their bound. */
 export function drawSettings(seed: number): Settings {
   const chance = new Chance(seed, 'settings')
   const isLong = chance.happens(0.02)

@@ -1,4 +1,5 @@
-// Plays a schedule in the simulator: what the search believes of the physics, the simulator must confirm to the millisecond.
+// Plays a schedule in the simulator: what the search believes of the physics, the
+// simulator must confirm to the millisecond.
 
 import type { Command } from '../../../src/core/state/events.ts'
 import { headroomBytes } from '../../../src/core/state/ledger.ts'
@@ -8,7 +9,8 @@ import type { SimulatedPolicy } from '../../../src/sim/simulate.ts'
 import type { Workload } from '../../../src/sim/workload.ts'
 import type { Action } from './problem.ts'
 
-/** The workload with priorities that make a claim take the items that the schedule names: what starts earlier is higher. */
+/** The workload with priorities that make a claim take the items that the schedule
+ * names: what starts earlier is higher. */
 export function withPriorities({ models, items }: Workload, schedule: readonly Action[]): Workload {
   const inOrder = schedule.flatMap((action) => action.items)
   return { models, items: items.map((item) => ({ ...item, priority: 100 - inOrder.indexOf(item.id) })) }

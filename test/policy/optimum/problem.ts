@@ -1,5 +1,6 @@
-// A tiny workload as the search sees it: what may come next after a list of actions, and what no completion of the list can
-// undercut. Items and models are places, sets of them bits. Moments count from the first arrival.
+// A tiny workload as the search sees it: what may come next after a list of actions,
+// and what no completion of the list can undercut. Items and models are places, sets of
+// them bits. Moments count from the first arrival.
 import { type Model, runMs } from '../../../src/core/model.ts'
 import type { Workload } from '../../../src/sim/workload.ts'
 
@@ -77,7 +78,8 @@ export class Problem {
     return started === 2 ** this.#ids.length - 1
   }
 
-  /** With every action that may come next. Nothing is loaded in vain, and what could run is not unloaded unused. */
+  /** With every action that may come next. Nothing is loaded in vain, and what could
+   * run is not unloaded unused. */
   followers(plan: Plan): Plan[] {
     const actions: Action[] = []
     for (const [place, { id, vramBytes, loadMs, unloadMs }] of this.#models.entries()) {
@@ -116,7 +118,8 @@ export class Problem {
     return ready.length > 0
   }
 
-  /** With the action, whenever it starts. What has ended when nothing more can start before is nobody's business any more. */
+  /** With the action, whenever it starts. What has ended when nothing more can start
+   * before is nobody's business any more. */
   with(before: Plan, last: Action): Plan {
     const plan: Plan = { ...before, last, before }
     const place = this.#models.findIndex(({ id }) => id === last.model)
@@ -140,7 +143,8 @@ export class Problem {
     return plan
   }
 
-  /** The compute that is left in one slot, the loads in one lane and then a batch, and each item for itself. */
+  /** The compute that is left in one slot, the loads in one lane and then a batch, and
+   * each item for itself. */
   #leastMakespan(plan: Plan): number {
     let [computeMs, loadMs, shortestMs, boundMs] = [0, 0, Number.POSITIVE_INFINITY, plan.costMs]
     for (const [place, model] of this.#models.entries()) {

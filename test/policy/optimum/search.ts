@@ -1,14 +1,17 @@
-// The best schedule there is for a tiny workload on one device with one slot, under the simulator's physics (world.ts):
-// one memory lane for loads and unloads, batches beside it, nothing interrupted. Arrivals are known from the start.
+// The best schedule there is for a tiny workload on one device with one slot, under the
+// simulator's physics (world.ts): one memory lane for loads and unloads, batches beside
+// it, nothing interrupted. Arrivals are known from the start.
 //
-// A schedule is a list of actions in the order of their starts, each as early as that order lets it: starting one later
-// helps no other, so one of these lists is optimal. What a list has done so far matters to the rest only through
+// A schedule is a list of actions in the order of their starts, each as early as that
+// order lets it: starting one later helps no other, so one of these lists is optimal.
+// What a list has done so far matters to the rest only through
 //
 //   - which items it has started, which models are resident, which of them still loads or runs;
 //   - when the slot and when the lane are free: nothing can start before the earlier of the two.
 //
-// Of two lists that agree in the first, one that is no earlier and no cheaper in all of the second cannot become better
-// and is dropped. The search goes on from the list whose lower bound is least (A*); the first complete one is the answer.
+// Of two lists that agree in the first, one that is no earlier and no cheaper in all of
+// the second cannot become better and is dropped. The search goes on from the list
+// whose lower bound is least (A*); the first complete one is the answer.
 
 import { Heap } from '../../../src/core/heap.ts'
 import type { Workload } from '../../../src/sim/workload.ts'
@@ -27,8 +30,8 @@ export function optimumOf(workload: Workload, budgetBytes: number, objective: Ob
   return { value: plan.costMs, schedule: scheduleOf(plan) }
 }
 
-/** What each action of a schedule costs: how much worse the best is that can still come after it. `actions` in the order
- *  of their starts, in ms from the first arrival. Throws as optimumOf. */
+/** What each action of a schedule costs: how much worse the best is that can still come after it.
+ * `actions` in the order of their starts, in ms from the first arrival. Throws as optimumOf. */
 export function regretsOf(
   workload: Workload,
   budgetBytes: number,
