@@ -2,13 +2,12 @@
 // and per second until needed), and none more than necessary. Only ready instances that run nothing are ever victims.
 
 import { latency } from '../policy.ts'
-import { guardLeftMs, visitIsOver } from '../state/estimates.ts'
+import { clearMs, guardLeftMs, visitIsOver } from '../state/estimates.ts'
 import { activeBytesOn, restingBytes } from '../state/footprint.ts'
 import { headroomBytes } from '../state/ledger.ts'
-import type { DeviceState, InstanceState } from '../state/state.ts'
+import type { DeviceState, InstanceState, ModelState } from '../state/state.ts'
 import { classOf, interactive, ordinary, score, worthOf } from './ordering.ts'
 import type { Candidate, Lane, View } from './view.ts'
-import { doneMs, keepWorth } from './worth.ts'
 
 /** Instances on the device that may give way to the candidate.
  *  (1) Nothing that runs or is pinned. When the device would stand idle otherwise: everything else.
@@ -35,6 +34,23 @@ function mayGo(view: View, instance: InstanceState, { urgency, worth }: Candidat
   if (own > urgency || !isOver) return false
   if (urgency !== ordinary) return own < urgency || worth > worthOf(view, model, own)
   return worth > hysteresisOf(view) * score(view, model, 0)
+}
+
+/** Time until all that is known to come for a model with nothing ready has run, if only what it waits for ran before it,
+ *  ms. Infinity: nothing is known to come. */
+export function doneMs(view: View, model: ModelState): number {
+  if (model.blockedCount === 0) return Number.POSITIVE_INFINITY
+  let aboveMs = 0
+  for (const { modelId, count } of model.waitsOn) {
+    const parent = view.state.modelById.get(modelId)
+    if (!parent || parent === model) continue
+    if (parent.instances.length === 0) aboveMs += parent.loadMs
+    aboveMs += clearMs(
+      parent.model,
+      Math.min(count, parent.readyCount + parent.blockedCount + parent.runningCount),
+    )
+  }
+  return Math.max(aboveMs, view.nextUseMs(model)) + clearMs(model.model, model.blockedCount)
 }
 
 /** Who goes where foreign use has grown so far into what is booked that a resident model with work has no room for one
@@ -77,7 +93,7 @@ export function chooseVictims(
   candidates: readonly InstanceState[],
   neededBytes: number,
 ): InstanceState[] | null {
-  const worths = new Map(candidates.map((each) => [each, keepWorth(view, each.model)]))
+  const worths = new Map(candidates.map((each) => [each, view.keepWorth(each.model)]))
   const byWorth = candidates
     .filter(({ bytes }) => bytes > 0)
     .sort((a, b) => worths.get(a)! - worths.get(b)! || (a.id < b.id ? -1 : 1))

@@ -4,7 +4,6 @@ import { leastBytesOn, needsDevice } from '../state/footprint.ts'
 import { headroomBytes, offeredBytes, stuckBytes } from '../state/ledger.ts'
 import { type LoadPlan, planLoad } from './room.ts'
 import type { Candidate, Lane } from './view.ts'
-import { keepWorth } from './worth.ts'
 
 /** How many times more a prefetch must be worth than a model that could not be back in time. Study: 1.5 takes a rotation
  *  of five models over four places from 1.67 to 1.50 s; 2 is worse again. */
@@ -32,12 +31,12 @@ export function choosePrefetch(lane: Lane): LoadPlan | null {
     (model) => leastBytesOn(model, device) <= offeredBytes(device) && view.canTry(model),
   )
   if (!best) return null
-  const worth = keepWorth(view, best)
+  const worth = view.keepWorth(best)
   const candidates = device.instances.filter(({ phase, runningCount, model }) => {
     if (phase !== 'ready' || runningCount > 0 || model.readyCount > 0 || model.model.isPinned) return false
     const isBackInTime = view.nextUseMs(model) >= best.loadMs + model.loadMs
     const gain = view.state.policy.prefetchGain * (isBackInTime ? 1 : harmFactor)
-    return keepWorth(view, model) * gain <= worth
+    return view.keepWorth(model) * gain <= worth
   })
   return planLoad(lane, { model: best, rule: 'prefetch', worth }, candidates)
 }

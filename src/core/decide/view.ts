@@ -8,7 +8,6 @@ import { leastServedMs } from '../state/fairness.ts'
 import { needsDevice } from '../state/footprint.ts'
 import type { DeviceState, ModelState, State } from '../state/state.ts'
 import { classOf, interactive, type UrgencyClass, worthOf } from './ordering.ts'
-import { keepWorth } from './worth.ts'
 
 /** A model with ready items, and what it deserves. */
 export interface Candidate {
@@ -89,7 +88,7 @@ export class View {
     for (const model of this.state.models) {
       if (model.readyCount > 0 || model.instances.length > 0 || !needsDevice(model)) continue
       const waitMs = this.nextUseMs(model)
-      if (waitMs < 1e9 && staysFor(model, waitMs)) worths.push([model, keepWorth(this, model)])
+      if (waitMs < 1e9 && staysFor(model, waitMs)) worths.push([model, this.keepWorth(model)])
     }
     this.#expected = worths.sort((a, b) => b[1] - a[1]).map(([model]) => model)
     return this.#expected
@@ -127,6 +126,12 @@ export class View {
     return this.nowMs >= coolUntilMs && loadFailureCount < this.state.policy.maxLoadFailures
   }
 
+  /** What keeping a model saves: milliseconds of loading per byte, and per millisecond until it is needed. */
+  keepWorth(model: ModelState): number {
+    return model.loadMs / Math.max(1, model.model.vramBytes) / this.nextUseMs(model)
+  }
+
+  /** Time until a model is needed, ms (estimates.ts). */
   nextUseMs(model: ModelState): number {
     if (model.readyCount > 0) return 10
     this.#nextUses ??= new Map()

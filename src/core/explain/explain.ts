@@ -2,10 +2,10 @@
 // from the same state that decides: its place in the queue, where its model is, who holds the bytes, which rule prefers
 // another, and the wait bound.
 import { chooseBatch } from '../decide/batching.ts'
+import { doneMs } from '../decide/eviction.ts'
 import { chooseLoad } from '../decide/placement.ts'
 import { missingBytesOn } from '../decide/room.ts'
 import { View } from '../decide/view.ts'
-import { doneMs } from '../decide/worth.ts'
 import type { ItemError } from '../errors.ts'
 import { type ModelId, runMs } from '../model.ts'
 import { clearMs, unservedCount, visitIsOver } from '../state/estimates.ts'

@@ -1,8 +1,8 @@
 // The only writer of state: one small function for each kind of event. It records facts and judges nothing. An event
 // about something that is already gone changes nothing, since messages may come late or twice.
 
+import { averaged } from '../average.ts'
 import type { LevelHead } from '../work/queue-head.ts'
-import { averaged } from './average.ts'
 import { batchClaimed, batchFinished, batchStarted, recordIdle } from './batches.ts'
 import { updateDescendants } from './descendants.ts'
 import { clearMs } from './estimates.ts'

@@ -2,8 +2,8 @@
 // learned from it: how long batches take (`pace`), how much they hold (learning.ts) and how large they may be
 // (batch-limit.ts). For apply.ts alone.
 
+import { averaged } from '../average.ts'
 import { type Model, runMs } from '../model.ts'
-import { averaged } from './average.ts'
 import { growBatches, shrinkBatches } from './batch-limit.ts'
 import type { CommandOf, EventOf } from './events.ts'
 import { chargeBatch } from './fairness.ts'

@@ -1,8 +1,8 @@
 // How often models were loaded and how long it took: what the decisions expect of the next load. A declared time stands
 // until the first load has been measured; then a running average, which follows a disk that becomes slower.
 
+import { averaged } from '../average.ts'
 import type { Model, ModelId } from '../model.ts'
-import { averaged } from './average.ts'
 
 export interface ModelLoads {
   expectedMs: number
