@@ -34,7 +34,7 @@ try {
   const commandMs = Date.now() - startedAtMs
   if (run.status !== 0) throw new Error(`the demo failed: ${run.stderr}${run.stdout}`)
   const answer = JSON.parse(run.stdout) as Answer
-  const firstLoadMs = sumOfFirstLoads(database.replace('.db', '.record.jsonl'))
+  const firstLoadMs = sumOfFirstLoads(database.replace('.db', '.journal.jsonl'))
   const boundMs = answer.computeMs + firstLoadMs
   const row = { ...answer, commandMs, firstLoadMs, boundMs, ratio: commandMs / boundMs }
   if (process.argv.includes('--json')) console.log(JSON.stringify(row))

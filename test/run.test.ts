@@ -191,7 +191,7 @@ test('a second run on the same database is refused while the first is on, and st
   const folder = project(single, oneStep, { 'echo.js': slow })
   const child = spawn(bin, ['run', 'pipeline.yaml'], { cwd: folder, stdio: 'ignore' })
   try {
-    await appears(child, folder, '.plimsoll/small.record.jsonl', /batch-claimed/)
+    await appears(child, folder, '.plimsoll/small.journal.jsonl', /batch-claimed/)
     const second = plimsoll(folder, 'run', 'pipeline.yaml')
     assert.equal(second.status, 2, second.all)
     assert.match(second.all, /small\.db/)
@@ -227,7 +227,7 @@ test('Ctrl-C finishes the running batch, and the same command does the rest', as
     'export async function load() {}\nexport async function run(inputs) { await new Promise((wake) => setTimeout(wake, 1500)); return inputs }\n'
   const folder = project(single, oneStep, { 'echo.js': slow })
   const child = spawn(bin, ['run', 'pipeline.yaml'], { cwd: folder, stdio: 'ignore' })
-  await appears(child, folder, '.plimsoll/small.record.jsonl', /batch-claimed/)
+  await appears(child, folder, '.plimsoll/small.journal.jsonl', /batch-claimed/)
   child.kill('SIGINT')
   const [code] = await once(child, 'exit')
   assert.equal(code, 1)

@@ -50,9 +50,8 @@ function hostOver(store: StoreReader, { files, pipeline }: AtRest): Host {
       return (await import('../record/profiles.ts')).readProfiles(files.profiles, pipeline)
     },
     async measured() {
-      if (!existsSync(files.record)) return new Map()
       const { readJournal } = await import('../record/journal.ts')
-      return (await import('../record/measured.ts')).measureModels(readJournal(files.record))
+      return (await import('../record/measured.ts')).measureModels(readJournal(files.journal))
     },
     async restMs(stats) {
       const last = await lastRun()

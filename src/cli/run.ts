@@ -193,8 +193,8 @@ async function report(
 ): Promise<void> {
   const items = await currentItems(current)
   writeResults(results, pipeline, items)
-  writeFileSync(files.timeline, drawTimeline(readJournal(files.record)))
-  const summary = summarizeRun(readJournal(files.record))
+  writeFileSync(files.timeline, drawTimeline(readJournal(files.journal)))
+  const summary = summarizeRun(readJournal(files.journal))
   const failed = items.filter(({ state }) => state === 'failed')
   const openCount = items.filter(({ state }) =>
     ['blocked', 'scheduled', 'ready', 'leased'].includes(state),
@@ -221,7 +221,7 @@ async function report(
     )
   print(figures(summary))
   print(`timeline  ${here(files.timeline)}\nresults   ${here(results)}`)
-  if (current.journal.fault) print(`The record is not complete: ${current.journal.fault}`)
+  if (current.journal.fault) print(`The journal is not complete: ${current.journal.fault}`)
   if (openCount > 0) print(`${openCount} items are left; the same command continues.`)
 }
 

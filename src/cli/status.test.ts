@@ -13,7 +13,7 @@ import type { SchedulerEvent } from '../core/state/events.ts'
 import { createState } from '../core/state/state.ts'
 import { newItem } from '../core/work/item.ts'
 import { runFiles } from '../record/files.ts'
-import { Journal } from '../record/journal.ts'
+import { JournalWriter } from '../record/journal-writer.ts'
 import { openSqliteStore } from '../stores/sqlite/store.ts'
 
 const gb = 1e9
@@ -32,11 +32,11 @@ async function recordedRun() {
   const gpu = { id: 'gpu', kind: 'nvidia', capacityBytes: 8 * gb, safetyRatio: 1 }
   const state = createState([model('a', '5GB'), model('b', '4GB')], [gpu], defaultPolicy)
   const startMs = Date.now()
-  const record = new Journal(files.record, 'small', state, startMs)
+  const journal = new JournalWriter({ file: files.journal, pipeline: 'small', state, atMs: startMs })
   let atMs = startMs
   const tell = (event: SchedulerEvent) => {
     apply(state, event)
-    record.add(event)
+    journal.add(event)
   }
   /** Has commands until there are none, each as it is issued. */
   const decideAll = () => {
@@ -63,7 +63,7 @@ async function recordedRun() {
       tell({ type: 'memory-observed', atMs, ...reading, ...more })
     },
     /** Writes down what is left. */
-    end: () => record.flush(),
+    end: () => journal.flush(),
   }
 }
 
@@ -124,10 +124,10 @@ test('status and why name a deficit, foreign use that has grown, and a device th
   assert.match(plimsoll(deficit.folder, 'why', 'two').stdout, fault)
 })
 
-test('status reads a record with lines that make no sense, and refuses one of another version', async () => {
+test('status reads a journal with lines that make no sense, and refuses one of another version', async () => {
   const { folder, end } = await recordedRun()
   end()
-  const { record } = runFiles(join(folder, '.plimsoll/small.db'))
+  const { journal } = runFiles(join(folder, '.plimsoll/small.db'))
   const lost = { type: 'memory-released', atMs: Date.now(), instanceId: 'nobody' }
   for (const line of [
     '{"type":"fly","atMs":1}',
@@ -135,12 +135,12 @@ test('status reads a record with lines that make no sense, and refuses one of an
     '[1]}',
     JSON.stringify(lost),
   ])
-    appendFileSync(record, `${line}\n`)
+    appendFileSync(journal, `${line}\n`)
   const { status, stdout, stderr } = plimsoll(folder, 'status', '--json')
   assert.equal(status, 0, stderr)
   assert.equal(JSON.parse(stdout).devices[0].bookedBytes, 5 * gb)
-  appendFileSync(record, '{"type":"run","version":2,"atMs":3}\n')
+  appendFileSync(journal, '{"type":"run","version":3,"atMs":3}\n')
   const refused = plimsoll(folder, 'status')
   assert.equal(refused.status, 2)
-  assert.match(refused.stderr, /The record has version 2; this Plimsoll reads version 1/)
+  assert.match(refused.stderr, /The journal has version 3; this Plimsoll reads versions 1 and 2/)
 })

@@ -7,7 +7,7 @@ import type { Policy } from '../core/policy.ts'
 import type { DeviceSpec } from '../devices/device.ts'
 import { type OpenedDevice, openDevices } from '../devices/open.ts'
 import type { RunFiles } from '../record/files.ts'
-import { Journal } from '../record/journal.ts'
+import { JournalWriter } from '../record/journal-writer.ts'
 import { ProfileKeeper, readProfiles } from '../record/profiles.ts'
 import { createRunner } from '../runners/create.ts'
 import type { Runner, RunnerSpec } from '../runners/runner.ts'
@@ -80,9 +80,15 @@ export class OpenDaemon {
   }
 
   /** From here on it works, and is recorded. */
-  start(): Journal {
+  start(): JournalWriter {
     const { files, name } = this.#options
-    const journal = new Journal(files.record, name, this.daemon.state, this.clock.nowMs())
+    const { state } = this.daemon
+    const journal = new JournalWriter({
+      file: files.journal,
+      pipeline: name,
+      state,
+      atMs: this.clock.nowMs(),
+    })
     this.events.listen(({ event }) => journal.add(event))
     this.events.listen(({ event }) => this.#profiles.at(event.atMs))
     this.daemon.start()

@@ -8,7 +8,7 @@ import { expandPipeline } from '../pipelines/expand.ts'
 import type { Pipeline } from '../pipelines/pipeline.ts'
 import { pipelineResolver } from '../pipelines/resolver.ts'
 import type { RunFiles } from '../record/files.ts'
-import type { Journal } from '../record/journal.ts'
+import type { JournalWriter } from '../record/journal-writer.ts'
 import type { Store } from '../stores/store.ts'
 import type { Clock } from './clock.ts'
 import type { Daemon, Rest } from './daemon.ts'
@@ -37,7 +37,7 @@ export interface Run {
   /** Submit, cancel and retry while it runs. */
   jobs: Jobs
   events: EventStream
-  journal: Journal
+  journal: JournalWriter
   /** Items of the pipeline as it is now, without the parts that fan-out makes. */
   items: NewItem[]
   addedCount: number

@@ -12,7 +12,7 @@ const steps = `  main: { source: texts, model: first, input: { name: "\${source.
   next: { source: texts, model: second, when: "\${source.name != 'two.txt'}", input: "\${main}" }
 `
 const db = '.plimsoll/small.db'
-const record = '.plimsoll/small.record.jsonl'
+const record = '.plimsoll/small.journal.jsonl'
 let folder: string
 
 before(() => {
@@ -134,9 +134,9 @@ test('reads over lines that are no record, and refuses a record without a run or
     assert.match(stderr, message)
   }
   writeFileSync(join(folder, record), 'This is a letter to my aunt.\n')
-  refused(/small\.record\.jsonl holds no run/)
+  refused(/small\.journal\.jsonl holds no run/)
   rmSync(join(folder, record))
-  refused(/small\.record\.jsonl is missing: the run of .* was not recorded/)
+  refused(/small\.journal\.jsonl is missing: the run of .* was not recorded/)
   writeFileSync(join(folder, record), good)
 })
 

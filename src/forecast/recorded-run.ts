@@ -1,11 +1,11 @@
 // A recorded run as a workload, to be run again under another policy or on another card: its items with what they waited for and
 // when they were submitted, its models with the sizes and times that were measured, its devices and its policy.
-import { existsSync } from 'node:fs'
 import { SchedulerError } from '../core/errors.ts'
 import { defaultPolicy } from '../core/policy.ts'
 import type { DeviceOptions } from '../core/state/state.ts'
 import { findDatabase } from '../record/files.ts'
 import { type RunLine, readJournal } from '../record/journal.ts'
+import { hasJournal } from '../record/journal-files.ts'
 import { measureModels } from '../record/measured.ts'
 import { replay } from '../record/replay.ts'
 import { type RunSummary, summarizeRun } from '../record/summary.ts'
@@ -30,21 +30,21 @@ export async function readRecordedRun(database: string): Promise<RecordedRun> {
   const files = findDatabase(database)
   const store = await openSqliteReader(files.database)
   const items = await allItems(store).finally(() => store.close())
-  if (!existsSync(files.record)) {
+  if (!hasJournal(files.journal)) {
     throw new SchedulerError(
       'BAD_VALUE',
-      `${files.record} is missing: the run of ${database} was not recorded, so it cannot be run again. \`plimsoll run PIPELINE\` records it.`,
+      `${files.journal} is missing: the run of ${database} was not recorded, so it cannot be run again. \`plimsoll run PIPELINE\` records it.`,
     )
   }
-  const runs = [...readJournal(files.record)].filter((line) => line.type === 'run')
+  const runs = [...readJournal(files.journal)].filter((line) => line.type === 'run')
   const [first, last] = [runs[0], runs.at(-1)]
   if (!first || !last)
     throw new SchedulerError(
       'BAD_VALUE',
-      `${files.record} holds no run. \`plimsoll run PIPELINE\` writes it anew once it is moved away.`,
+      `${files.journal} holds no run. \`plimsoll run PIPELINE\` writes it anew once it is moved away.`,
     )
-  const { state } = replay(readJournal(files.record))!
-  const measured = measureModels(readJournal(files.record))
+  const { state } = replay(readJournal(files.journal))!
+  const measured = measureModels(readJournal(files.journal))
   const models = bookedModels(state).map((model) => measuredModel(model, measured.get(model.id)))
   const known = new Set(models.map(({ id }) => id))
   const ran = ranBefore(items, first.atMs).filter(({ model }) => known.has(model))
@@ -62,7 +62,7 @@ export async function readRecordedRun(database: string): Promise<RecordedRun> {
       capacityBytes,
       safetyRatio: budgetBytes / capacityBytes,
     }))
-  const summary = summarizeRun(readJournal(files.record))
+  const summary = summarizeRun(readJournal(files.journal))
   return {
     name: last.pipeline,
     workload: { models, items: ran },

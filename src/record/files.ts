@@ -2,7 +2,7 @@
 //
 //   .plimsoll/archive.db             items, results (SQLite)
 //   .plimsoll/archive.runners.jsonl  processes that were started, so that the next start reaps what a kill -9 left
-//   .plimsoll/archive.record.jsonl   events and decisions
+//   .plimsoll/archive.journal.jsonl  events and decisions; further ones in archive.journal.2.jsonl and so on, 256 MB in all
 //   .plimsoll/archive.profiles.json   what was learned of the models: memory, times
 //   .plimsoll/archive.results.jsonl  results, one source a line
 //   .plimsoll/archive.timeline.svg   the picture
@@ -14,7 +14,8 @@ import { SchedulerError } from '../core/errors.ts'
 export interface RunFiles {
   database: string
   runners: string
-  record: string
+  /** The first of its files, see journal-files.ts. */
+  journal: string
   profiles: string
   results: string
   timeline: string
@@ -26,7 +27,7 @@ export function runFiles(database: string): RunFiles {
   return {
     database: resolve(database),
     runners: `${stem}.runners.jsonl`,
-    record: `${stem}.record.jsonl`,
+    journal: `${stem}.journal.jsonl`,
     profiles: `${stem}.profiles.json`,
     results: `${stem}.results.jsonl`,
     timeline: `${stem}.timeline.svg`,

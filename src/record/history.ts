@@ -1,22 +1,24 @@
-// Reads the record of a run back into what happened: for each device its memory over time, for each model on it the
+// Reads the journal of a run back into what happened: for each device its memory over time, for each model on it the
 // residencies (load, resident, release) and the batches. The timeline draws it and the summary counts it.
 //
 // Time is elapsed time: it starts at 0 with the first `run` line, and the pause before a resumed run is left out and
 // kept as a cut. What is still open when a run ends without a word (kill -9) ends with the run's last line.
-// A record may be damaged at its end; lines about things that are not known change nothing.
+// A journal may be damaged at its end; lines about things that are not known change nothing. Where its first files are gone,
+// the history begins with a snapshot: what was loaded then has been loaded since before the beginning.
 // What is booked is what core/state/apply.ts books: it is asked, since that changes with what was measured.
 import type { ModelId } from '../core/model.ts'
 import type {
+  BatchId,
   Command,
-  CommandOf,
   DeviceId,
   EventOf,
   InstanceId,
   Reason,
   SchedulerEvent,
 } from '../core/state/events.ts'
-import type { State } from '../core/state/state.ts'
-import { assertVersion, type JournalLine, type RunLine } from './journal.ts'
+import { restoreState } from '../core/state/snapshot.ts'
+import type { InstanceState, State } from '../core/state/state.ts'
+import { assertVersion, goesOn, type JournalLine, type RunLine, type SnapshotLine } from './journal.ts'
 import { applyWhereLinesMayLack, stateOf } from './replay.ts'
 
 export interface RunHistory {
@@ -25,7 +27,9 @@ export interface RunHistory {
   wallMs: number
   /** Where a run ended and the next went on. Times up to `atMs` belong to the earlier run. */
   cuts: { atMs: number; pauseMs: number }[]
-  /** In the order of the record; devices without memory last. */
+  /** What came before this moment is no longer in the journal, by the run's clock, ms; null: all is. */
+  knownSinceMs: number | null
+  /** In the order of the journal; devices without memory last. */
   devices: DeviceHistory[]
   /** Most bytes booked at one moment on all devices together. */
   peakBookedBytes: number
@@ -67,7 +71,8 @@ export interface Residency {
   stopMs: number | null
   quarantinedMs: number | null
   endMs: number
-  loadReason: Reason
+  /** null: it was there before the beginning of what is known. */
+  loadReason: Reason | null
   stopReason: Reason | null
   makeRoomFor: ModelId | null
   /** Why its load failed or it ended by itself. */
@@ -81,7 +86,8 @@ export interface BatchRun {
   endMs: number
   /** Compute as measured; null: the run ended before the batch did. */
   runMs: number | null
-  reason: Reason
+  /** null: it ran before the beginning of what is known. */
+  reason: Reason | null
 }
 
 interface OpenBatch {
@@ -90,15 +96,22 @@ interface OpenBatch {
   batch: BatchRun
 }
 
-/** Throws BAD_VALUE for a record of another version. Cost: one pass. */
-export function readHistory(record: Iterable<JournalLine>): RunHistory {
+/** Throws BAD_VALUE for a journal of another version. Cost: one pass. */
+export function readHistory(journal: Iterable<JournalLine>): RunHistory {
   const reader = new HistoryReader()
-  for (const line of record) reader.read(line)
+  for (const line of journal) reader.read(line)
   return reader.finish()
 }
 
 class HistoryReader {
-  readonly #history: RunHistory = { pipeline: '', wallMs: 0, cuts: [], devices: [], peakBookedBytes: 0 }
+  readonly #history: RunHistory = {
+    pipeline: '',
+    wallMs: 0,
+    cuts: [],
+    knownSinceMs: null,
+    devices: [],
+    peakBookedBytes: 0,
+  }
   readonly #residencies = new Map<InstanceId, Residency>()
   readonly #batches = new Map<string, OpenBatch>()
   /** What the scheduler knew: what it booked changes with what it sees. */
@@ -113,6 +126,8 @@ class HistoryReader {
   read(line: JournalLine): void {
     if (line.type === 'run') {
       this.#startRun(line)
+    } else if (line.type === 'snapshot') {
+      this.#takeSnapshot(line)
     } else if (this.#runCount > 0) {
       // A clock that was set back does not turn bars around.
       this.#lastAtMs = Math.max(this.#lastAtMs, line.atMs)
@@ -145,12 +160,35 @@ class HistoryReader {
     this.#startedAtMs = line.atMs
     this.#lastAtMs = line.atMs
     this.#history.pipeline = line.pipeline
+    if (goesOn(line)) this.#history.knownSinceMs = line.atMs
     this.#state = stateOf(line)
     for (const { id, kind, capacityBytes, budgetBytes } of line.devices) {
       const device = this.#device(id)
       Object.assign(device, { kind, capacityBytes, budgetBytes })
       setBudget(device, this.#offsetMs, budgetBytes)
     }
+  }
+
+  /** What was there before the beginning of what is known. */
+  #takeSnapshot({ snapshot }: SnapshotLine): void {
+    const state = restoreState(snapshot)
+    if (!state) return
+    this.#state = state
+    const atMs = this.#elapsedMs()
+    for (const each of state.instanceById.values()) this.#takeInstance(each, atMs)
+    for (const { id, instance, itemCount, isClaimed } of state.batchById.values()) {
+      const { model, device } = instance
+      this.#openBatch(id, { deviceId: device.id, modelId: model.model.id, reason: null }, atMs)
+      if (isClaimed) this.#claimBatch(id, itemCount, atMs)
+    }
+    this.#account(atMs)
+  }
+
+  #takeInstance({ id, model, device, bytes, phase }: InstanceState, atMs: number): void {
+    const residency = this.#openResidency(id, { modelId: model.model.id, deviceId: device.id, bytes }, atMs)
+    if (phase !== 'starting') residency.loadedMs = atMs
+    if (phase === 'stopping' || phase === 'quarantined') residency.stopMs = atMs
+    if (phase === 'quarantined') residency.quarantinedMs = atMs
   }
 
   /** Whatever is open ends here: its process is gone, or will be reaped by the next start. */
@@ -207,10 +245,10 @@ class HistoryReader {
   #command(command: Command, atMs: number): void {
     switch (command.type) {
       case 'start-load':
-        this.#startLoad(command, atMs)
+        this.#openResidency(command.instanceId, command, atMs).loadReason = command.reason
         break
       case 'run-batch':
-        this.#startBatch(command, atMs)
+        this.#openBatch(command.batchId, command, atMs)
         break
       case 'stop-instance': {
         const { reason: stopReason, makeRoomFor } = command
@@ -226,8 +264,11 @@ class HistoryReader {
     }
   }
 
-  #startLoad(command: CommandOf<'start-load'>, atMs: number): void {
-    const { instanceId, modelId, deviceId, bytes, reason } = command
+  #openResidency(
+    instanceId: InstanceId,
+    { deviceId, modelId, bytes }: { deviceId: DeviceId; modelId: ModelId; bytes: number },
+    atMs: number,
+  ): Residency {
     const device = this.#device(deviceId)
     const modelIndex = modelIndexOf(device, modelId)
     const residency: Residency = {
@@ -238,17 +279,21 @@ class HistoryReader {
       stopMs: null,
       quarantinedMs: null,
       endMs: atMs,
-      loadReason: reason,
+      loadReason: null,
       stopReason: null,
       makeRoomFor: null,
       failure: null,
     }
     device.models[modelIndex]!.residencies.push(residency)
     this.#residencies.set(instanceId, residency)
+    return residency
   }
 
-  #startBatch(command: CommandOf<'run-batch'>, atMs: number): void {
-    const { batchId, modelId, deviceId, reason } = command
+  #openBatch(
+    batchId: BatchId,
+    { deviceId, modelId, reason }: { deviceId: DeviceId; modelId: ModelId; reason: Reason | null },
+    atMs: number,
+  ): void {
     const device = this.#device(deviceId)
     const modelIndex = modelIndexOf(device, modelId)
     const batch = { itemCount: 0, failedCount: 0, startMs: atMs, endMs: atMs, runMs: null, reason }

@@ -1,18 +1,26 @@
-// The record of a run: a line for the run's facts (devices, models, policy), then one for each event and command, as
-// JSON. It is what the timeline is drawn from and what a replay reads. Lines are written in groups; kill -9 may lose the
-// last fraction of a second of it, never a result: results are in the store.
-import { appendFileSync, closeSync, existsSync, openSync, readSync } from 'node:fs'
+// The journal of a database's runs, as it is read: for each run a line with its facts (devices, models, policy), then one
+// for each event and command, as JSON. It is what the timeline is drawn from and what a replay reads.
+//
+// A run that outgrows a file (journal-writer.ts) goes on in the next one (journal-files.ts). That begins with the run's line
+// again, which says which part it is, and with a snapshot of all that the scheduler knew.
+import { closeSync, openSync, readSync } from 'node:fs'
 import { SchedulerError } from '../core/errors.ts'
 import type { Model } from '../core/model.ts'
 import type { Policy } from '../core/policy.ts'
 import type { SchedulerEvent } from '../core/state/events.ts'
-import { type ModelProfile, profilesOf } from '../core/state/profile.ts'
-import type { State } from '../core/state/state.ts'
+import type { ModelProfile } from '../core/state/profile.ts'
+import type { Snapshot } from '../core/state/snapshot.ts'
 import { readProcess } from '../devices/processes.ts'
+import { journalFiles } from './journal-files.ts'
 
 export interface RunLine {
   type: 'run'
-  version: 1
+  /** 2 since a journal has several files. A Plimsoll that knows only version 1 would take a further part for another run. */
+  version: 1 | 2
+  /** Of the run in all its parts. Left out (version 1): `atMs`. */
+  startedAtMs?: number
+  /** 1, or left out (version 1): the run begins here. Above: it goes on here, and a snapshot follows. */
+  part?: number
   atMs: number
   pipeline: string
   /** Who runs it: known by pid and start time, never by the pid alone. Left out: nobody any more. */
@@ -24,61 +32,18 @@ export interface RunLine {
   profiles?: ModelProfile[]
 }
 
-export type JournalLine = RunLine | SchedulerEvent
+/** All that the scheduler knew at a moment, after every line before it. */
+export interface SnapshotLine {
+  type: 'snapshot'
+  atMs: number
+  snapshot: Snapshot
+}
 
-/** Lines are written together: so many, or those of so many ms. */
-const groupSize = 64
-const groupMs = 250
+export type JournalLine = RunLine | SnapshotLine | SchedulerEvent
 
-export class Journal {
-  readonly #file: string
-  readonly #lines: string[] = []
-  #writtenAtMs = 0
-  /** Why recording has stopped, or null. The run goes on without it. */
-  fault: string | null = null
-
-  constructor(file: string, pipeline: string, state: State, atMs: number) {
-    this.#file = file
-    if (existsSync(file)) this.#lines.push('') // the line that a kill may have torn ends here
-    const devices = state.devices.map(({ id, kind, capacityBytes, budgetBytes }) => ({
-      id,
-      kind,
-      capacityBytes,
-      budgetBytes,
-    }))
-    const models = state.models.map(({ declared }) => declared)
-    const profiles = profilesOf(state)
-    const { pid } = process
-    this.add({
-      type: 'run',
-      version: 1,
-      atMs,
-      pipeline,
-      process: { pid, startTime: readProcess(pid)?.startTime ?? null },
-      devices,
-      models,
-      policy: state.policy,
-      profiles,
-    })
-    this.flush()
-  }
-
-  add(line: JournalLine): void {
-    this.#lines.push(JSON.stringify(line))
-    if (this.#lines.length < groupSize && line.atMs - this.#writtenAtMs < groupMs) return
-    this.#writtenAtMs = line.atMs
-    this.flush()
-  }
-
-  flush(): void {
-    const lines = this.#lines.splice(0)
-    if (lines.length === 0 || this.fault !== null) return
-    try {
-      appendFileSync(this.#file, `${lines.join('\n')}\n`)
-    } catch (error) {
-      this.fault = (error as Error).message
-    }
-  }
+/** The line with which a run goes on in a further file. */
+export function goesOn(line: RunLine): boolean {
+  return (line.part ?? 1) > 1
 }
 
 /** Whether the process that wrote this line still runs: its run is on. */
@@ -93,18 +58,39 @@ export function isOn({ process: owner }: RunLine): boolean {
   }
 }
 
-/** Throws BAD_VALUE for a record that this Plimsoll cannot read. */
+/** Throws BAD_VALUE for a journal that this Plimsoll cannot read. */
 export function assertVersion({ version }: RunLine): void {
-  if (version === 1) return
-  const message = `The record has version ${version}; this Plimsoll reads version 1. Read it with the Plimsoll that wrote it.`
+  if (isKnown(version)) return
+  const message = `The journal has version ${version}; this Plimsoll reads versions 1 and 2. Read it with the Plimsoll that wrote it.`
   throw new SchedulerError('BAD_VALUE', message, { version })
 }
 
-/** Read at once from a record, which may be larger than a text can be. */
+function isKnown(version: number | undefined): boolean {
+  return version === 1 || version === 2
+}
+
+/** All lines of a journal, in order, read as they are asked for. Where a run only goes on in another file, nothing is said
+ * twice: its further run lines and its snapshots are left out. Where the beginning of a run is gone, they come first. */
+export function* readJournal(journal: string): Generator<JournalLine> {
+  let isWithin = false
+  for (const line of linesOf(journalFiles(journal))) {
+    const isRepeated = line.type === 'snapshot' || (line.type === 'run' && goesOn(line))
+    if (isRepeated && isWithin) continue
+    isWithin ||= line.type === 'snapshot' || (line.type === 'run' && !goesOn(line))
+    yield line
+  }
+}
+
+/** All lines of some files, in order. */
+export function* linesOf(files: readonly string[]): Generator<JournalLine> {
+  for (const file of files) yield* readLines(file)
+}
+
+/** Read at once from a file, which may be larger than a text can be. */
 const chunkBytes = 1 << 20
 
-/** The lines of a record, read as they are asked for; what is no line of one, such as one that a kill tore, is left out. */
-export function* readJournal(file: string): Generator<JournalLine> {
+/** The lines of a file; what is no line of a journal, such as one that a kill tore, is left out. */
+function* readLines(file: string): Generator<JournalLine> {
   const descriptor = openSync(file, 'r')
   try {
     const chunk = Buffer.alloc(chunkBytes)
@@ -124,6 +110,7 @@ export function* readJournal(file: string): Generator<JournalLine> {
 /** What a reader looks into without asking. */
 const partsOf: Partial<Record<JournalLine['type'], string[]>> = {
   run: ['devices', 'models', 'policy'],
+  snapshot: ['snapshot'],
   'queue-changed': ['heads'],
   'command-issued': ['command'],
   'memory-observed': ['bytesByInstance'],
@@ -137,7 +124,7 @@ function* parseLine(line: string): Generator<JournalLine> {
   } catch {
     return // a torn line in the middle: a run that was killed, and another that went on behind it
   }
-  const isOther = value.type === 'run' && value.version !== 1 // for `assertVersion`
+  const isOther = value.type === 'run' && !isKnown(value.version) // for `assertVersion`
   const parts = isOther ? [] : (partsOf[value.type!] ?? [])
   const isWhole = parts.every((part) => typeof (value[part as keyof typeof value] ?? 0) === 'object')
   if (typeof value.type === 'string' && Number.isFinite(value.atMs) && isWhole) yield value as JournalLine

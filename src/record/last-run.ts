@@ -1,8 +1,9 @@
-// What the scheduler of a database's last run knows now, or knew at its end: its record played back.
-import { existsSync, statSync } from 'node:fs'
+// What the scheduler of a database's last run knows now, or knew at its end: the last file of its journal, played back.
+import { statSync } from 'node:fs'
 import type { State } from '../core/state/state.ts'
 import type { RunFiles } from './files.ts'
-import { readJournal } from './journal.ts'
+import { type JournalLine, linesOf } from './journal.ts'
+import { journalFiles } from './journal-files.ts'
 import { replay } from './replay.ts'
 
 export interface LastRun {
@@ -12,13 +13,17 @@ export interface LastRun {
   nowMs: number
 }
 
-/** null: no run is recorded. */
-export function readLastRun({ record }: Pick<RunFiles, 'record'>): LastRun | null {
-  if (!existsSync(record)) return null
-  const last = replay(readJournal(record))
-  if (!last) return null
-  const { state, isRunning, lastAtMs } = last
-  // The run's clock may be far from the wall's, but counts as fast.
-  const sinceMs = isRunning ? Math.max(0, Date.now() - statSync(record).mtimeMs) : 0
-  return { state, isRunning, nowMs: Math.round(lastAtMs + sinceMs) }
+/** null: no run is recorded. Files before the last one are read only where that has no beginning of a state: its first lines
+ * were torn by a kill. `read`: for tests. */
+export function readLastRun({ journal }: Pick<RunFiles, 'journal'>, read = linesOf): LastRun | null {
+  const files = journalFiles(journal)
+  for (let first = files.length - 1; first >= 0; first--) {
+    const last = replay(read(files.slice(first)) satisfies Iterable<JournalLine>)
+    if (!last) continue
+    const { state, isRunning, lastAtMs } = last
+    // The run's clock may be far from the wall's, but counts as fast.
+    const sinceMs = isRunning ? Math.max(0, Date.now() - statSync(files.at(-1)!).mtimeMs) : 0
+    return { state, isRunning, nowMs: Math.round(lastAtMs + sinceMs) }
+  }
+  return null
 }

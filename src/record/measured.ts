@@ -1,4 +1,4 @@
-// What runs measured of each model, from their record: loads and unloads with their mean times, the time of a batch by its
+// What runs measured of each model, from their journal: loads and unloads with their mean times, the time of a batch by its
 // size, and the most memory an instance held.
 import type { ModelId } from '../core/model.ts'
 import type { JournalLine } from './journal.ts'
@@ -29,7 +29,7 @@ export function profileOf({ itemMs, batches }: Measured): { overheadMs: number; 
   return perItemMs > 0 && overheadMs >= 0 ? { overheadMs, perItemMs } : { overheadMs: 0, perItemMs: itemMs }
 }
 
-export function measureModels(record: Iterable<JournalLine>): Map<ModelId, Measured> {
+export function measureModels(journal: Iterable<JournalLine>): Map<ModelId, Measured> {
   const measured = new Map<ModelId, Measured>()
   const modelByInstance = new Map<string, ModelId>()
   const running = new Map<string, { instanceId: string; itemCount: number }>()
@@ -44,8 +44,12 @@ export function measureModels(record: Iterable<JournalLine>): Map<ModelId, Measu
     }
     return model
   }
-  for (const line of record) {
-    if (line.type === 'command-issued' && line.command.type === 'start-load') {
+  for (const line of journal) {
+    if (line.type === 'snapshot') {
+      for (const { id, modelId } of line.snapshot.instances) modelByInstance.set(id, modelId)
+      for (const { id, instanceId, itemCount } of line.snapshot.batches)
+        running.set(id, { instanceId, itemCount })
+    } else if (line.type === 'command-issued' && line.command.type === 'start-load') {
       modelByInstance.set(line.command.instanceId, line.command.modelId)
     } else if (line.type === 'command-issued' && line.command.type === 'run-batch') {
       running.set(line.command.batchId, { instanceId: line.command.instanceId, itemCount: 0 })

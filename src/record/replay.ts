@@ -1,12 +1,14 @@
-// A record played back: the state that the scheduler had at its last event, for questions from outside (`why`, `plan`).
-// It is the same `apply` on the same events, so the answer reads the data that decided.
+// A journal played back: the state that the scheduler had at its last event, for questions from outside (`why`, `plan`).
+// It is the same `apply` on the same events, so the answer reads the data that decided. A state begins with the line of a
+// run, or, where a run only goes on, with a snapshot; what comes before the first of these is passed over.
 
 import { defaultPolicy } from '../core/policy.ts'
 import { apply } from '../core/state/apply.ts'
 import type { SchedulerEvent } from '../core/state/events.ts'
 import { restoreProfiles } from '../core/state/profile.ts'
+import { restoreState } from '../core/state/snapshot.ts'
 import { createState, type State } from '../core/state/state.ts'
-import { assertVersion, isOn, type JournalLine, type RunLine } from './journal.ts'
+import { assertVersion, goesOn, isOn, type JournalLine, type RunLine } from './journal.ts'
 
 export interface Replay {
   state: State
@@ -16,16 +18,20 @@ export interface Replay {
   isRunning: boolean
 }
 
-/** null: the record holds no run. Resumed runs begin with nothing loaded. Throws BAD_VALUE for another version. */
-export function replay(record: Iterable<JournalLine>): Replay | null {
+/** null: the lines hold no beginning of a state. Resumed runs begin with nothing loaded. Throws BAD_VALUE for another
+ * version. */
+export function replay(lines: Iterable<JournalLine>): Replay | null {
   let run: RunLine | null = null
   let state: State | null = null
   let lastAtMs = 0
-  for (const line of record) {
+  for (const line of lines) {
     lastAtMs = line.atMs
     if (line.type === 'run') {
+      assertVersion(line)
       run = line
-      state = stateOf(line)
+      if (!goesOn(line)) state = stateOf(line)
+    } else if (line.type === 'snapshot') {
+      state = restoreState(line.snapshot) ?? state
     } else if (state) applyWhereLinesMayLack(state, line)
   }
   return run && state && { state, lastAtMs, isRunning: isOn(run) }

@@ -1,4 +1,4 @@
-// The figures of a run, counted from its record: what the end of `plimsoll run` prints. Work that a kill cut off is
+// The figures of a run, counted from its journal: what the end of `plimsoll run` prints. Work that a kill cut off is
 // not counted; it was done again and is counted there. The start of a worker that needs no device memory is no load.
 
 import { type DeviceHistory, type RunHistory, readHistory } from './history.ts'
@@ -29,12 +29,14 @@ export interface RunSummary extends RunFigures {
   wallMs: number
   /** How often the run was taken up again. */
   resumes: number
+  /** What came before this moment is no longer in the journal and not counted, by the run's clock, ms; null: all is. */
+  knownSinceMs: number | null
   devices: (RunFigures & { id: string; kind: string })[]
 }
 
-/** Throws BAD_VALUE for a record of another version. */
-export function summarizeRun(record: Iterable<JournalLine>): RunSummary {
-  return summarizeHistory(readHistory(record))
+/** Throws BAD_VALUE for a journal of another version. */
+export function summarizeRun(journal: Iterable<JournalLine>): RunSummary {
+  return summarizeHistory(readHistory(journal))
 }
 
 export function summarizeHistory({
@@ -43,6 +45,7 @@ export function summarizeHistory({
   cuts,
   devices,
   peakBookedBytes,
+  knownSinceMs,
 }: RunHistory): RunSummary {
   const figures = devices.map((device) => ({ id: device.id, kind: device.kind, ...figuresOf(device) }))
   const total = (key: keyof RunFigures) => figures.reduce((sum, each) => sum + each[key], 0)
@@ -50,6 +53,7 @@ export function summarizeHistory({
     pipeline,
     wallMs,
     resumes: cuts.length,
+    knownSinceMs,
     computeMs: total('computeMs'),
     loadMs: total('loadMs'),
     loads: total('loads'),
@@ -67,7 +71,7 @@ export function summarizeHistory({
 
 function figuresOf(device: DeviceHistory): RunFigures {
   const residencies = device.models.flatMap((each) => each.residencies).filter(({ bytes }) => bytes > 0)
-  const loaded = residencies.filter(({ loadedMs }) => loadedMs !== null)
+  const loaded = residencies.filter(({ loadMs }) => loadMs !== null)
   const batches = device.models.flatMap((each) => each.batches).filter(({ runMs }) => runMs !== null)
   return {
     computeMs: batches.reduce((sum, { runMs }) => sum + runMs!, 0),

@@ -5,6 +5,7 @@
 // bars in a row. A merged bar is as solid as its batches fill it, and its tooltip has the counts. A row of very many
 // residencies has no crosses, and no loads and releases that are too short to be seen.
 import { formatReason } from '../core/explain/explain.ts'
+import type { Reason } from '../core/state/events.ts'
 import { formatBytes, formatMs } from '../core/units.ts'
 import type { BatchRun, ModelHistory, Residency } from '../record/history.ts'
 import { bar, escapeXml, label, px, textWidth } from './look.ts'
@@ -101,12 +102,10 @@ function drawResidencies(
     }),
     ...draw(visible(loads), `#load-m${colour}`, (each) => {
       const how = each.loadedMs === null ? `did not load${because(each.failure)}` : formatMs(each.loadMs!)
-      return `${modelId} load: ${sizeOf(each)}${how}\n${each.loadReason.rule}: ${formatReason(each.loadReason)}`
+      return `${modelId} load: ${sizeOf(each)}${how}${lineOf(each.loadReason)}`
     }),
     ...draw(visible(releases), `#release-m${colour}`, (each) => {
-      const why = each.stopReason
-        ? `\n${each.stopReason.rule}: ${formatReason(each.stopReason)}`
-        : because(each.failure)
+      const why = each.stopReason ? lineOf(each.stopReason) : because(each.failure)
       const whom = each.makeRoomFor ? `, for ${each.makeRoomFor}` : ''
       return `${modelId} release: ${sizeOf(each)}${formatMs(each.endMs - each.stopMs!)}${whom}${why}`
     }),
@@ -118,6 +117,11 @@ function drawResidencies(
 
 function sizeOf({ bytes }: Residency): string {
   return bytes > 0 ? `${formatBytes(bytes)}, ` : ''
+}
+
+/** A line of its own; nothing where the reason is from before what the journal still has. */
+function lineOf(reason: Reason | null): string {
+  return reason ? `\n${reason.rule}: ${formatReason(reason)}` : ''
 }
 
 function because(failure: string | null): string {
@@ -158,7 +162,7 @@ function batchTip(modelId: string, batches: readonly BatchRun[], items: number):
   if (batches.length > 1) return `${modelId}: ${batches.length} batches, ${figures}`
   const { runMs, reason } = batches[0]!
   const end = runMs === null ? ', not finished' : ''
-  return `${modelId}: ${figures}${end}\n${reason.rule}: ${formatReason(reason)}`
+  return `${modelId}: ${figures}${end}${lineOf(reason)}`
 }
 
 /** A cross where an instance was evicted, a red diamond where it failed. Marks that would touch are one; where there

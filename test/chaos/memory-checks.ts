@@ -63,7 +63,7 @@ export function checkMemory(
       start = { atMs: line.atMs, readAtMs: 0 }
       continue
     }
-    if (!state) continue
+    if (!state || line.type === 'snapshot') continue
     apply(state, line)
     checkBooked(state, line, facts)
     if (line.type === 'memory-observed') start.readAtMs = line.askedAtMs ?? line.atMs

@@ -91,7 +91,7 @@ export async function runRound(options: RoundOptions): Promise<RoundReport> {
     failedForAFault,
     lost,
     doubled: doubledItems(facts, events),
-    memory: checkMemory(project, readJournal(runFiles(project.database).record), readSamples(folder)),
+    memory: checkMemory(project, readJournal(runFiles(project.database).journal), readSamples(folder)),
     left,
     wrong: scheduler.wrong,
     tookMs: Math.round(performance.now() - startedAtMs),

@@ -67,9 +67,9 @@ export function startPlimsoll(test: TestContext, folder: string, ...args: string
   return child
 }
 
-/** Waits until the record of a run has what is looked for. */
+/** Waits until the journal of a run has what is looked for. */
 export async function recorded(child: ChildProcess, folder: string, what: RegExp): Promise<void> {
-  const path = join(folder, '.plimsoll/small.record.jsonl')
+  const path = join(folder, '.plimsoll/small.journal.jsonl')
   while (!(existsSync(path) && what.test(readFileSync(path, 'utf8')))) {
     assert.equal(child.exitCode, null, 'the run is on')
     await new Promise((wake) => setTimeout(wake, 20))
