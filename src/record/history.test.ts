@@ -166,8 +166,8 @@ test('lines about unknown things and an empty record change nothing', () => {
   assert.equal(summarizeRun([]).wallMs, 0)
 })
 
-test('a record of another version is refused with what to do', () => {
+test('a journal of another version is refused with what to do', () => {
   const [run] = sampleRecord({ ...archiveSample, killedMs: 0 }).lines
-  const later = { ...run, version: 2 } as unknown as JournalLine
-  assert.throws(() => readHistory([later]), { code: 'BAD_VALUE', message: /version 2.*reads version 1/ })
+  const later = { ...run, version: 3 } as unknown as JournalLine
+  assert.throws(() => readHistory([later]), { code: 'BAD_VALUE', message: /version 3.*reads versions 1 and 2/ })
 })
