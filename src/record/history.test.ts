@@ -169,5 +169,8 @@ test('lines about unknown things and an empty record change nothing', () => {
 test('a journal of another version is refused with what to do', () => {
   const [run] = sampleRecord({ ...archiveSample, killedMs: 0 }).lines
   const later = { ...run, version: 3 } as unknown as JournalLine
-  assert.throws(() => readHistory([later]), { code: 'BAD_VALUE', message: /version 3.*reads versions 1 and 2/ })
+  assert.throws(() => readHistory([later]), {
+    code: 'BAD_VALUE',
+    message: /version 3.*reads versions 1 and 2/,
+  })
 })
