@@ -147,19 +147,19 @@ export const policyOptions = {
     max: 1000,
     text: 'A model that will be needed is loaded ahead over an idle one only if it is worth this many times more. Lab: 2.',
   },
-  replicaFactor: {
+  copyFactor: {
     kind: 'number',
     default: 1,
     min: 0,
     max: 1000,
     text: 'An idle device copies a model when each copy would still have this many load times of work. Lab: 1, counted without the new copy, which is 15 % worse on four devices.',
   },
-  replicaFreeFactor: {
+  copyFreeFactor: {
     kind: 'number',
     default: 0.2,
     min: 0,
     max: 1000,
-    text: 'The same where the copy needs no eviction. Lab: 0.2.',
+    text: 'As copyFactor, where the copy needs no eviction. Lab: 0.2.',
   },
   releaseTimeout: {
     kind: 'duration',

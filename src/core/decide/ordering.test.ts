@@ -91,7 +91,7 @@ test('copies a model only where each copy would still have loads of work', () =>
       [gb4('a')],
       [0, 1].map((index) => ({ id: `gpu${index}`, gb: 4 })),
       {
-        replicaFreeFactor: 1,
+        copyFreeFactor: 1,
       },
     )
     arrive(world, 'a', count)

@@ -27,7 +27,7 @@ export function chooseLoad(view: View, device: DeviceState): LoadPlan | null {
   const candidate = chooseCandidate(lane)
   if (!candidate) return choosePreload(lane) ?? choosePrefetch(lane) // (3)
   const { model, urgency, worth } = candidate
-  const rule = model.instances.length > 0 ? 'load-replica' : loadRules[urgency]
+  const rule = model.instances.length > 0 ? 'load-copy' : loadRules[urgency]
   return planLoad(lane, { model, rule, worth }, releasable(lane, candidate)) ?? chooseFiller(lane, candidate)
 }
 
@@ -105,17 +105,17 @@ function* wanted(
 }
 
 /** Whether a load of the model on the device makes sense at all. One more copy must pay: each copy would still have
- *  `replicaFactor` loads of work. */
+ *  `copyFactor` loads of work. */
 function wants({ view, device, isIdle }: Lane, model: ModelState): boolean {
   const copies = model.instances.length
   if (model.readyCount === 0 || (copies > 0 && !isIdle) || has(device, model)) return false
   const neededBytes = leastBytesOn(model, device)
   if (neededBytes > offeredBytes(device) || !view.canTry(model)) return false
   if (copies === 0) return true
-  const { replicaFreeFactor, replicaFactor } = view.state.policy
+  const { copyFreeFactor, copyFactor } = view.state.policy
   const isFree = neededBytes <= headroomBytes(device)
   const eachMs = clearMs(model.model, model.readyCount) / (copies + 1)
-  return eachMs >= (isFree ? replicaFreeFactor : replicaFactor) * model.loadMs
+  return eachMs >= (isFree ? copyFreeFactor : copyFactor) * model.loadMs
 }
 
 /** Whether the device holds the model or loads it. */

@@ -33,7 +33,7 @@ const sentences: Record<RuleId, string> = {
   'load-overdue': 'an item has waited longer than policy.maxWait for it',
   'load-best': 'its queue deserves the device most',
   'load-filler': 'it is there before the visits end that make room for another',
-  'load-replica': 'its queue is long enough to pay for one more copy',
+  'load-copy': 'its queue is long enough to pay for one more copy',
   prefetch: 'it will be needed soon and nothing that is ready is missing',
   'make-room': 'it is the cheapest to bring back of those that may go',
   'over-the-line': 'more is held on the device than may be',
@@ -59,7 +59,8 @@ export function formatReason({ rule, figures }: Reason): string {
     neededBytes === undefined ? [] : [`${formatBytes(neededBytes)} needed`],
     loadFailureCount === undefined ? [] : [`${loadFailureCount} times`],
   ].flat()
-  return details.length > 0 ? `${sentences[rule]} (${details.join(', ')})` : sentences[rule]
+  const sentence = sentences[rule] ?? rule // a journal of another version may name a rule that is not here
+  return details.length > 0 ? `${sentence} (${details.join(', ')})` : sentence
 }
 
 /** What the store knows of an item that waits. */

@@ -146,7 +146,7 @@ export type RuleId =
   | 'load-overdue'
   | 'load-best'
   | 'load-filler'
-  | 'load-replica'
+  | 'load-copy'
   | 'prefetch'
   | 'make-room'
   | 'no-room'
