@@ -1,9 +1,8 @@
 // The daemon's loop with real workers and the memory store: what the ledger says while things go wrong.
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { after, test } from 'node:test'
+import { test } from 'node:test'
 import { defineModel } from '../src/core/model.ts'
 import { defaultPolicy } from '../src/core/policy.ts'
 import type { SchedulerEvent } from '../src/core/state/events.ts'
@@ -17,10 +16,10 @@ import { createRunner } from '../src/runners/create.ts'
 import { StartedProcesses } from '../src/runners/started.ts'
 import { openMemoryStore } from '../src/stores/memory.ts'
 import { allItems } from '../src/stores/store.ts'
+import { temporaryFolder } from './support/folder.ts'
 
 const clock = startClock(machineClock)
-const folder = mkdtempSync(join(tmpdir(), 'plimsoll-daemon-'))
-after(() => rmSync(folder, { recursive: true, force: true }))
+const folder = temporaryFolder('daemon')
 
 /** Answers its input; dies at "die" the first time it sees it, which a file remembers, at "poison" each time, and runs out of
  *  memory at "large" and with more than three items. */

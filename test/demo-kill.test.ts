@@ -3,17 +3,16 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { after, test } from 'node:test'
+import { test } from 'node:test'
 import { openSqliteReader } from '../src/stores/sqlite/store.ts'
 import type { StoreEvent } from '../src/stores/store.ts'
+import { temporaryFolder } from './support/folder.ts'
 
 const root = resolve(import.meta.dirname, '..')
 const pipeline = join(root, 'examples/archive/pipeline.yaml')
-const folder = mkdtempSync(join(tmpdir(), 'plimsoll-kill-'))
-after(() => rmSync(folder, { recursive: true, force: true }))
+const folder = temporaryFolder('kill')
 
 const killCount = 10
 const seed = Number(process.env.PLIMSOLL_SEED ?? Date.now() % 1_000_000)

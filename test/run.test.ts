@@ -2,22 +2,13 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  truncateSync,
-  writeFileSync,
-} from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, mkdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { after, test } from 'node:test'
+import { test } from 'node:test'
+import { temporaryFolder } from './support/folder.ts'
 
 const bin = resolve(import.meta.dirname, '../bin/plimsoll')
-const root = mkdtempSync(join(tmpdir(), 'plimsoll-run-'))
-after(() => rmSync(root, { recursive: true, force: true }))
+const root = temporaryFolder('run')
 
 let folderCount = 0
 

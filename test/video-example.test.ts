@@ -4,19 +4,18 @@
 // the standard library alone, so that a dry worker which imports torch is found anywhere.
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { after, test } from 'node:test'
+import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { mediaModels } from '../src/core/model.ts'
 import { readPipeline } from '../src/pipelines/pipeline.ts'
 import type { FromWorker, ToWorker } from '../src/runners/protocol.ts'
+import { temporaryFolder } from './support/folder.ts'
 
 const example = fileURLToPath(new URL('../examples/video', import.meta.url))
 const pipeline = readPipeline(join(example, 'pipeline.yaml'))
-const folder = mkdtempSync(join(tmpdir(), 'plimsoll-video-'))
-after(() => rmSync(folder, { recursive: true, force: true }))
+const folder = temporaryFolder('video')
 
 const python = spawnSync('python3', ['-c', 'import sys; print(sys.executable)'], {
   encoding: 'utf8',

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { gzipSync } from 'node:zlib'
+import { temporaryFolder } from '../../test/support/folder.ts'
 import { readWorkload } from './workload-folder.ts'
 
 const models = JSON.stringify([
@@ -11,33 +11,24 @@ const models = JSON.stringify([
 ])
 const items = '{"id":"1","model":"a","atMs":0}\n{"id":"2","model":"a","atMs":5}'
 
-function inFolder(files: Record<string, string | Buffer>, look: (folder: string) => void): void {
-  const folder = mkdtempSync(join(tmpdir(), 'plimsoll-workload-'))
-  try {
-    for (const [name, content] of Object.entries(files)) writeFileSync(join(folder, name), content)
-    look(folder)
-  } finally {
-    rmSync(folder, { recursive: true })
-  }
+function folderWith(files: Record<string, string | Buffer>): string {
+  const folder = temporaryFolder('workload')
+  for (const [name, content] of Object.entries(files)) writeFileSync(join(folder, name), content)
+  return folder
 }
 
 test('reads items as they are or packed', () => {
-  inFolder({ 'models.json': models, 'items.jsonl': items }, (folder) => {
-    assert.equal(readWorkload(folder).items.length, 2)
-  })
-  inFolder({ 'models.json': models, 'items.jsonl.gz': gzipSync(items) }, (folder) => {
+  const plain = folderWith({ 'models.json': models, 'items.jsonl': items })
+  const packed = folderWith({ 'models.json': models, 'items.jsonl.gz': gzipSync(items) })
+  for (const folder of [plain, packed])
     assert.deepEqual(
       readWorkload(folder).items.map(({ id }) => id),
       ['1', '2'],
     )
-  })
 })
 
 test('says which files are missing or not what they should be', () => {
-  inFolder({}, (folder) => {
-    assert.throws(() => readWorkload(folder), /models.json is not there.*\n.*items.jsonl/)
-  })
-  inFolder({ 'models.json': models, 'items.jsonl.gz': 'plain' }, (folder) => {
-    assert.throws(() => readWorkload(folder), /items.jsonl.gz is not a gzip file/)
-  })
+  assert.throws(() => readWorkload(folderWith({})), /models.json is not there.*\n.*items.jsonl/)
+  const folder = folderWith({ 'models.json': models, 'items.jsonl.gz': 'plain' })
+  assert.throws(() => readWorkload(folder), /items.jsonl.gz is not a gzip file/)
 })

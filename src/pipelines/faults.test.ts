@@ -1,15 +1,14 @@
 // Faults that are easy to overlook, as a table: the whole answer for each file, with lines and columns.
 import assert from 'node:assert/strict'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { after, test } from 'node:test'
+import { test } from 'node:test'
 import fc from 'fast-check'
+import { temporaryFolder } from '../../test/support/folder.ts'
 import { definePipeline, readPipeline } from './pipeline.ts'
 import type { PipelineFile } from './schema.ts'
 
-const folder = mkdtempSync(join(tmpdir(), 'plimsoll-faults-'))
-after(() => rmSync(folder, { recursive: true, force: true }))
+const folder = temporaryFolder('faults')
 writeFileSync(join(folder, 'm.js'), '')
 mkdirSync(join(folder, 'folder.js'))
 

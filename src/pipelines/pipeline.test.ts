@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { after, test } from 'node:test'
+import { test } from 'node:test'
+import { temporaryFolder } from '../../test/support/folder.ts'
 import { plainOrder } from '../core/work/queue-head.ts'
 import { openMemoryStore } from '../stores/memory.ts'
 import { allItems } from '../stores/store.ts'
@@ -13,8 +13,7 @@ import { gatherReport, gatherResults } from './report.ts'
 import { pipelineResolver } from './resolver.ts'
 import type { PipelineFile } from './schema.ts'
 
-const folder = mkdtempSync(join(tmpdir(), 'plimsoll-pipelines-'))
-after(() => rmSync(folder, { recursive: true, force: true }))
+const folder = temporaryFolder('pipelines')
 writeFileSync(join(folder, 'm.ts'), 'export {}')
 
 const head = 'name: p\ngpus: [{ name: g, kind: host, memory: 1GB }]\n'

@@ -1,15 +1,14 @@
 // Records of sources: which files a source takes, in which order, and what names them.
 import assert from 'node:assert/strict'
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { after, test } from 'node:test'
+import { test } from 'node:test'
+import { temporaryFolder } from '../../test/support/folder.ts'
 import { definePipeline } from './pipeline.ts'
 import type { PipelineFile } from './schema.ts'
 import { type Inputs, readSources } from './sources.ts'
 
-const folder = mkdtempSync(join(tmpdir(), 'plimsoll-sources-'))
-after(() => rmSync(folder, { recursive: true, force: true }))
+const folder = temporaryFolder('sources')
 mkdirSync(join(folder, 'in/deep'), { recursive: true })
 for (const name of ['in/b.txt', 'in/a.txt', 'in/deep/c.txt', 'in/x=y.txt', 'in/other.md'])
   writeFileSync(join(folder, name), name)

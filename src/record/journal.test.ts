@@ -1,18 +1,10 @@
 // The journal as it is written and read back, over several files, and after a kill at any place. `lines` are events of a
 // world in which a model is loaded and batches run, so that a state that was not restored is another one.
 import assert from 'node:assert/strict'
-import {
-  appendFileSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  truncateSync,
-  writeFileSync,
-} from 'node:fs'
-import { tmpdir } from 'node:os'
+import { appendFileSync, mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { after, test } from 'node:test'
+import { test } from 'node:test'
+import { temporaryFolder } from '../../test/support/folder.ts'
 import { decide } from '../core/decide/decide.ts'
 import { defineModel } from '../core/model.ts'
 import { defaultPolicy } from '../core/policy.ts'
@@ -29,8 +21,7 @@ import { readLastRun } from './last-run.ts'
 import { measureModels } from './measured.ts'
 import { replay } from './replay.ts'
 
-const root = mkdtempSync(join(tmpdir(), 'plimsoll-journal-'))
-after(() => rmSync(root, { recursive: true, force: true }))
+const root = temporaryFolder('journal')
 
 let folderCount = 0
 

@@ -1,9 +1,9 @@
 // What one run has learned, the next one knows: written, read back, and left out where it is not of the same model.
 import assert from 'node:assert/strict'
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { after, test } from 'node:test'
+import { test } from 'node:test'
+import { temporaryFolder } from '../../test/support/folder.ts'
 import { defineModel, type Model, runMs } from '../core/model.ts'
 import { defaultPolicy } from '../core/policy.ts'
 import { residentBytesOn } from '../core/state/footprint.ts'
@@ -12,8 +12,7 @@ import { createState } from '../core/state/state.ts'
 import type { RunnerSpec } from '../runners/runner.ts'
 import { readProfiles, writeProfiles } from './profiles.ts'
 
-const folder = mkdtempSync(join(tmpdir(), 'plimsoll-profiles-'))
-after(() => rmSync(folder, { recursive: true, force: true }))
+const folder = temporaryFolder('profiles')
 const file = join(folder, 'a.profiles.json')
 
 const spec: RunnerSpec = {

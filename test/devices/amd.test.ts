@@ -1,14 +1,13 @@
 // AMD's cards without one: a tree of files as amdgpu and the kernel write them.
 import assert from 'node:assert/strict'
-import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { after, test } from 'node:test'
+import { test } from 'node:test'
 import { openAmd } from '../../src/devices/amd.ts'
 import { cardDevice, type Driver } from '../../src/devices/card.ts'
+import { temporaryFolder } from '../support/folder.ts'
 
-const root = mkdtempSync(join(tmpdir(), 'plimsoll-amd-'))
-after(() => rmSync(root, { recursive: true, force: true }))
+const root = temporaryFolder('amd')
 
 const GB = 2 ** 30
 let treeCount = 0

@@ -3,17 +3,17 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir, totalmem } from 'node:os'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { totalmem } from 'node:os'
 import { dirname, join } from 'node:path'
 import { after, test } from 'node:test'
 import { memoryLimit } from '../../src/devices/cgroup.ts'
 import { hostDevice } from '../../src/devices/host.ts'
 import { ownerVariable, pageBytes } from '../../src/devices/processes.ts'
 import { staticDevice } from '../../src/devices/static.ts'
+import { temporaryFolder } from '../support/folder.ts'
 
-const folder = mkdtempSync(join(tmpdir(), 'plimsoll-host-'))
-after(() => rmSync(folder, { recursive: true, force: true }))
+const folder = temporaryFolder('host')
 
 const MB = 2 ** 20
 const GB = 2 ** 30

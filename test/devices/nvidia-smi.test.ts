@@ -1,16 +1,15 @@
 // The way to NVIDIA's cards without their library: a script in place of nvidia-smi,
 // which answers from a file.
 import assert from 'node:assert/strict'
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { chmodSync, writeFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
-import { after, test } from 'node:test'
+import { test } from 'node:test'
 import { cardDevice, type Driver } from '../../src/devices/card.ts'
 import { openNvidia } from '../../src/devices/nvidia.ts'
 import { readProcess } from '../../src/devices/processes.ts'
+import { temporaryFolder } from '../support/folder.ts'
 
-const folder = mkdtempSync(join(tmpdir(), 'plimsoll-smi-'))
-after(() => rmSync(folder, { recursive: true, force: true }))
+const folder = temporaryFolder('smi')
 process.env.PATH = `${folder}${delimiter}${process.env.PATH}`
 
 const MiB = 2 ** 20

@@ -2,20 +2,19 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { after, test } from 'node:test'
+import { test } from 'node:test'
 import { createRunner } from '../../src/runners/create.ts'
 import { speaksOfMemory } from '../../src/runners/out-of-memory.ts'
 import { isGroupAlive } from '../../src/runners/owned.ts'
 import type { RunnerSpec } from '../../src/runners/runner.ts'
 import { reapLeftovers, StartedProcesses } from '../../src/runners/started.ts'
 import { StdioInstance } from '../../src/runners/stdio.ts'
+import { temporaryFolder } from '../support/folder.ts'
 import { testRunner } from './conformance.ts'
 
-const folder = mkdtempSync(join(tmpdir(), 'plimsoll-runners-'))
-after(() => rmSync(folder, { recursive: true, force: true }))
+const folder = temporaryFolder('runners')
 const workers = join(import.meta.dirname, '../workers')
 const root = resolve(import.meta.dirname, '../..')
 const startedFile = join(folder, 'runners.jsonl')

@@ -4,15 +4,15 @@
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { after, test } from 'node:test'
+import { test } from 'node:test'
 import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import { openMemoryStore } from '../../src/stores/memory.ts'
 import { openSqliteStore } from '../../src/stores/sqlite/store.ts'
 import type { Store } from '../../src/stores/store.ts'
+import { temporaryFolder } from '../support/folder.ts'
 import {
   type Action,
   callsOf,
@@ -27,8 +27,7 @@ import {
 } from './actions.ts'
 import { checkFile } from './rows.ts'
 
-const folder = mkdtempSync(join(tmpdir(), 'plimsoll-crash-'))
-after(() => rmSync(folder, { recursive: true, force: true }))
+const folder = temporaryFolder('crash')
 let fileCount = 0
 const newFile = () => join(folder, `${++fileCount}.db`)
 const seed = fc.integer({ min: 0, max: 2 ** 31 - 1 })

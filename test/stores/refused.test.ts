@@ -3,14 +3,13 @@
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { after, test } from 'node:test'
+import { test } from 'node:test'
+import { temporaryFolder } from '../support/folder.ts'
 import { checkRefusals } from './refusals.ts'
 
-const folder = mkdtempSync(join(tmpdir(), 'plimsoll-refused-'))
-after(() => rmSync(folder, { recursive: true, force: true }))
+const folder = temporaryFolder('refused')
 let fileCount = 0
 const newFile = () => join(folder, `${++fileCount}.db`)
 

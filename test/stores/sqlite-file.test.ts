@@ -1,23 +1,14 @@
 // What file a SQLite store takes: which it refuses, with what reason, and that it leaves those as they are.
 import assert from 'node:assert/strict'
-import {
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  truncateSync,
-  writeFileSync,
-} from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, readFileSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { after, test } from 'node:test'
+import { test } from 'node:test'
 import { openSqliteReader, openSqliteStore } from '../../src/stores/sqlite/store.ts'
+import { temporaryFolder } from '../support/folder.ts'
 import { item } from './conformance.ts'
 
-const folder = mkdtempSync(join(tmpdir(), 'plimsoll-file-'))
-after(() => rmSync(folder, { recursive: true, force: true }))
+const folder = temporaryFolder('file')
 let fileCount = 0
 const newFile = () => join(folder, `${++fileCount}.db`)
 

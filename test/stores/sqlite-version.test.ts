@@ -1,18 +1,16 @@
 // Files of earlier versions, as those versions wrote them, are brought up to date when they are opened: nothing is lost, and
 // their leases go on.
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { after, test } from 'node:test'
+import { test } from 'node:test'
 import { newItem } from '../../src/core/work/item.ts'
 import { plainOrder } from '../../src/core/work/queue-head.ts'
 import { openSqliteReader, openSqliteStore } from '../../src/stores/sqlite/store.ts'
 import { allItems, type Resolver } from '../../src/stores/store.ts'
+import { temporaryFolder } from '../support/folder.ts'
 
-const folder = mkdtempSync(join(tmpdir(), 'plimsoll-version-'))
-after(() => rmSync(folder, { recursive: true, force: true }))
+const folder = temporaryFolder('version')
 
 const firstVersion = `
 PRAGMA application_id = 0x504c494d; PRAGMA user_version = 1; PRAGMA journal_mode = WAL;

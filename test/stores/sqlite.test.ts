@@ -4,20 +4,18 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
-import { after, test } from 'node:test'
+import { test } from 'node:test'
 import type { NewItem } from '../../src/core/work/item.ts'
 import { openSqliteReader, openSqliteStore } from '../../src/stores/sqlite/store.ts'
 import { allItems, type Resolver, type Store } from '../../src/stores/store.ts'
+import { temporaryFolder } from '../support/folder.ts'
 import { worldOf } from './actions.ts'
 import { claim, item } from './conformance.ts'
 import { checkFile } from './rows.ts'
 
-const folder = mkdtempSync(join(tmpdir(), 'plimsoll-sqlite-'))
-after(() => rmSync(folder, { recursive: true, force: true }))
+const folder = temporaryFolder('sqlite')
 let fileCount = 0
 const newFile = () => join(folder, `${++fileCount}.db`)
 

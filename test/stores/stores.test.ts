@@ -1,19 +1,17 @@
 // Both stores against the suite and against each other, and SQLite against its own rows.
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after, test } from 'node:test'
+import { test } from 'node:test'
 import fc from 'fast-check'
 import { openMemoryStore } from '../../src/stores/memory.ts'
 import { openSqliteReader, openSqliteStore } from '../../src/stores/sqlite/store.ts'
 import { allItems, type Store, type StoreOptions } from '../../src/stores/store.ts'
+import { temporaryFolder } from '../support/folder.ts'
 import { actions, dayAtMs, leadMs, perform, resolver, serves, sweep, view, worldOf } from './actions.ts'
 import { testStore } from './conformance.ts'
 import { checkFile } from './rows.ts'
 
-const folder = mkdtempSync(join(tmpdir(), 'plimsoll-stores-'))
-after(() => rmSync(folder, { recursive: true, force: true }))
+const folder = temporaryFolder('stores')
 let fileCount = 0
 const newFile = () => join(folder, `${++fileCount}.db`)
 

@@ -2,14 +2,13 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { after, type TestContext } from 'node:test'
+import type { TestContext } from 'node:test'
+import { temporaryFolder } from './folder.ts'
 
 export const bin = resolve(import.meta.dirname, '../../bin/plimsoll')
-const root = mkdtempSync(join(tmpdir(), 'plimsoll-cli-'))
-after(() => rmSync(root, { recursive: true, force: true }))
+const root = temporaryFolder('cli')
 
 let folderCount = 0
 
