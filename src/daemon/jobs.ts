@@ -2,13 +2,18 @@
 // Each is one operation on the store, at the daemon's time, after which the daemon reads its queues again. Each may be
 // asked twice, and may be cut off by kill -9 between any two lines: the same submission again completes it.
 //
-// A pipeline's items are submitted as it is now. Items that it no longer has are cancelled as superseded, with the parts
-// that a fan-out made of them, and come back when it has them again.
-import { hasEnded, type ItemId, type NewItem } from '../core/work/item.ts'
-import { allItems, type RetryQuery, type Store, type StoredItem } from '../stores/store.ts'
+// A pipeline's items are submitted as it is now. Items of that pipeline that it no longer has are cancelled as superseded,
+// with the parts that fan-outs made of them, and come back when it has them again. Items of other pipelines are left alone;
+// those of none, which an older Plimsoll wrote, count as those of the pipeline that is submitted next. What has ended is
+// not read at all.
+import type { ItemId, ItemState, NewItem } from '../core/work/item.ts'
+import { allBriefs, type ItemBrief, type RetryQuery, type Store } from '../stores/store.ts'
 import type { Clock } from './clock.ts'
 
 const superseded = { code: 'SUPERSEDED', message: 'the pipeline no longer has this item' }
+
+/** In the order in which an item goes through them, so that one that moves on meanwhile is seen. */
+const openStates: readonly ItemState[] = ['blocked', 'scheduled', 'ready', 'leased']
 
 /** Items handed to the store at once: bounds the time of a transaction. */
 const submissionSize = 5000
@@ -28,14 +33,15 @@ export class Jobs {
   }
 
   /** `items`: all of the pipeline as it is now, each after those it needs, without the parts that fan-out makes. */
-  async submit(items: readonly NewItem[]): Promise<{ addedCount: number }> {
+  async submit(pipeline: string, items: readonly NewItem[]): Promise<{ addedCount: number }> {
     const { store, clock, onChange } = this.#options
-    const known = await allItems(store)
     const ids = new Set(items.map(({ id }) => id))
-    const isOurs = ({ id, parentId }: StoredItem) => ids.has(id) || (parentId !== null && ids.has(parentId))
-    const left = known.filter((item) => !hasEnded(item.state) && !isOurs(item))
-    const back = known.filter(
-      (item) => item.state === 'cancelled' && item.error?.code === superseded.code && isOurs(item),
+    const isListed = ({ id, parentId }: ItemBrief) => ids.has(id) || (parentId !== null && ids.has(parentId))
+    const left = (await this.#briefs(openStates)).filter(
+      (each) => (each.pipeline === pipeline || each.pipeline === null) && !isListed(each),
+    )
+    const back = (await this.#briefs(['cancelled'])).filter(
+      (each) => each.errorCode === superseded.code && isListed(each),
     )
     if (left.length > 0) await store.cancel(idsOf(left), clock.nowMs(), superseded)
     if (back.length > 0) await store.retry(idsOf(back), clock.nowMs())
@@ -46,6 +52,12 @@ export class Jobs {
     }
     onChange()
     return { addedCount }
+  }
+
+  async #briefs(states: readonly ItemState[]): Promise<ItemBrief[]> {
+    const found: ItemBrief[][] = []
+    for (const state of states) found.push(await allBriefs(this.#options.store, { state }))
+    return found.flat()
   }
 
   /** Items that have not ended, and what depends on them. Throws UNKNOWN_ITEM. */
@@ -65,6 +77,6 @@ export class Jobs {
   }
 }
 
-function idsOf(items: readonly StoredItem[]): ItemId[] {
+function idsOf(items: readonly ItemBrief[]): ItemId[] {
   return items.map(({ id }) => id)
 }

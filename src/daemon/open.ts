@@ -34,6 +34,8 @@ export interface OpenOptions {
   machinery: Machinery
   policy: Policy
   resolver: Resolver
+  /** Whether the daemon works on a pipeline's items; null: those that an older Plimsoll wrote. Default: on all. */
+  serves?: (pipeline: string | null) => boolean
 }
 
 export class OpenDaemon {
@@ -107,10 +109,11 @@ export class OpenDaemon {
 
 /** Opens and clears up, and starts nothing. Throws BAD_VALUE, NO_DEVICE, STORE_LOCKED, STORE_CORRUPT. */
 export async function openDaemon(options: OpenOptions): Promise<OpenDaemon> {
-  const { files, machinery, resolver } = options
+  const { files, machinery, resolver, serves } = options
   mkdirSync(dirname(files.database), { recursive: true })
   const recovered = await recover({
-    openStore: () => openSqliteStore({ file: files.database, resolver, leadMs: leadTimes(machinery.models) }),
+    openStore: () =>
+      openSqliteStore({ file: files.database, resolver, serves, leadMs: leadTimes(machinery.models) }),
     reapLeftovers: () => reapLeftovers(files.runners),
     machine: machineClock,
   })

@@ -9,7 +9,7 @@
 //
 // This file has (1) to (3), run.ts the rest. The parts are arguments: open.ts brings SQLite and processes, test/dst/ a store
 // that fails and processes that linger.
-import { allItems, type Store, type StoredItem } from '../stores/store.ts'
+import type { Store } from '../stores/store.ts'
 import { type Clock, type MachineClock, startClock } from './clock.ts'
 
 export interface RecoveryParts<Leftovers> {
@@ -30,18 +30,11 @@ export async function recover<Leftovers>(parts: RecoveryParts<Leftovers>): Promi
   const store = await parts.openStore() // (1)
   try {
     const reaped = await parts.reapLeftovers() // (2)
-    const clock = startClock(parts.machine, latestMs(await allItems(store))) // (3)
+    const clock = startClock(parts.machine, await store.latestAtMs()) // (3)
     await store.releaseAll(clock.nowMs())
     return { store, clock, reaped }
   } catch (error) {
     await store.close()
     throw error
   }
-}
-
-function latestMs(known: readonly StoredItem[]): number {
-  let latest = 0
-  for (const { submittedAtMs, readyAtMs, startedAtMs, endedAtMs } of known)
-    latest = Math.max(latest, submittedAtMs, readyAtMs ?? 0, startedAtMs ?? 0, endedAtMs ?? 0)
-  return latest
 }

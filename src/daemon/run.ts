@@ -58,10 +58,13 @@ export async function startRun({ pipeline, files, inputs, stdin, onEvent }: RunO
   const policy = parsePolicy(pipeline.policy)
   const items = expandPipeline(pipeline, { inputs, stdin })
   const resolver = pipelineResolver(pipeline)
-  const opened = await openDaemon({ name: pipeline.name, files, machinery: pipeline, policy, resolver })
+  const opened = await openDaemon({
+    ...{ files, policy, resolver, machinery: pipeline, name: pipeline.name },
+    serves: (name) => name === pipeline.name || name === null,
+  })
   try {
     countDeadlinesFrom(opened.clock.nowMs(), items)
-    const { addedCount } = await submitRun(opened, items)
+    const { addedCount } = await submitRun(opened, pipeline.name, items)
     if (onEvent) opened.events.listen(({ event }) => onEvent(event))
     const journal = opened.start()
     const { daemon, store, clock, jobs, events, leftovers } = opened
@@ -82,13 +85,14 @@ export async function startRun({ pipeline, files, inputs, stdin, onEvent }: RunO
 /** Between the opening of a daemon and its start. Throws NEVER_FITS and UNKNOWN_MODEL; then nothing is submitted. */
 export async function submitRun(
   { daemon, jobs }: Pick<OpenDaemon, 'daemon' | 'jobs'>,
+  pipeline: string,
   items: readonly NewItem[],
 ): Promise<{ addedCount: number }> {
   admit(
     daemon.state,
     items.map(({ modelId }) => modelId),
   )
-  return jobs.submit(items)
+  return jobs.submit(pipeline, items)
 }
 
 /** Until then they are durations: what time it is, is known only when the store is. */

@@ -32,6 +32,7 @@ export function expandPipeline(pipeline: Pipeline, inputs: Inputs = {}, nowMs = 
     const sourceId = (record?.id ?? pipeline.name).slice(0, maxSourceIdLength)
     const item = newItem({
       id: itemId(sourceId, step.modelId, uuidOf(basis.join('\n'))),
+      pipeline: pipeline.name,
       modelId: step.modelId,
       priority: step.priority,
       dependencies: needed.map((each) => ({ id: each.id, policy: step.needs.get(each.step)! })),

@@ -13,6 +13,7 @@ import { closeMs } from '../checks/liveness.ts'
 import type { AllSeen } from '../checks/sizes.ts'
 import { SnapshotChecks } from '../checks/snapshots.ts'
 import type { Chance } from '../world/chance.ts'
+import { pipelineName } from '../world/graph.ts'
 import { runLimitMs } from '../world/instance.ts'
 import { Life } from '../world/life.ts'
 import type { Current, Parts } from '../world/parts.ts'
@@ -109,7 +110,7 @@ export class Operator implements Daemons {
     }
     const { daemon, jobs } = current
     try {
-      await submitRun({ daemon, jobs }, listed)
+      await submitRun({ daemon, jobs }, pipelineName, listed)
     } catch (error) {
       await store.close()
       return this.#judge(error)

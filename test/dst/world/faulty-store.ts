@@ -20,7 +20,7 @@ interface Call {
   carryOut: () => Promise<void>
 }
 
-const reads = new Set(['queueHeads', 'list', 'get', 'events', 'stats'])
+const reads = new Set(['queueHeads', 'list', 'briefs', 'latestAtMs', 'get', 'events', 'stats'])
 
 export class FaultyStore {
   /** Without faults, for the user and the checks. */
@@ -72,6 +72,8 @@ export class FaultyStore {
       releaseAll: call('releaseAll'),
       get: call('get'),
       list: call('list'),
+      briefs: call('briefs'),
+      latestAtMs: call('latestAtMs'),
       events: call('events'),
       stats: call('stats'),
       close: () => this.#close(life),

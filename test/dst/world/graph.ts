@@ -57,6 +57,7 @@ function createItem(
   }))
   return newItem({
     id: `i${index}`,
+    pipeline: pipelineName,
     modelId: chance.pick(models).id,
     priority: chance.pick([-2, 0, 0, 0, 0, 1, 3, 9]),
     dependencies,
@@ -65,6 +66,9 @@ function createItem(
     timeoutMs: chance.happens(0.2) ? chance.between(500, 5000) : null,
   })
 }
+
+/** Of all items. */
+export const pipelineName = 'simulated'
 
 /** Pure: chance comes from the item and its parents. */
 export function createResolver(seed: number, models: readonly Model[]): Resolver {
