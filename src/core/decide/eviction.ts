@@ -6,7 +6,7 @@ import { clearMs, guardLeftMs, visitIsOver } from '../state/estimates.ts'
 import { activeBytesOn, restingBytes } from '../state/footprint.ts'
 import { headroomBytes } from '../state/ledger.ts'
 import type { DeviceState, InstanceState, ModelState } from '../state/state.ts'
-import { classOf, interactive, ordinary, score, worthOf } from './ordering.ts'
+import { classOf, interactive, ordinary, ordinaryWorth, worthOf } from './ordering.ts'
 import type { Candidate, Lane, View } from './view.ts'
 
 /** Instances on the device that may give way to the candidate.
@@ -33,7 +33,7 @@ function mayGo(view: View, instance: InstanceState, { urgency, worth }: Candidat
   if (urgency === interactive && own < interactive) return isOver || guardLeftMs(view.state, instance) === 0
   if (own > urgency || !isOver) return false
   if (urgency !== ordinary) return own < urgency || worth > worthOf(view, model, own)
-  return worth > hysteresisOf(view) * score(view, model, 0)
+  return worth > hysteresisOf(view) * ordinaryWorth(view, model, 0)
 }
 
 /** Time until all that is known to come for a model with nothing ready has run, if only what it waits for ran before it,

@@ -43,7 +43,7 @@ export function classOf(view: View, model: ModelState): UrgencyClass {
 export function worthOf(view: View, model: ModelState, urgency: UrgencyClass): number {
   if (urgency === interactive) return waitedMs(model, view.nowMs, view.state.policy.interactiveFrom)
   if (urgency === urgent) return -latestStartMs(model)
-  return urgency === overdue ? waitedMs(model, view.nowMs) : score(view, model, model.loadMs)
+  return urgency === overdue ? waitedMs(model, view.nowMs) : ordinaryWorth(view, model, model.loadMs)
 }
 
 /** Whether the first item with a deadline can keep it only if its batch starts now: at the next decision, after a batch that
@@ -96,7 +96,7 @@ export function completeness(model: ModelState, share = 1): number {
  *  Latency: its bill over (compute + loadWeight × load) ^ costExponent, and where no more items are submitted × finality,
  *  the more so the longer its load is for its work.
  *  Throughput: (rank + compute) × finality, growing with its wait. */
-export function score(view: View, model: ModelState, loadMs: number): number {
+export function ordinaryWorth(view: View, model: ModelState, loadMs: number): number {
   const { policy } = view.state
   const workMs = clearMs(model.model, model.readyCount)
   if (policy.goal === throughput) {

@@ -52,22 +52,22 @@ export function firstAgainstStalls(
   const hiding = bestHiding(candidates)
   if (hiding && candidates.every(({ model }) => model.loadMs >= hiding.model.loadMs)) return hiding
   const fitsTogether = view.state.waiting.vramBytes <= totalBudgetBytes(view.state)
-  const looksBelow = view.state.policy.goal !== throughput
-  const { best } = highest(candidates, ({ model }) => coldRank(model, { fitsTogether, looksBelow }))
-  return looksBelow ? best : (hiding ?? best)
+  const countsBelow = view.state.policy.goal !== throughput
+  const { best } = highest(candidates, ({ model }) => coldRank(model, { fitsTogether, countsBelow }))
+  return countsBelow ? best : (hiding ?? best)
 }
 
 /** (3), (4) Goal throughput does not look below: on wf-nextflow that loads 6 % more. */
 function coldRank(
   model: ModelState,
-  { fitsTogether, looksBelow }: { fitsTogether: boolean; looksBelow: boolean },
+  { fitsTogether, countsBelow }: { fitsTogether: boolean; countsBelow: boolean },
 ): number {
   const workMs = clearMs(model.model, model.readyCount)
   const loadMs = Math.max(1, model.loadMs)
-  const belowMs = looksBelow ? model.rankMs + workMs : workMs
+  const belowMs = countsBelow ? model.rankMs + workMs : workMs
   if (fitsTogether) return (completeness(model) * belowMs) / loadMs
   const { vramBytes } = model.model
-  return completeness(model) * (looksBelow ? (vramBytes * (belowMs + 1000)) / (loadMs + workMs) : vramBytes)
+  return completeness(model) * (countsBelow ? (vramBytes * (belowMs + 1000)) / (loadMs + workMs) : vramBytes)
 }
 
 function isShort(leftMs: number, { model }: Candidate): boolean {

@@ -33,7 +33,7 @@ export function shrinkBatches(
 ): void {
   let limit = batchLimitOf(instance)
   if (itemCount === 1) {
-    if (limit) restoreLimit(instance, limit)
+    if (limit) restoreBatchLimit(instance, limit)
     return
   }
   if (!limit) {
@@ -48,15 +48,15 @@ export function shrinkBatches(
 }
 
 /** These failures were not about the number of items. */
-function restoreLimit({ model }: InstanceState, limit: BatchLimit): void {
+function restoreBatchLimit({ model }: InstanceState, limit: BatchLimit): void {
   limit.cleanCount = 0
   if (limit.beforeCount !== null) limit.itemCount = limit.beforeCount
   limit.beforeCount = null
-  forgetLimit(model, limit)
+  forgetBatchLimit(model, limit)
 }
 
 /** A limit that limits nothing. */
-function forgetLimit({ batchLimits, declared }: ModelState, limit: BatchLimit): void {
+function forgetBatchLimit({ batchLimits, declared }: ModelState, limit: BatchLimit): void {
   if (limit.itemCount >= declared.batch.max) batchLimits.splice(batchLimits.indexOf(limit), 1)
 }
 
@@ -68,10 +68,10 @@ export function growBatches(instance: InstanceState, itemCount: number): void {
   // As many items as failed together have passed: it was their number, not one of them.
   if (limit.beforeCount !== null && limit.cleanCount * limit.itemCount >= limit.beforeCount) {
     if (limit.isForMemory) limit.beforeCount = null
-    else restoreLimit(instance, limit)
+    else restoreBatchLimit(instance, limit)
   }
   if (limit.cleanCount < cleanBatches) return
   limit.cleanCount = 0
   limit.itemCount++
-  forgetLimit(instance.model, limit)
+  forgetBatchLimit(instance.model, limit)
 }
