@@ -1,5 +1,6 @@
-// Every way to be refused: one class, one table. A message says what is wrong, the numbers, and what to do now;
-// `docs/errors.md` has a heading for each code, and a test compares the two lists.
+// Every error that Plimsoll names: one class, and one table of codes. A message says what is wrong, the
+// numbers, and what to do now. `docs/errors.md` has a heading for each code, and a test compares the two
+// lists.
 
 interface ErrorKind {
   /** The general sentence, for the docs and for HTTP clients that show only the code. */

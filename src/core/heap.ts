@@ -1,4 +1,5 @@
-// A binary heap: the least by a given order comes out first. Equal ones come in no order; who needs one, compares further.
+// A binary heap: the entry that is first by a given order comes out first. Entries that are equal come out in
+// no fixed order; a caller that needs one compares further.
 
 export class Heap<T> {
   readonly #isBefore: (a: T, b: T) => boolean

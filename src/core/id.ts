@@ -1,5 +1,6 @@
-// Ids of different things are different types: a device's id is no instance's. They are flavoured, not branded: any string
-// may become an id, so that configuration, JSON and tests can write `'gpu0'`, but one kind of id is never taken for another.
+// Ids of different things are different types: a device's id is no instance's. They are flavoured, not
+// branded: any string may become an id, so that configuration, JSON and tests can write `'gpu0'`, but one
+// kind of id is never taken for another.
 
 declare const kind: unique symbol
 

@@ -1,6 +1,6 @@
-// A model: a name, its size, and how long it takes. `vramBytes` is held while it is resident, `activationBytes`
-// for each item of a running batch on top. A model of size 0 needs no device memory: it runs beside the others,
-// `concurrency` batches at a time.
+// A model: a name, its size, and how long it takes. `vramBytes` is held while the model is resident; each
+// item of a running batch holds `activationBytes` on top. A model of size 0 needs no device memory: it runs
+// beside the others, `concurrency` batches at a time.
 import { SchedulerError } from './errors.ts'
 import type { Id } from './id.ts'
 import { parseBytes } from './units.ts'
@@ -9,9 +9,11 @@ export type ModelId = Id<'model'>
 
 export interface Model {
   id: ModelId
-  /** Bytes an instance holds on its device from the start of its load until it is gone, as declared. 0: needs no device. */
+  /** Bytes an instance holds on its device from the start of its load until it is gone, as declared. 0: it
+   * needs no device. */
   vramBytes: number
-  /** False: no size was declared; the first load, alone on its device, measures it, and `vramBytes` says nothing. */
+  /** False: no size was declared, and `vramBytes` says nothing. The first load measures it, alone on its
+   * device. */
   isSized: boolean
   /** Expected time to load, ms; an estimate until it has been measured. */
   loadMs: number
@@ -20,7 +22,7 @@ export interface Model {
   batch: BatchProfile
   /** Batches that one instance runs at once. */
   concurrency: number
-  /** An instance that has been idle for so long is stopped, ms; null: only to make room. */
+  /** An instance that has been idle for so long is stopped, ms. null: it is stopped only to make room. */
   keepAliveMs: number | null
   /** Never stopped while the scheduler runs, neither to make room nor for being idle. */
   isPinned: boolean
@@ -112,19 +114,19 @@ export function runMs(model: Model, count: number): number {
   return overheadMs + perItemMs * (exponent === 1 ? count : count ** exponent)
 }
 
-/** Expected time of one item of each model, ms; 0 for a model that is not known. What an item with a deadline waits for
- *  must have ended so long before it. */
+/** Expected time of one item of each model, ms; 0 for a model that is not known. What an item with a deadline
+ * waits for must have ended so long before the deadline. */
 export function leadTimes(models: readonly Model[]): (modelId: ModelId) => number {
   const byId = new Map(models.map((model) => [model.id, runMs(model, 1)]))
   return (modelId) => byId.get(modelId) ?? 0
 }
 
-/** Least bytes that a device must offer to run one item: the resident ones and one activation. */
+/** Least bytes that a device must offer to run one item: the model and one activation. */
 export function leastBytes(model: Model): number {
   return model.vramBytes + model.batch.activationBytes
 }
 
-/** The seed's five models on a 16 GB card; load times from the seed, batch times from its video pipeline. */
+/** The seed's five models on a 16 GB card: load times from the seed, batch times from its video pipeline. */
 export const mediaModels: readonly Model[] = [
   defineModel({
     id: 'Whisper',

@@ -1,11 +1,13 @@
-// The policy's options: one table with each option's meaning, unit, range, default and source. The same table checks
-// what people write under `policy:` and feeds docs/configuration.md. The rules that use them are in decide.ts.
-// "Lab" is the policy study of docs/policy.md: halving or doubling any one of its values changed the score by 1-2 %.
+// The policy's options: one table with each option's meaning, unit, range, default and source. The same table
+// checks what people write under `policy:` and feeds docs/configuration.md. The rules that use them are in
+// decide.ts. "Lab" is the policy study of docs/policy.md: halving or doubling any one of its values changed
+// the score by 1-2 %.
 import { SchedulerError } from './errors.ts'
 import { parseDuration } from './units.ts'
 
 interface Option {
-  /** duration: "300s" or ms; number: a plain number; count: a whole number; choice: one of `choices`, kept as its place. */
+  /** duration: "300s" or ms; number: a plain number; count: a whole number; choice: one of `choices`, kept as
+   * its place. */
   kind: 'duration' | 'number' | 'count' | 'choice'
   choices?: readonly string[]
   default: number
@@ -203,7 +205,8 @@ export const defaultPolicy = {
   tenants: {},
 } as Policy
 
-/** Reads what people write under `policy:`. Throws BAD_VALUE, naming every unknown option and value out of range. */
+/** Reads what people write under `policy:`. Throws BAD_VALUE, naming every unknown option and value out of
+ * range. */
 export function parsePolicy(written: Record<string, unknown>): Policy {
   const policy = { ...defaultPolicy }
   const faults: string[] = []

@@ -1,6 +1,7 @@
-// One scheduler to embed: the graph, the ledger and the policy in one object without processes, files or timers. The
-// caller runs the models: it asks for a batch, unloads and loads what the batch says, runs it and reports each item.
-// It is the daemon's core: the same `apply` and `decide`, over the same graph as the memory store.
+// One scheduler to embed: the graph, the ledger and the policy in one object without processes, files or
+// timers. The caller runs the models: it asks for a batch, unloads and loads what the batch says, runs it and
+// reports each item. It is the daemon's core: the same `apply` and `decide`, over the same graph as the
+// memory store.
 //
 //   submit ─▶ getNextBatch ─▶ (evict, load) markLoaded ─▶ run ─▶ complete or fail each item ─▶ getNextBatch …
 import { admit, type InfeasibleDeadline, infeasibleDeadlines, type OpenItem } from './decide/admission.ts'
@@ -93,8 +94,8 @@ export class GpuScheduler {
     return infeasibleDeadlines(this.#state, items, open, nowMs)
   }
 
-  /** Says that something items wait for is there: an item of ours, or anything that has a name, before or after
-   * the items that wait for it are submitted. */
+  /** Says that something items wait for is there: an item of ours, or anything that has a name, before or
+   * after the items that wait for it are submitted. */
   resolveDependency(id: ItemId, output: unknown = null): void {
     if (this.#batchOf(id)) this.complete(id, output)
     else this.#graph.resolve(id, output, this.#clock())
@@ -146,8 +147,8 @@ export class GpuScheduler {
     this.#answered(batch)
   }
 
-  /** Ends an attempt: the item is ready again after `retryInMs` while attempts are left, else it is dead and its
-   * dependents follow their edge policies. */
+  /** Ends an attempt: the item is ready again after `retryInMs` while attempts are left, else it is dead and
+   * its dependents follow their edge policies. */
   fail(id: ItemId, error: Error | string, { retryable = true, retryInMs = 0 } = {}): void {
     const batch = this.#runningBatch(id)
     const message = typeof error === 'string' ? error : error.message

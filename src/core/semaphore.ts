@@ -1,5 +1,6 @@
-// Memory by permits, for programs that bring their own queue: whoever holds a permit may use so many bytes. First come,
-// first served: a large request is not overtaken by small ones behind it. What can never fit is refused at once.
+// Memory by permits, for programs that bring their own queue: whoever holds a permit may use so many bytes.
+// First come, first served: a large request is not overtaken by small ones behind it. What can never fit is
+// refused at once.
 //
 //   using permit = await vram.acquire('4.5GB', { signal })
 import { SchedulerError } from './errors.ts'

@@ -11,8 +11,8 @@ export type VramOptions = ({ totalGb: number } | { total: string | number }) & {
 /** From the seed: drivers and fragments need the rest. */
 export const defaultSafetyRatio = 0.9
 
-/** The Plimsoll line of a device: the bytes that may be promised while nobody else uses it. Capacity × safety ratio,
- *  rounded down: 14.4 GB of 16 GB at 0.9. Its budget is the line less what others use. */
+/** The Plimsoll line of a device: the bytes that may be promised while nobody else uses it. Capacity × safety
+ * ratio, rounded down: 14.4 GB of 16 GB at 0.9. Its budget is the line less what others use. */
 export function lineBytes({ capacityBytes, safetyRatio = defaultSafetyRatio }: Capacity): number {
   return Math.floor(capacityBytes * safetyRatio)
 }

@@ -1,11 +1,14 @@
-// What is said at the door. Refused: items of unknown models, and models that no device can ever hold. Everything else may
-// wait; nothing is refused because it is busy now. Only reported: deadlines that cannot be met even if nothing else waited
-// for the machine. The caller may know better, and a late answer may still be worth having.
+// What is said at the door. Refused: items of unknown models, and models that no device can ever hold.
+// Everything else may wait; nothing is refused because it is busy now. Only reported: deadlines that cannot
+// be met even if nothing else waited for the machine. The caller may know better, and a late answer may still
+// be worth having.
 //
-// The shortest way to an item, at the pace that is declared or was measured: each item on it runs alone, as soon as
+// The shortest way to an item, at the pace that is declared or was measured: each item on it runs alone, as
+// soon as
 //   (1) what it waits for has ended,
 //   (2) its model is loaded; loads begin at once, as many side by side as there are devices,
-//   (3) and, on a single device where its model has no room beside that of the item before, after an unload and a load.
+//   (3) and, on a single device where its model has no room beside that of the item before, after an unload
+//       and a load.
 // Everything else (batches of others, more loads than these, retries) makes it longer, never shorter.
 import type { SchedulerError } from '../errors.ts'
 import { leastBytes, type ModelId, runMs } from '../model.ts'
@@ -38,9 +41,9 @@ function assertFits(state: State, { model }: ModelState): void {
     throw neverFits(model.id, neededBytes, { totalBytes, safetyFactor, usableBytes })
 }
 
-/** What a model that no device can ever hold fails with; null: some device may hold it. A device may be smaller than was
- *  declared, the model may have been seen to need more, or have no place beside what is pinned. Of a device that could not be
- *  read so far nobody knows what it has. */
+/** What a model that no device can ever hold fails with; null: some device may hold it. A device may be
+ * smaller than was declared, the model may have been seen to need more, or have no place beside what is
+ * pinned. Of a device that could not be read so far nobody knows what it has. */
 export function neverFitsEver({ devices }: State, each: ModelState): SchedulerError | null {
   let best: DeviceState | null = null
   for (const device of devices) {
@@ -89,7 +92,8 @@ export interface InfeasibleDeadline {
   loadedMs: number
 }
 
-/** Items outside of what is asked about that are looked at; beyond, they count as ended, which makes a way shorter. */
+/** Items outside of what is asked about that are looked at; beyond, they count as ended, which makes a way
+ * shorter. */
 const mostLooked = 10_000
 
 interface Way {
@@ -106,8 +110,8 @@ interface Loads {
   sumMs: number
 }
 
-/** Which deadlines of `items` cannot be met, in their order. `open` finds what they wait for; null: it has ended.
- *  Cost: O(items × models), and nothing where no item has a deadline. Throws UNKNOWN_MODEL. */
+/** Which deadlines of `items` cannot be met, in their order. `open` finds what they wait for; null: it has
+ * ended. Cost: O(items × models), and nothing where no item has a deadline. Throws UNKNOWN_MODEL. */
 export function infeasibleDeadlines(
   state: State,
   items: readonly OpenItem[],
@@ -193,7 +197,8 @@ function includes(loads: Loads | null, model: ModelState): boolean {
   return false
 }
 
-/** `it ends 7.2 s late, even alone on the machine: 10 s are given, and loads and runs on the way to it take 17.2 s. …` */
+/** `it ends 7.2 s late, even alone on the machine: 10 s are given, and loads and runs on the way to it take
+ * 17.2 s. …` */
 export function formatInfeasible({
   givenMs,
   neededMs,

@@ -1,5 +1,5 @@
-// Which resident model runs next on a device, and how many of its items. A batch is never held back to fill it: waiting
-// 1 to 10 s always lost (docs/policy.md); under load batches grow by themselves.
+// Which resident model runs next on a device, and how many of its items. A batch is never held back to fill
+// it: waiting 1 to 10 s always lost (docs/policy.md); under load batches grow by themselves.
 
 import { type Model, runMs } from '../model.ts'
 import { batchLimitOf } from '../state/batch-limit.ts'
@@ -38,17 +38,18 @@ const noPriority = 101
 /** Interactive items are expected for so long after the last one, ms. Chosen, not measured. */
 const interactiveMemoryMs = 600_000
 
-/** Batches are not cut for interactive items so far that an item takes more than so many times as long. A batch with a long
- *  start would otherwise fill the device with starts. Chosen, not measured. */
+/** Batches are not cut for interactive items so far that an item takes more than so many times as long. A
+ * batch with a long start would otherwise fill the device with starts. Chosen, not measured. */
 const mostSlower = 1.1
 
 /** Factor that puts unfinished visits before finished ones while another model waits to be loaded. */
 const unfinishedVisit = 1e6
 
-/** The next batch of a device, or null. By class; urgent ones by latest start, overdue ones by wait, others by the bill of the
- *  next batch over its run time. While another model waits to be loaded, unfinished visits go first, more so the sooner they
- *  give room back; while an interactive item waits for that, those that must run before they may go. After `burst`
- *  interactive batches in a row an overdue or urgent item goes first. Ties end at the older instance. */
+/** The next batch of a device, or null. By class; urgent ones by latest start, overdue ones by wait, others
+ * by the bill of the next batch over its run time. While another model waits to be loaded, unfinished visits
+ * go first, more so the sooner they give room back; while an interactive item waits for that, those that
+ * must run before they may go. After `burst` interactive batches in a row an overdue or urgent item goes
+ * first. Ties end at the older instance. */
 export function chooseBatch(view: View, device: DeviceState): BatchPlan | null {
   if (device.runningCount >= device.slots) return null
   let best: { plan: BatchPlan; rank: number } | null = null
@@ -127,9 +128,9 @@ function urgentBeforeMs(
   return latestEndAtMs === null ? null : nowMs + longestBatchMs + runMs(model, model.batch.max)
 }
 
-/** An urgent batch is as large as its first item's deadline allows. Where an interactive item waits for a load, others are
- *  over when that is. While interactive items come, others are no longer than `interactiveWait`, as far as smaller ones do
- *  not slow down everything else. But of one item at least. */
+/** An urgent batch is as large as its first item's deadline allows. Where an interactive item waits for a
+ * load, others are over when that is. While interactive items come, others are no longer than
+ * `interactiveWait`, as far as smaller ones do not slow down everything else. But of one item at least. */
 function countInTime(view: View, instance: InstanceState, urgency: UrgencyClass, maxCount: number): number {
   const { state, nowMs } = view
   const { model, latestEndAtMs, readyCount } = instance.model
@@ -147,7 +148,8 @@ function countInTime(view: View, instance: InstanceState, urgency: UrgencyClass,
   return count === fullCount ? maxCount : count
 }
 
-/** Most items of `count` whose batch takes at most `limitMs`; more if an item of fewer took longer than `mostEachMs`. 1 at least. */
+/** Most items of `count` whose batch takes at most `limitMs`; more if an item of fewer took longer than
+ * `mostEachMs`. 1 at least. */
 function largestWithin(
   model: Model,
   count: number,
@@ -163,7 +165,8 @@ function largestWithin(
   return largest
 }
 
-/** Time until the load in flight ends, ms, if an interactive item waits for it, or for the memory lane after it; else Infinity. */
+/** Time until the load in flight ends, ms, if an interactive item waits for it, or for the memory lane after
+ * it; else Infinity. */
 function interactiveLoadLeftMs(view: View, { loading }: DeviceState): number {
   if (!loading) return Number.POSITIVE_INFINITY
   const { model } = loading
@@ -172,21 +175,24 @@ function interactiveLoadLeftMs(view: View, { loading }: DeviceState): number {
   return waits ? loading.startedAtMs + model.loadMs - view.nowMs : Number.POSITIVE_INFINITY
 }
 
-/** The bill of the batch over its run time. While nobody has to be loaded, what its items' jobs still have below them
- *  counts as run time too: jobs that are nearly done go first, and end (the shortest remaining work, Smith's rule). */
+/** The bill of the batch over its run time. While nobody has to be loaded, what its items' jobs still have
+ * below them counts as run time too: jobs that are nearly done go first, and end (the shortest remaining
+ * work, Smith's rule). */
 function batchBill(view: View, { model }: InstanceState, maxCount: number): number {
   const count = Math.min(maxCount, model.readyCount)
   const restMs = view.hasMissingModel ? 0 : view.state.policy.restWeight * count * model.restMs
   return (bill(view, model) * (count / model.readyCount)) / Math.max(1, runMs(model.model, count) + restMs)
 }
 
-/** GB that a visit gives back for each millisecond it still needs: the room comes soonest where this is large. */
+/** GB that a visit gives back for each millisecond it still needs: the room comes soonest where this is
+ * large. */
 function returnRate(instance: InstanceState): number {
   const leftCount = Math.max(1, unservedCount(instance))
   return instance.bytes / 1e9 / Math.max(1, clearMs(instance.model.model, leftCount))
 }
 
-/** Most items the instance can take now: by its profile, its own word, what ran out of memory, and the headroom. 0: none. */
+/** Most items the instance can take now: by its profile, its own word, what ran out of memory, and the
+ * headroom. 0: none. */
 function largestBatch(view: View, instance: InstanceState): number {
   const { phase, model, runningCount, maxBatch } = instance
   if (phase !== 'ready' || model.readyCount <= 0 || runningCount >= model.model.concurrency) return 0

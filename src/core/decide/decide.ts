@@ -1,24 +1,26 @@
-// The policy: facts in, one command out. It answers the same for the same state and leaves it untouched. The loop asks
-// again after each command, until the answer is null. The rules, in order:
+// The policy: facts in, one command out. It answers the same for the same state and leaves it untouched. The
+// loop asks again after each command, until the answer is null. The rules, in order:
 //
 //  (1) Memory of a stopped instance that has not come back in `releaseTimeout` is quarantined.
-//  (2) A model whose loads failed `maxLoadFailures` times in a row, or that needs more than any device can ever offer (as
-//      declared, as measured, or beside what is pinned), fails the items that wait for it.
+//  (2) A model whose loads failed `maxLoadFailures` times in a row, or that needs more than any device can
+//      ever offer (as declared, as measured, or beside what is pinned), fails the items that wait for it.
 //  (3) While draining, nothing new starts.
 //  Then for each device, the loader before the slots, so that loads run beside compute:
-//      Instances go whose device is not well, that hold it over the line, leak, or have been idle too long (retirement.ts).
-//  (4) Load the missing model that deserves the device most: interactive before overdue before ordinary, then by wait
-//      or by score; an idle device may take a copy (placement.ts, ordering.ts). Where bytes are missing, stop the
-//      cheapest sufficient victims that may go (eviction.ts), one command each; if none may, nothing is loaded and the
-//      room is kept for it.
+//      Instances go whose device is not well, that hold it over the line, leak, or have been idle too long
+//      (retirement.ts).
+//  (4) Load the missing model that deserves the device most: interactive before overdue before ordinary, then
+//      by wait or by score; an idle device may take a copy (placement.ts, ordering.ts). Where bytes are
+//      missing, stop the cheapest sufficient victims that may go (eviction.ts), one command each; if none
+//      may, nothing is loaded and the room is kept for it.
 //  (5) Nothing ready is missing: load ahead what will be needed soonest, over idle models worth less.
-//  (6) A free slot runs the resident model with the largest bill per millisecond, by class. While another model waits
-//      for the device, visits that give their room back soonest are finished first; while none does, jobs that are
-//      nearly done (batching.ts).
-//  (7) Foreign use has left a resident model with work no room for a single item: idle ones go, or it goes itself.
+//  (6) A free slot runs the resident model with the largest bill per millisecond, by class. While another
+//      model waits for the device, visits that give their room back soonest are finished first; while none
+//      does, jobs that are nearly done (batching.ts).
+//  (7) Foreign use has left a resident model with work no room for a single item: idle ones go, or it goes
+//      itself.
 //
-// What all devices share is read once (view.ts). Cost: O(models log models + devices + instances); the number of items
-// does not matter. Figures, sources and limits: docs/policy.md.
+// What all devices share is read once (view.ts). Cost: O(models log models + devices + instances); the number
+// of items does not matter. Figures, sources and limits: docs/policy.md.
 
 import type { ModelId } from '../model.ts'
 import type { Command, Decision, Reason, RuleId } from '../state/events.ts'
@@ -149,8 +151,8 @@ function passedOver(state: State, chosen: ModelId): ModelId[] {
   return others
 }
 
-/** The next moment at which time alone changes the answer: a release runs late, an instance has been idle too long, a
- *  cool-down ends, a deadline comes near. */
+/** The next moment at which time alone changes the answer: a release runs late, an instance has been idle too
+ * long, a cool-down ends, a deadline comes near. */
 function wakeAtMs(state: State, nowMs: number): number | null {
   let wake = Number.POSITIVE_INFINITY
   for (const { instances } of state.devices) {

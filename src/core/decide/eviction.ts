@@ -1,5 +1,6 @@
-// Whom to stop so that a model fits: of the instances that may go, those least worth keeping (load time saved per byte
-// and per second until needed), and none more than necessary. Only ready instances that run nothing are ever victims.
+// Whom to stop so that a model fits: of the instances that may go, those least worth keeping (load time saved
+// per byte and per second until needed), and none more than necessary. Only ready instances that run nothing
+// are ever victims.
 
 import { latency } from '../policy.ts'
 import { clearMs, guardLeftMs, visitIsOver } from '../state/estimates.ts'
@@ -10,13 +11,13 @@ import { classOf, interactive, ordinary, ordinaryWorth, worthOf } from './orderi
 import type { Candidate, Lane, View } from './view.ts'
 
 /** Instances on the device that may give way to the candidate.
- *  (1) Nothing that runs or is pinned. When the device would stand idle otherwise: everything else.
- *  (2) One with nothing ready may go, but for ordinary work not if all that it is known to get will be done before it could
- *      be loaded again; one that has not run a batch since its load may not.
- *  (3) Interactive work cuts a lower visit short once it has run `guard` load times.
- *  (4) A higher class never gives way; otherwise the visit must be over, and
- *  (5) an overdue candidate goes before ordinary work and before what has waited less; an ordinary one must deserve the
- *      place `hysteresis` times more. */
+ * (1) Nothing that runs or is pinned. When the device would stand idle otherwise: everything else.
+ * (2) One with nothing ready may go, but for ordinary work not if all that it is known to get will be done
+ *     before it could be loaded again; one that has not run a batch since its load may not.
+ * (3) Interactive work cuts a lower visit short once it has run `guard` load times.
+ * (4) A higher class never gives way; otherwise the visit must be over, and
+ * (5) an overdue candidate goes before ordinary work and before what has waited less; an ordinary one must
+ *     deserve the place `hysteresis` times more. */
 export function releasable({ view, device, isIdle }: Lane, candidate: Candidate): InstanceState[] {
   return device.instances.filter((instance) => {
     if (instance.phase !== 'ready' || instance.runningCount > 0 || instance.model.model.isPinned) return false
@@ -36,8 +37,8 @@ function mayGo(view: View, instance: InstanceState, { urgency, worth }: Candidat
   return worth > hysteresisOf(view) * ordinaryWorth(view, model, 0)
 }
 
-/** Time until all that is known to come for a model with nothing ready has run, if only what it waits for ran before it,
- *  ms. Infinity: nothing is known to come. */
+/** Time until all that is known to come for a model with nothing ready has run, if only what it waits for ran
+ * before it, ms. Infinity: nothing is known to come. */
 export function doneMs(view: View, model: ModelState): number {
   if (model.blockedCount === 0) return Number.POSITIVE_INFINITY
   let aboveMs = 0
@@ -53,10 +54,11 @@ export function doneMs(view: View, model: ModelState): number {
   return Math.max(aboveMs, view.nextUseMs(model)) + clearMs(model.model, model.blockedCount)
 }
 
-/** Who goes where foreign use has grown so far into what is booked that a resident model with work has no room for one
- *  item, also when nothing ran: of the idle ones the cheapest sufficient set; if that is not enough the model itself, which
- *  may be loaded elsewhere. Nothing while bytes are on their way or the last reading is old, nor to one that was only seen
- *  while it was loaded, or that has more booked than it needs: the next reading tells. The model and who goes, or null. */
+/** Who goes where foreign use has grown so far into what is booked that a resident model with work has no
+ * room for one item, also when nothing ran: of the idle ones the cheapest sufficient set; if that is not
+ * enough the model itself, which may be loaded elsewhere. Nothing while bytes are on their way or the last
+ * reading is old, nor to one that was only seen while it was loaded, or that has more booked than it needs:
+ * the next reading tells. The model and who goes, or null. */
 export function chooseBlockers(
   view: View,
   device: DeviceState,
@@ -77,7 +79,8 @@ export function chooseBlockers(
   return { blocked, victims: chooseVictims(view, idle, neededBytes) ?? [blocked] }
 }
 
-/** At the next reading it gives back what was booked for its load alone, such as all of the device where no size was known. */
+/** At the next reading it gives back what was booked for its load alone, such as all of the device where no
+ * size was known. */
 function givesBack(each: InstanceState): boolean {
   return each.measuredBytes !== null && restingBytes(each, each.measuredBytes) < each.bytes
 }
@@ -87,7 +90,8 @@ function hysteresisOf({ state: { policy } }: View): number {
   return policy.goal === latency ? 1 + (policy.hysteresis - 1) / 2 : policy.hysteresis
 }
 
-/** The cheapest sufficient victims among `candidates` for `neededBytes`; null: all of them would not be enough. */
+/** The cheapest sufficient victims among `candidates` for `neededBytes`; null: all of them would not be
+ * enough. */
 export function chooseVictims(
   view: View,
   candidates: readonly InstanceState[],

@@ -1,4 +1,5 @@
-// Memory that is measured, not believed: what readings change at once, and what is done where it is not enough.
+// Memory that is measured, not believed: what readings change at once, and what is done where it is not
+// enough.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'

@@ -1,11 +1,13 @@
-// Which queue comes first. A class decides before any score: interactive, urgent (a deadline is near), overdue, ordinary.
-// Within ordinary work:
+// Which queue comes first. A class decides before any score: interactive, urgent (a deadline is near),
+// overdue, ordinary. Within ordinary work:
 //
-//  (1) goal latency and balanced: a bill. Each ready item owes its age since submission, priorityBase times more for each
-//      priority level; the bill is read from sums that the queue's head carries (the lab's policy P, docs/policy.md). Less
-//      for a queue whose items are still blocked in part, if all of them are known: it would be loaded again for the rest.
-//  (2) goal throughput: the longest way to the end of the graph below the queue, less for a queue whose items are still
-//      blocked in part, since it would have to be loaded again for the rest (rank and finality, docs/policy.md).
+//  (1) goal latency and balanced: a bill. Each ready item owes its age since submission, priorityBase times
+//      more for each priority level; the bill is read from sums that the queue's head carries (the lab's
+//      policy P, docs/policy.md). Less for a queue whose items are still blocked in part, if all of them are
+//      known: it would be loaded again for the rest.
+//  (2) goal throughput: the longest way to the end of the graph below the queue, less for a queue whose items
+//      are still blocked in part, since it would have to be loaded again for the rest (rank and finality,
+//      docs/policy.md).
 
 import { runMs } from '../model.ts'
 import { throughput } from '../policy.ts'
@@ -23,12 +25,12 @@ export type UrgencyClass = typeof ordinary | typeof overdue | typeof urgent | ty
 /** Levels beyond which a priority adds no more weight across models. */
 const saturationLevels = 10
 
-/** How much a queue counts less while part of its items is blocked: (ready ÷ known) to this power. Study: of 1 to 5 4 and 5
- *  load least on wf-nextflow; 3 and 4 are the same elsewhere. */
+/** How much a queue counts less while part of its items is blocked: (ready ÷ known) to this power. Study: of
+ * 1 to 5 4 and 5 load least on wf-nextflow; 3 and 4 are the same elsewhere. */
 const finalityExponent = 4
 
-/** A queue counts as growing until nothing was submitted to it for so many of its model's loads. Study: 3 loses 4 % where
- *  bursts have pauses; 10 to 40 lose nothing. */
+/** A queue counts as growing until nothing was submitted to it for so many of its model's loads. Study: 3
+ * loses 4 % where bursts have pauses; 10 to 40 lose nothing. */
 const growingLoads = 20
 
 export function classOf(view: View, model: ModelState): UrgencyClass {
@@ -46,8 +48,8 @@ export function worthOf(view: View, model: ModelState, urgency: UrgencyClass): n
   return urgency === overdue ? waitedMs(model, view.nowMs) : ordinaryWorth(view, model, model.loadMs)
 }
 
-/** Whether the first item with a deadline can keep it only if its batch starts now: at the next decision, after a batch that
- *  begins meanwhile, it would be too late. One that cannot keep it anyway is not urgent. */
+/** Whether the first item with a deadline can keep it only if its batch starts now: at the next decision,
+ * after a batch that begins meanwhile, it would be too late. One that cannot keep it anyway is not urgent. */
 function isUrgent(view: View, model: ModelState): boolean {
   if (model.latestEndAtMs === null) return false
   const lastMs = model.latestEndAtMs - runMs(model.model, 1) - loadLeftMs(model)
@@ -74,7 +76,8 @@ export function waitedMs(model: ModelState, nowMs: number, leastPriority = -100)
   return nowMs - oldestAtMs
 }
 
-/** Σ priorityBase ^ priority × (age + ageBonus) × weight of the tenant over the ready items, in item-milliseconds. */
+/** Σ priorityBase ^ priority × (age + ageBonus) × weight of the tenant over the ready items, in
+ * item-milliseconds. */
 export function bill({ state, nowMs, leastServedMs }: View, model: ModelState): number {
   const { priorityBase, ageBonus } = state.policy
   let sum = 0
@@ -86,16 +89,15 @@ export function bill({ state, nowMs, leastServedMs }: View, model: ModelState): 
   return sum
 }
 
-/** How much a queue counts of what it would if none of its items were blocked: 1, all of it, where none is. `share`: of the
- *  exponent, 0 to 1. */
+/** How much a queue counts of what it would if none of its items were blocked: 1, all of it, where none is.
+ * `share`: of the exponent, 0 to 1. */
 export function completeness(model: ModelState, share = 1): number {
   return finality(model) ** (finalityExponent * share)
 }
 
-/** What a queue deserves if `loadMs` of loading come first.
- *  Latency: its bill over (compute + loadWeight × load) ^ costExponent, and where no more items are submitted × finality,
- *  the more so the longer its load is for its work.
- *  Throughput: (rank + compute) × finality, growing with its wait. */
+/** What a queue deserves if `loadMs` of loading come first. Latency: its bill over (compute + loadWeight ×
+ * load) ^ costExponent, and where no more items are submitted × finality, the more so the longer its load is
+ * for its work. Throughput: (rank + compute) × finality, growing with its wait. */
 export function ordinaryWorth(view: View, model: ModelState, loadMs: number): number {
   const { policy } = view.state
   const workMs = clearMs(model.model, model.readyCount)
@@ -110,8 +112,8 @@ export function ordinaryWorth(view: View, model: ModelState, loadMs: number): nu
   return worth * completeness(model, loadShare)
 }
 
-/** Whether more items of the model are expected, since some were submitted lately. It would be loaded again for them,
- *  whatever is known now. */
+/** Whether more items of the model are expected, since some were submitted lately. It would be loaded again
+ * for them, whatever is known now. */
 function isGrowing({ nowMs }: View, { submittedAtMs, loadMs }: ModelState): boolean {
   return submittedAtMs !== null && nowMs - submittedAtMs < growingLoads * loadMs
 }

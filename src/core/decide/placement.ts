@@ -1,11 +1,13 @@
-// Which model a device loads next. A device has one load in flight; batches of the models that stay run beside it.
-// What must happen before the load is worked out in room.ts. The device remembers whom it makes room for (`nextLoad`), so
-// that bytes on their way back are never promised twice.
+// Which model a device loads next. A device has one load in flight; batches of the models that stay run
+// beside it. What must happen before the load is worked out in room.ts. The device remembers whom it makes
+// room for (`nextLoad`), so that bytes on their way back are never promised twice.
 //
-//  (1) One candidate decides: a model with ready items that is on no device, or, for an idle device, one more copy.
-//  (2) While no room can be made for it, the memory lane stays free for it, but for a load that is over before there can
-//      be room (a filler).
-//  (3) Nothing ready is missing: models that are to be there from the start, then those that will be needed (prefetch.ts).
+//  (1) One candidate decides: a model with ready items that is on no device, or, for an idle device, one more
+//      copy.
+//  (2) While no room can be made for it, the memory lane stays free for it, but for a load that is over
+//      before there can be room (a filler).
+//  (3) Nothing ready is missing: models that are to be there from the start, then those that will be needed
+//      (prefetch.ts).
 import { clearMs } from '../state/estimates.ts'
 import type { RuleId } from '../state/events.ts'
 import { leastBytesOn, loadingBytesOn, needsDevice } from '../state/footprint.ts'
@@ -31,7 +33,8 @@ export function chooseLoad(view: View, device: DeviceState): LoadPlan | null {
   return planLoad(lane, { model, rule, worth }, releasable(lane, candidate)) ?? chooseFiller(lane, candidate)
 }
 
-/** (2) A load in room that is free anyway, over before the visits end that make room for `first` (stalls.ts). */
+/** (2) A load in room that is free anyway, over before the visits end that make room for `first`
+ * (stalls.ts). */
 function chooseFiller(lane: Lane, first: Candidate): LoadPlan | null {
   const { view, device, isIdle } = lane
   const freeBytes = headroomBytes(device)
@@ -52,7 +55,8 @@ const loadRules: Record<UrgencyClass, RuleId> = {
   [interactive]: 'load-interactive',
 }
 
-/** Models of size 0 need no room. Each is started when it has work, or is to be there from the start, and has no instance. */
+/** Models of size 0 need no room. Each is started when it has work, or is to be there from the start, and has
+ * no instance. */
 function chooseCpuLoad(view: View, device: DeviceState): LoadPlan | null {
   const model = view.state.models.find(
     (each) =>
@@ -64,9 +68,10 @@ function chooseCpuLoad(view: View, device: DeviceState): LoadPlan | null {
   return model ? { step: 'load', model, rule: 'load-best', worth: 0 } : null
 }
 
-/** (1) The candidate that this device follows, of those that make sense here, or null: the model that room is being made
- *  for, until a candidate of a higher class comes; on a device that would stand still, the one whose compute hides the
- *  other loads best (stalls.ts); else the first by class, then by worth. */
+/** (1) The candidate that this device follows, of those that make sense here, or null: the model that room is
+ *     being made
+ * for, until a candidate of a higher class comes; on a device that would stand still, the one whose compute
+ * hides the other loads best (stalls.ts); else the first by class, then by worth. */
 function chooseCandidate(lane: Lane): Candidate | null {
   const { view, device } = lane
   const all = lane.isIdle ? view.candidates : view.missing
@@ -79,7 +84,8 @@ function chooseCandidate(lane: Lane): Candidate | null {
   return firstAgainstStalls(view, device, first, wanted(all, isAlike)) ?? first
 }
 
-/** The first that makes sense. Within its class, a copy of a model that is only being loaded elsewhere comes last. */
+/** The first that makes sense. Within its class, a copy of a model that is only being loaded elsewhere comes
+ * last. */
 function firstOf(all: readonly Candidate[], isWanted: (candidate: Candidate) => boolean): Candidate | null {
   let coming: Candidate | null = null
   for (const each of all) {
@@ -104,8 +110,8 @@ function* wanted(
   for (const each of candidates) if (isWanted(each)) yield each
 }
 
-/** Whether a load of the model on the device makes sense at all. One more copy must pay: each copy would still have
- *  `copyFactor` loads of work. */
+/** Whether a load of the model on the device makes sense at all. One more copy must pay: each copy would
+ * still have `copyFactor` loads of work. */
 function wants({ view, device, isIdle }: Lane, model: ModelState): boolean {
   const copies = model.instances.length
   if (model.readyCount === 0 || (copies > 0 && !isIdle) || has(device, model)) return false

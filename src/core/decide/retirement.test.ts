@@ -1,4 +1,5 @@
-// Who stays and who goes for the sake of the memory, or because nothing wants it: pins, preloads, keepAlive, leaks, faults.
+// Who stays and who goes for the sake of the memory, or because nothing wants it: pins, preloads, keepAlive,
+// leaks, faults.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import {

@@ -1,9 +1,10 @@
-// Who goes although nobody takes the place: for the sake of the memory, or because nothing wants it. Only instances that
-// run nothing; what runs is left to finish. One at a time, in this order:
+// Who goes although nobody takes the place: for the sake of the memory, or because nothing wants it. Only
+// instances that run nothing; what runs is left to finish. One at a time, in this order:
 //
 //  (1) The device is not well: everything on it goes, and its items are run elsewhere.
-//  (2) More is held than may be (foreign use has grown, or instances hold more than was booked): idle ones, the cheapest
-//      sufficient set; never one that has work, so that one wrong estimate does not empty the device.
+//  (2) More is held than may be (foreign use has grown, or instances hold more than was booked): idle ones,
+//      the cheapest sufficient set; never one that has work, so that one wrong estimate does not empty the
+//      device.
 //  (3) It leaks: it is loaded anew when it is wanted.
 //  (4) Nothing has waited for it for as long as its keepAlive.
 
@@ -19,8 +20,8 @@ export interface Retirement {
   figures: Record<string, number>
 }
 
-/** Growths in a row, and over what an instance held when it had settled, that are a leak. Chosen, not measured: caches and
- *  heaps grow too, and stop. */
+/** Growths in a row, and over what an instance held when it had settled, that are a leak. Chosen, not
+ * measured: caches and heaps grow too, and stop. */
 const leakGrowths = 8
 const leakRatio = 1.25
 const leakBytes = 100e6

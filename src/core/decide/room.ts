@@ -1,5 +1,6 @@
-// What must happen before a load fits on a device: nothing, a victim must be stopped, or bytes that are on their way back
-// must arrive. Room for a load is room for the model and for the batches that run beside it and after it.
+// What must happen before a load fits on a device: nothing, a victim must be stopped, or bytes that are on
+// their way back must arrive. Room for a load is room for the model and for the batches that run beside it
+// and after it.
 import type { RuleId } from '../state/events.ts'
 import { activeBytesOn, leastBytesOn, loadingBytesOn, residentBytesOn } from '../state/footprint.ts'
 import { headroomBytes, mayLeave } from '../state/ledger.ts'
@@ -23,7 +24,8 @@ export type LoadPlan = LoadWish &
     | { step: 'wait' }
   )
 
-/** The next step towards a load, with `candidates` as the instances that may go for it; null: no room can be made. */
+/** The next step towards a load, with `candidates` as the instances that may go for it; null: no room can be
+ * made. */
 export function planLoad(
   { view, device }: Lane,
   wish: LoadWish,
@@ -50,8 +52,8 @@ export function planLoad(
   const stays = (each: InstanceState) =>
     each.phase === 'ready' && mayLeave(each) && !candidates.includes(each)
   if (device.instances.some(stays)) return null
-  // Beside what is pinned one batch at a time may have to do. Where nobody says who holds what, a device that is emptied
-  // tells what is really not ours.
+  // Beside what is pinned one batch at a time may have to do. Where nobody says who holds what, a device that
+  // is emptied tells what is really not ours.
   const leastMissingBytes = leastBytesOn(model, device) - headroomBytes(device) - device.ledger.activeBytes
   if (leastMissingBytes > heldBytes && device.unattributed === null) return null
   if (candidates.length > 0) return stop(candidates)
@@ -60,8 +62,9 @@ export function planLoad(
   return { ...wish, step: loadingBytesOn(model, device) > headroomBytes(device) ? 'wait' : 'load' }
 }
 
-/** Bytes that a load lacks; 0 or less: none. Two moments count: during the load the others run, after it the model runs
- *  too, and a load may hold more than what stays. `leaving`: instances that go, whose batches need no room. */
+/** Bytes that a load lacks; 0 or less: none. Two moments count: during the load the others run, after it the
+ * model runs too, and a load may hold more than what stays. `leaving`: instances that go, whose batches need
+ * no room. */
 export function missingBytesOn(
   device: DeviceState,
   model: ModelState,

@@ -1,8 +1,10 @@
-// Loads that keep a device computing. While a model is loaded the others compute, if they have something to compute: a
-// device stands still when its compute ends before the load does. Two rules against it, both from flow shops, where loads
-// are the first machine and compute the second (Johnson 1954), and from backfilling under a reservation (Lifka 1995):
+// Loads that keep a device computing. While a model is loaded the others compute, if they have something to
+// compute: a device stands still when its compute ends before the load does. Two rules against it, both from
+// flow shops, where loads are the first machine and compute the second (Johnson 1954), and from backfilling
+// under a reservation (Lifka 1995):
 //
-//   firstAgainstStalls   of the candidates that deserve a place alike, the one whose compute hides the loads of the others
+//   firstAgainstStalls   of the candidates that deserve a place alike, the one whose compute hides the loads
+//                        of the others
 //   fitsInto             a load in the time in which the memory lane would only wait for visits to end
 
 import { runMs } from '../model.ts'
@@ -14,28 +16,28 @@ import type { DeviceState, InstanceState, ModelState, State } from '../state/sta
 import { completeness, interactive, ordinary } from './ordering.ts'
 import type { Candidate, View } from './view.ts'
 
-/** A device is about to stand still when its compute is shorter than this many of the shortest load that is wanted.
- * Study: 1 gains half as much, 4 loses on long queues. */
+/** A device is about to stand still when its compute is shorter than this many of the shortest load that is
+ * wanted. Study: 1 gains half as much, 4 loses on long queues. */
 const stallFactor = 2
 
 /** Claims that are compared: with very many models the rest changes nothing and costs time. */
 const mostAlike = 16
 
-/** Interactive items that come more often than once in so many loads need the memory lane free. Study: with 10 % of the
- * items interactive 4 % worse without it. */
+/** Interactive items that come more often than once in so many loads need the memory lane free. Study: with
+ * 10 % of the items interactive 4 % worse without it. */
 const quietFactor = 4
 
-/** The candidate that should go before `first` on a device that is empty or will stand still, or null. `wanted` are the candidates
- *  that make sense there, in their order, from `first` on. A queue counts less while part of it is blocked, since it would
- *  have to be loaded again for the rest (finality).
- *  On a device that is not empty:
- *  (1) the shortest load whose compute is as long as all the other loads, of those that deserve the place at least
- *      1 / hysteresis as much as the first.
- *  On an empty one:
- *  (2) the shortest load of all, if its compute is as long as all the others;
- *  (3) where the models with work do not fit together, a large one that soon gives its place back and has much below it:
- *      it keeps others out, and while it computes the small ones are loaded beside it;
- *  (4) else the one with most to compute, and below it, for its load. */
+/** The candidate that should go before `first` on a device that is empty or will stand still, or null.
+ * `wanted` are the candidates that make sense there, in their order, from `first` on. A queue counts less
+ * while part of it is blocked, since it would have to be loaded again for the rest (finality). On a device
+ * that is not empty:
+ * (1) the shortest load whose compute is as long as all the other loads, of those that deserve the place at
+ *     least 1 / hysteresis as much as the first.
+ * On an empty one:
+ * (2) the shortest load of all, if its compute is as long as all the others;
+ * (3) where the models with work do not fit together, a large one that soon gives its place back and has
+ *     much below it: it keeps others out, and while it computes the small ones are loaded beside it;
+ * (4) else the one with most to compute, and below it, for its load. */
 export function firstAgainstStalls(
   view: View,
   device: DeviceState,
@@ -74,8 +76,8 @@ function isShort(leftMs: number, { model }: Candidate): boolean {
   return leftMs < stallFactor * model.loadMs
 }
 
-/** The first candidates that deserve the place about as much as the first of all, `mostAlike` at most; none where one could be
- *  loaded before the device stands still, or would keep interactive items waiting. */
+/** The first candidates that deserve the place about as much as the first of all, `mostAlike` at most; none
+ * where one could be loaded before the device stands still, or would keep interactive items waiting. */
 function alike(view: View, leftMs: number, first: Candidate, wanted: Iterable<Candidate>): Candidate[] {
   const candidates: Candidate[] = []
   for (const each of wanted) {
@@ -136,7 +138,8 @@ export function isQuiet({ state, nowMs }: View, { loadMs }: ModelState): boolean
   return arrivalMs(state.interactive, nowMs) >= quietFactor * loadMs
 }
 
-/** A candidate whose room has to be made, and the instances that may go for it, the one that may go soonest first. */
+/** A candidate whose room has to be made, and the instances that may go for it, the one that may go soonest
+ * first. */
 interface Wait {
   first: Candidate
   device: DeviceState
@@ -159,8 +162,9 @@ export function waitForRoom(view: View, device: DeviceState, first: Candidate): 
   return { first, device, missingBytes, leaving }
 }
 
-/** Whether a load of `filler` is over before there is room, and leaves that room. For ordinary work it must be worth it
- *  too: when the visits have ended, what stays computes for less long than the awaited model takes to load. */
+/** Whether a load of `filler` is over before there is room, and leaves that room. For ordinary work it must
+ * be worth it too: when the visits have ended, what stays computes for less long than the awaited model
+ * takes to load. */
 export function fitsInto(
   { first, device, missingBytes, leaving }: Wait,
   view: View,

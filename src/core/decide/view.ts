@@ -1,9 +1,10 @@
-// What one decision looks at, read from the state once and used for every device: who has work and how urgent it is, what
-// is needed next, and how long an item may wait. Everything is worked out when it is first asked for, and nothing outlives
-// the decision. It is what keeps a decision at O(models log models + devices), not their product.
+// What one decision looks at, read from the state once and used for every device: who has work and how urgent
+// it is, what is needed next, and how long an item may wait. Everything is worked out when it is first asked
+// for, and nothing outlives the decision. It is what keeps a decision at O(models log models + devices), not
+// their product.
 
 import { runMs } from '../model.ts'
-import { nextUseMs } from '../state/estimates.ts'
+import { nextUseMs, readyUseMs } from '../state/estimates.ts'
 import { leastServedMs } from '../state/fairness.ts'
 import { needsDevice } from '../state/footprint.ts'
 import type { DeviceState, ModelState, State } from '../state/state.ts'
@@ -13,10 +14,13 @@ import { classOf, interactive, type UrgencyClass, worthOf } from './ordering.ts'
 export interface Candidate {
   readonly model: ModelState
   readonly urgency: UrgencyClass
-  /** Of an overdue one the wait of its oldest item, of an interactive one that of its oldest interactive item, ms; of
-   *  an urgent one how early it must start; of others the score. */
+  /** Of an overdue one the wait of its oldest item, of an interactive one that of its oldest interactive
+   * item, ms; of an urgent one how early it must start; of others the score. */
   readonly worth: number
 }
+
+/** A use that is further away than this is none, ms: eleven days. Chosen, not measured. */
+const farMs = 1e9
 
 /** A device and what it may load next, as one decision sees it. */
 export interface Lane {
@@ -60,7 +64,8 @@ export class View {
     return longestMs
   }
 
-  /** Models with ready items that need device memory, the one that deserves a load most first; ties end at the id. */
+  /** Models with ready items that need device memory, the one that deserves a load most first; ties end at
+   * the id. */
   get candidates(): readonly Candidate[] {
     if (this.#candidates) return this.#candidates
     const candidates: Candidate[] = []
@@ -80,15 +85,15 @@ export class View {
     return this.#missing
   }
 
-  /** Models that are nowhere, have nothing ready, will be needed and would stay until then; the one most worth having
-   *  first. */
+  /** Models that are nowhere, have nothing ready, will be needed and would stay until then; the one most
+   * worth having first. */
   get expected(): readonly ModelState[] {
     if (this.#expected) return this.#expected
     const worths: [ModelState, number][] = []
     for (const model of this.state.models) {
       if (model.readyCount > 0 || model.instances.length > 0 || !needsDevice(model)) continue
       const waitMs = this.nextUseMs(model)
-      if (waitMs < 1e9 && staysFor(model, waitMs)) worths.push([model, this.keepWorth(model)])
+      if (waitMs < farMs && staysFor(model, waitMs)) worths.push([model, this.keepWorth(model)])
     }
     this.#expected = worths.sort((a, b) => b[1] - a[1]).map(([model]) => model)
     return this.#expected
@@ -121,7 +126,8 @@ export class View {
     return observedAtMs !== null && this.nowMs - observedAtMs > this.state.policy.staleAfter
   }
 
-  /** Whether a load of the model may be tried: not in the pause after a failed load, nor after too many of them. */
+  /** Whether a load of the model may be tried: not in the pause after a failed load, nor after too many of
+   * them. */
   canTry({ coolUntilMs, loadFailureCount }: ModelState): boolean {
     return this.nowMs >= coolUntilMs && loadFailureCount < this.state.policy.maxLoadFailures
   }
@@ -133,7 +139,7 @@ export class View {
 
   /** Time until a model is needed, ms (estimates.ts). */
   nextUseMs(model: ModelState): number {
-    if (model.readyCount > 0) return 10
+    if (model.readyCount > 0) return readyUseMs
     this.#nextUses ??= new Map()
     let ms = this.#nextUses.get(model)
     if (ms === undefined) {

@@ -1,6 +1,6 @@
-// Answers in sentences: why a command was chosen, from its rule and the figures that the rule saw; and why an item waits,
-// from the same state that decides: its place in the queue, where its model is, who holds the bytes, which rule prefers
-// another, and the wait bound.
+// Answers in sentences: why a command was chosen, from its rule and the figures that the rule saw; and why an
+// item waits, from the same state that decides: its place in the queue, where its model is, who holds the
+// bytes, which rule prefers another, and the wait bound.
 import { chooseBatch } from '../decide/batching.ts'
 import { doneMs } from '../decide/eviction.ts'
 import { chooseLoad } from '../decide/placement.ts'
@@ -79,7 +79,8 @@ export interface WaitingItem {
 /** A step that gathers waits for all of a run. */
 const shownDependencies = 10
 
-/** Why an item waits, most important first, each a sentence; from the data that decides. Cost: O(models + instances). */
+/** Why an item waits, most important first, each a sentence; from the data that decides. Cost: O(models +
+ * instances). */
 export function whyWaiting(state: State, item: WaitingItem, nowMs: number): string[] {
   if (hasEnded(item.state)) return [`It does not wait: it is ${item.state}.`]
   if (item.state === 'leased') return ['It does not wait: it runs now.']

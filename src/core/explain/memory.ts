@@ -1,7 +1,9 @@
-// What of memory is not as it should be, in sentences with the size and what comes next. From the state that decides:
+// What of memory is not as it should be, in sentences with the size and what comes next. From the state that
+// decides:
 //
 //   a device that nothing is put on      it is not well, or was not read lately
-//   bytes that are not there             held beyond the books (a deficit), taken by others, not given back (quarantined)
+//   bytes that are not there             held beyond the books (a deficit), taken by others, not given back
+//                                        (quarantined)
 //   bytes that go missing                after unloads, or batch after batch in an instance (leaks)
 //   a model                              its loads failed, or its batches ran out of memory
 

@@ -1,5 +1,5 @@
-// The only writer of state: one small function for each kind of event. It records facts and judges nothing. An event
-// about something that is already gone changes nothing, since messages may come late or twice.
+// The only writer of state: one small function for each kind of event. It records facts and judges nothing.
+// An event about something that is already gone changes nothing, since messages may come late or twice.
 
 import { averaged } from '../average.ts'
 import type { LevelHead } from '../work/queue-head.ts'
@@ -17,6 +17,8 @@ import { type Arrivals, type InstanceState, type ModelState, modelOf, type State
 /** Longest pause after failed loads, ms. Chosen, not measured. */
 const maxCooldownMs = 300_000
 
+/** Changes the state by one event. Cost: O(models of the event), and O(models + edges) where items wait for
+ * each other. */
 export function apply(state: State, event: SchedulerEvent): void {
   const handler = handlers[event.type] as (state: State, event: SchedulerEvent) => void
   handler(state, event)
@@ -67,7 +69,8 @@ function queueChanged(state: State, { heads, atMs }: EventOf<'queue-changed'>): 
   recordBacklog(state)
 }
 
-/** What the model adds to the sums may have changed since it was added: its pace is learned. */
+/** Adds the change of a model's queue to the sums. Its pace may have been learned meanwhile, so what it added
+ * is kept. */
 function recordWaiting({ waiting }: State, each: ModelState): void {
   const { model, declared, readyCount, claimingCount, blockedCount, waitingCount } = each
   const count = readyCount + claimingCount + blockedCount
@@ -203,7 +206,8 @@ function loadFinished(state: State, event: EventOf<'load-finished'>): void {
   recordIdle(model, event.atMs)
 }
 
-/** A load that ran out of memory is tried once more, when what is on its way is back and idle ones are gone. */
+/** A load that ran out of memory is tried once more, after idle instances have gone and their bytes are
+ * back. */
 function loadFailed(
   state: State,
   { instanceId, atMs, message, isOutOfMemory = false }: EventOf<'load-failed'>,
@@ -218,8 +222,8 @@ function loadFailed(
   else recordFailure(state, model, atMs, message)
 }
 
-/** Until a batch of the model runs each failure doubles the pause: a load that leaves no room for one is no better than one
- *  that fails. */
+/** Each failure doubles the cooldown, until a batch of the model runs: a load that leaves no room for a batch
+ * is no better than one that fails. */
 function recordFailure({ policy }: State, model: ModelState, atMs: number, message: string): void {
   model.loadError = message
   model.coolUntilMs = atMs + Math.min(maxCooldownMs, policy.loadCooldown * 2 ** model.loadFailureCount)
@@ -231,7 +235,7 @@ function instanceFailed(state: State, { instanceId, atMs }: EventOf<'instance-fa
   if (instance) startRelease(instance, atMs)
 }
 
-/** Its bytes are on their way back; it takes no new work. */
+/** The bytes of an instance are on their way back. It takes no new work. */
 function startRelease(instance: InstanceState, atMs: number): void {
   if (instance.phase !== 'starting' && instance.phase !== 'ready') return
   ledger.startRelease(instance)

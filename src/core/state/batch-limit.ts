@@ -1,18 +1,19 @@
-// How large the batches of a model may be on a kind of device, after batches that failed as a whole: they ran out of
-// memory, or their instance crashed, hung or broke the contract.
+// How large the batches of a model may be on a kind of device, after batches that failed as a whole: they ran
+// out of memory, or their instance crashed, hung or broke the contract.
 //
-//  (1) A batch of n items fails: the limit is n ÷ 2. The items come back and are tried again in the same order, so that
-//      an item that is to blame ends up alone.
-//  (2) A batch of one item fails: that item is to blame, and the limit is again what it was before these failures.
-//  (3) As many items as failed together have passed: their number was to blame. After a crash it was bad luck instead,
-//      and the limit is again what it was.
-//  (4) `cleanBatches` batches of the largest size in a row that go well raise the limit by one. (Additive increase,
-//      multiplicative decrease: Clipper, Crankshaw et al., NSDI 2017.)
+//  (1) A batch of n items fails: the limit is n ÷ 2. The items come back and are tried again in the same
+//      order, so that an item that is to blame ends up alone.
+//  (2) A batch of one item fails: that item is to blame, and the limit is again what it was before these
+//      failures.
+//  (3) As many items as failed together have passed: their number was to blame. After a crash it was bad luck
+//      instead, and the limit is again what it was.
+//  (4) `cleanBatches` batches of the largest size in a row that go well raise the limit by one. (Additive
+//      increase, multiplicative decrease: Clipper, Crankshaw et al., NSDI 2017.)
 //
 // shrinkBatches and growBatches are for apply.ts alone.
 import type { BatchLimit, InstanceState, ModelState } from './state.ts'
 
-/** Batches in a row that must go well before one more item is tried. From policy.md and the issue. */
+/** Batches in a row that must go well before one more item is tried (docs/policy.md). */
 export const cleanBatches = 10
 
 /** The limit of an instance's batches; null: only the model's own. */
@@ -21,7 +22,8 @@ export function batchLimitOf({ model, device }: InstanceState): BatchLimit | nul
   return model.batchLimits.find(({ kind }) => kind === device.kind) ?? null
 }
 
-/** Batches failed as a whole, and whether one of their items is to blame is not known yet. An item that now fails alone is. */
+/** Batches failed as a whole, and whether one of their items is to blame is not known yet. An item that now
+ * fails alone is. */
 export function isSearching(instance: InstanceState): boolean {
   return (batchLimitOf(instance)?.beforeCount ?? null) !== null
 }
@@ -47,7 +49,7 @@ export function shrinkBatches(
   limit.itemCount = Math.min(limit.itemCount, Math.floor(itemCount / 2))
 }
 
-/** These failures were not about the number of items. */
+/** The failures were not about the number of items: the limit is again what it was before them. */
 function restoreBatchLimit({ model }: InstanceState, limit: BatchLimit): void {
   limit.cleanCount = 0
   if (limit.beforeCount !== null) limit.itemCount = limit.beforeCount
@@ -55,7 +57,7 @@ function restoreBatchLimit({ model }: InstanceState, limit: BatchLimit): void {
   forgetBatchLimit(model, limit)
 }
 
-/** A limit that limits nothing. */
+/** Drops a limit that is as large as the model's own. */
 function forgetBatchLimit({ batchLimits, declared }: ModelState, limit: BatchLimit): void {
   if (limit.itemCount >= declared.batch.max) batchLimits.splice(batchLimits.indexOf(limit), 1)
 }

@@ -1,6 +1,6 @@
-// A batch in the state, from its start to its end: the bytes it books, the items it takes out of its queue, and what is
-// learned from it: how long batches take (`pace`), how much they hold (learning.ts) and how large they may be
-// (batch-limit.ts). For apply.ts alone.
+// A batch in the state, from its start to its end: the bytes it books, the items it takes out of its queue,
+// and what is learned from it: how long batches take (`pace`), how much they hold (learning.ts) and how large
+// they may be (batch-limit.ts). For apply.ts alone.
 
 import { averaged } from '../average.ts'
 import { type Model, runMs } from '../model.ts'
@@ -13,6 +13,7 @@ import * as ledger from './ledger.ts'
 import { observeRest } from './observe.ts'
 import type { Batch, InstanceState, ModelState, State } from './state.ts'
 
+/** A command to run a batch was issued: books its bytes and takes its items out of the queue. */
 export function batchStarted(
   state: State,
   { batchId, instanceId, maxCount, bytes, reason }: CommandOf<'run-batch'>,
@@ -33,7 +34,8 @@ export function batchStarted(
     reason.rule === 'run-interactive' ? instance.device.interactiveStreak + 1 : 0
 }
 
-/** The queue's head follows as an event of its own; until then nothing more of it is claimed than was known. */
+/** The store has given items for a batch, or none. The queue's head follows as an event of its own; until
+ * then the queue is believed to hold no more than was known. */
 export function batchClaimed(
   state: State,
   { batchId, itemCount, countByTenant, atMs }: EventOf<'batch-claimed'>,
@@ -62,6 +64,7 @@ export function batchClaimed(
   recordIdle(model, atMs)
 }
 
+/** A batch has ended, well or not. */
 export function batchFinished(state: State, event: EventOf<'batch-finished'>): void {
   const { batchId, failedCount, runMs: tookMs, isOutOfMemory = false, hasCrashed = false, atMs } = event
   const batch = state.batchById.get(batchId)
@@ -78,8 +81,9 @@ export function batchFinished(state: State, event: EventOf<'batch-finished'>): v
   recordIdle(instance.model, atMs)
 }
 
-/** What the batch held beside its instance: as the device or the worker measured its peak, else by readings meanwhile. A
- *  batch beside others says nothing of its own, and one that ran out of memory needed more than it held. */
+/** What the batch held beside its instance: its peak as the device or the worker measured it, else readings
+ * meanwhile. A batch that ran beside others says nothing of its own, and one that ran out of memory needed
+ * more than it held. */
 function learnActive(
   instance: InstanceState,
   itemCount: number,
@@ -94,7 +98,8 @@ function learnActive(
   })
   if (held) {
     observeRest(instance, held.afterBytes)
-    // What an instance holds at rest goes up and down, with the garbage of a runtime; what is booked for that is there.
+    // What an instance holds at rest goes up and down, with the garbage of a runtime; what is booked for that
+    // is there.
     const restBytes = Math.max(held.afterBytes, learnedRestBytes(instance))
     observeActive(instance, { ...beyond(restBytes, held.peakBytes), isPeak: !isOutOfMemory })
   } else if (peakBytes !== null && reportedBytes !== null) {
@@ -123,7 +128,7 @@ export function recordIdle(
   }
 }
 
-/** What a batch took, for all that is expected of the next. A batch with failures says nothing. */
+/** How long a batch took, for what is expected of the next one. A batch with failures says nothing. */
 function learnPace(each: ModelState, itemCount: number, tookMs: number): void {
   const { declared, pace } = each
   const declaredMs = runMs(declared, itemCount)
@@ -133,13 +138,15 @@ function learnPace(each: ModelState, itemCount: number, tookMs: number): void {
   each.model = pacedModel(each)
 }
 
-/** As it was declared, at its pace. */
+/** The model as it was declared, at its pace. */
 export function pacedModel({ declared, pace }: ModelState): Model {
   const { batch } = declared
   const overheadMs = batch.overheadMs * pace.ratio
   return { ...declared, batch: { ...batch, overheadMs, perItemMs: batch.perItemMs * pace.ratio } }
 }
 
+/** Gives back what is booked for a batch; bytes of an instance that is being stopped come back with the
+ * instance. */
 function endBatch(state: State, { id, instance, bytes }: Batch): void {
   state.batchById.delete(id)
   const isLeaving = instance.phase === 'stopping' || instance.phase === 'quarantined'

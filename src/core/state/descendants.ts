@@ -1,10 +1,11 @@
-// Work that hangs below a model in the graph of items, read from the edges between models that the queue heads carry:
+// The work that hangs below a model in the graph of items, read from the edges between models that the queue
+// heads carry:
 //
-//   restMs   compute that an item of the model still has below it until its job ends, on average
+//   restMs   the compute that an item of the model still has below it until its job ends, on average
 //   rankMs   the longest way down, with half a load at every change of model
 //
-// The way down is followed for `maxSteps` edges: models of different jobs may wait for each other in a circle.
-// Cost: O(models + edges between them) for each step; a workload without dependencies costs nothing.
+// The way down is followed for `maxSteps` edges, since models of different jobs may wait for each other in a
+// circle. Cost: O(models + edges between them) for each step. A workload without dependencies costs nothing.
 
 import { runMs } from '../model.ts'
 import { clearMs } from './estimates.ts'

@@ -1,5 +1,6 @@
-// What goes into the core (events: facts that happened) and what comes out (commands: what to do now, with the reason).
-// A command is a request, not a fact: the loop reports it as `command-issued`, and its effect as an event of its own.
+// What goes into the core: events, facts that happened. And what comes out: commands, what to do now, each
+// with its reason. A command is a request, not a fact. The loop reports it as `command-issued`, and reports
+// its effect as another event.
 import type { Id } from '../id.ts'
 import type { ModelId } from '../model.ts'
 import type { ClaimOrder, QueueHead } from '../work/queue-head.ts'
@@ -11,7 +12,7 @@ export type BatchId = Id<'batch'>
 export type SchedulerEvent =
   /** New heads of the queues that changed. A model that is not listed keeps its head. */
   | { type: 'queue-changed'; atMs: number; heads: QueueHead[] }
-  /** The loop has taken a command from `decide` and is about to carry it out: books its bytes. */
+  /** The loop has taken a command from `decide` and is about to carry it out. Its bytes are booked. */
   | { type: 'command-issued'; atMs: number; command: Command }
   /** How many items the store gave for a batch; 0 ends it. */
   | {
@@ -32,11 +33,13 @@ export type SchedulerEvent =
       peakBytes: number | null
       /** What the worker says it still holds; left out, or null: it does not say. */
       residentBytes?: number | null
-      /** What its instance held at most while it ran, and after it, as measured; left out, or null: not measured. */
+      /** The most its instance held while the batch ran, and what it held after it, as measured; left out, or
+       * null: not measured. */
       held?: { peakBytes: number; afterBytes: number } | null
       /** It, or some of its items, ran out of memory. Default false. */
       isOutOfMemory?: boolean
-      /** Its instance ended, hung or broke the contract meanwhile, and nobody had asked it to end. Default false. */
+      /** Its instance ended, hung or broke the contract meanwhile, and nobody had stopped it. Default
+       * false. */
       hasCrashed?: boolean
     }
   | {
@@ -57,13 +60,15 @@ export type SchedulerEvent =
       /** Default false. */
       isOutOfMemory?: boolean
     }
-  /** An instance ended or failed without being told to; its bytes stay booked until `memory-released`. */
+  /** An instance ended or failed although nobody had stopped it. Its bytes stay booked until
+   * `memory-released`. */
   | { type: 'instance-failed'; atMs: number; instanceId: InstanceId; message: string }
   /** A reading of a device: what others hold, and what each of our instances holds. */
   | {
       type: 'memory-observed'
       atMs: number
-      /** When the device was asked; left out: just now. A reading that was asked for before the last one changes nothing. */
+      /** When the device was asked; left out: just now. A reading that was asked for before the last one
+       * changes nothing. */
       askedAtMs?: number
       deviceId: DeviceId
       capacityBytes: number

@@ -1,22 +1,26 @@
 // How much memory to book for a model on a kind of device. Three sizes, each apart:
 //
 //   resident   what a loaded instance holds while it runs nothing
-//   loading    the most that an instance holds during its load: some loaders hold the weights twice for a moment
+//   loading    the most that an instance holds during its load: some loaders hold the weights twice for a
+//              moment
 //   active     what a running batch holds on top of resident, by the number of its items
 //
-// (1) What was declared is booked until a model has been loaded `enoughLoads` times. A reading above it counts at once.
-// (2) Then what was learned (learning.ts) is booked, with a small margin, whether it is more or less than declared.
-// (3) A model that declares no size is loaded alone on a device, with all that the device offers, until one instance
-//     has been measured.
+// (1) What was declared is booked until a model has been loaded `enoughLoads` times. A reading above it
+//     counts at once.
+// (2) Then what was learned (learning.ts) is booked, with a small margin, whether it is more or less than
+//     declared.
+// (3) A model that declares no size is loaded alone on a device, with all that the device offers, until one
+//     instance has been measured.
 import { lineBytes } from '../vram.ts'
 import { isStaying, offeredBytes, pinnedBytes } from './ledger.ts'
 import type { DeviceState, Footprint, InstanceState, ModelState } from './state.ts'
 
-/** Loads, or batches of a size, after which what was learned is booked instead of what was declared. The aim is to be
- *  within 5 % after three. */
+/** Loads, or batches of a size, after which what was learned is booked instead of what was declared. The aim
+ * is to be within 5 % after three. */
 const enoughLoads = 3
 
-/** What is booked above what was learned. Two loads of the demo's models differ by up to 2 % (`plimsoll models`). */
+/** What is booked above what was learned. Two loads of the demo's models differ by up to 2 % (`plimsoll
+ * models`). */
 const marginRatio = 1.02
 
 /** What was seen of a model on a kind of device; null: nothing. */
@@ -42,9 +46,9 @@ export function residentBytesOn(each: ModelState, device: DeviceState): number {
   return Math.max(1, allBytes, learnedBytes)
 }
 
-/** Bytes that stay booked for an instance that runs nothing and holds `heldBytes`. What was booked for its load alone, or
- *  was never needed, is given back. While the size of the model is not known and the instance has not run, all stays
- *  booked: its first batch may need it. */
+/** Bytes that stay booked for an instance that runs nothing and holds `heldBytes`. What was booked for its
+ * load alone, or was never needed, is given back. While the size of the model is not known and the instance
+ * has not run, all stays booked: its first batch may need it. */
 export function restingBytes({ model, device, bytes, batchCount }: InstanceState, heldBytes: number): number {
   const { residentCount = 0 } = footprintOf(model, device.kind) ?? {}
   const isKnown = model.declared.isSized || batchCount + residentCount > 0
@@ -63,12 +67,13 @@ export function loadingBytesOn(each: ModelState, device: DeviceState): number {
   return known ? Math.max(residentBytes, Math.ceil(known.loadingBytes)) : residentBytes
 }
 
-/** Bytes to book for a batch of n items, from the peak of the seen size that holds n items, or of the largest seen size.
- *  A batch larger than all that were seen needs more in proportion. A batch of half the seen size or less is booked like
- *  the larger one, since part of a batch's memory is fixed, but never beyond what the device has beside the model:
+/** Bytes to book for a batch of n items, from the peak of the seen size that holds n items, or of the largest
+ * seen size. A batch larger than all that were seen needs more in proportion. A batch of half the seen size
+ * or less is booked like the larger one, since part of a batch's memory is fixed, but never beyond what the
+ * device has beside the model:
  *
- *    peak × max(1, n ÷ seen)                        in general
- *    min(peak, max(peak × n ÷ seen, beside))        where n is half of the seen size or less */
+ *   peak × max(1, n ÷ seen)                        in general
+ *   min(peak, max(peak × n ÷ seen, beside))        where n is half of the seen size or less */
 export function activeBytesOn(each: ModelState, device: DeviceState, itemCount: number): number {
   const declaredBytes = each.declared.batch.activationBytes * itemCount
   const known = footprintOf(each, device.kind)
@@ -90,8 +95,8 @@ function besideBytes(each: ModelState, device: DeviceState, { residentBytes }: F
   return lineBytes(device) - pinnedBytes(device, each) - ownBytes
 }
 
-/** Least bytes that a device must offer to load the model and run one item of it, beside what is pinned there and one item
- *  of that. */
+/** Least bytes that a device must offer to load the model and run one item of it, beside what is pinned there
+ * and one item of that. */
 export function leastBytesOn(each: ModelState, device: DeviceState): number {
   const roomBytes = pinnedRoomOn(each, device)
   return Math.max(

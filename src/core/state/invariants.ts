@@ -1,14 +1,18 @@
-// What must hold after every event, whatever happened. The tests and the simulator check it, and so does the daemon, after
-// each event: each list is walked once, and a sentence is only written where something is broken.
+// What must hold after every event, whatever happened. The tests and the simulator check it, and so does the
+// daemon, after each event: each list is walked once, and a sentence is only written where something is
+// broken.
 //
-//   devices     each account of the ledger is the sum of what it is for, all accounts together are at most the line, the
-//               deficit is that of the instances, batches are counted and have slots, one load is in flight
-//   models      counts are zero or more, no instance runs more batches than the model allows, each is listed once
+//   devices     each account of the ledger is the sum of what it is for, all accounts together are at most
+//               the line, the deficit is that of the instances, batches are counted and have slots, one load
+//               is in flight
+//   models      counts are zero or more, no instance runs more batches than the model allows, each is listed
+//               once
 import { lineBytes } from '../vram.ts'
 import { bookedBytes } from './ledger.ts'
 import type { DeviceState, InstanceState, Ledger, ModelState, State } from './state.ts'
 
-/** The invariants that are broken, as sentences; empty: all hold. Cost: O(models + devices + instances + batches). */
+/** The invariants that are broken, as sentences; empty: all hold. Cost: O(models + devices + instances +
+ * batches). */
 export function brokenInvariants(state: State): string[] {
   const broken: string[] = []
   const sums = new Map<DeviceState, BatchSum>()

@@ -1,16 +1,18 @@
-// What measurements teach about the memory of a model on a kind of device (the questions about it are in footprint.ts).
-// For apply.ts alone, but for `isWorthMeasuring`.
+// What measurements teach about the memory of a model on a kind of device (the questions about it are in
+// footprint.ts). For apply.ts alone, but for `isWorthMeasuring`.
 //
 //   resident   counts only after an instance's first batch: OCR holds twice as much after its first inference
 //   active     is kept for batch sizes in powers of two, since part of a batch's memory is fixed
-//   a reading above what is known is believed at once
-//   a peak below what is known lowers it slowly, since the next one may be higher again: an upper expectile (Newey and
+//   a reading above what is known is believed at once a peak below what is known lowers it slowly, since the
+//   next one may be higher again: an upper expectile (Newey and
 //     Powell 1987)
-//   a reading that need not be the peak can only raise it: two readings a second miss the peaks of short batches
+//   a reading that need not be the peak can only raise it: two readings a second miss the peaks of short
+//   batches
 import { activeBytesOn, footprintOf, needsDevice, residentBytesOn } from './footprint.ts'
 import type { Footprint, InstanceState, ModelState } from './state.ts'
 
-/** Batches of an instance after which its memory has settled: the first inference fills arenas. Chosen, not measured. */
+/** Batches of an instance after which its memory has settled: the first inference fills arenas. Chosen, not
+ * measured. */
 const firstBatches = 3
 
 /** Batches of a size after which its peak is known, and only looked at now and then. Chosen, not measured. */
@@ -25,8 +27,8 @@ const decay = 0.2
 /** More growths in a row than a cache needs to fill. Chosen, not measured. */
 const growthsOfALeak = 3
 
-/** Whether to measure a batch, where a device can tell peaks: the first ones of an instance and of each size, then a few.
- *  A measurement is two readings, about 1 ms each for RAM (`node bench/devices.bench.ts`). */
+/** Whether to measure a batch, where a device can tell peaks: the first ones of an instance and of each size,
+ * then a few. A measurement is two readings, about 1 ms each for RAM (`node bench/devices.bench.ts`). */
 export function isWorthMeasuring({ model, device, batchCount }: InstanceState, itemCount: number): boolean {
   if (!needsDevice(model) || model.model.concurrency > 1) return false
   if (batchCount <= firstBatches || batchCount % measuredEvery === 0) return true
@@ -54,9 +56,9 @@ export function observeResident(instance: InstanceState, bytes: number): void {
   known.residentBytes = Math.max(known.residentBytes, bytes)
 }
 
-/** An instance goes. If it held less than the estimate, the estimate falls towards its peak, unless it has run little:
- *  arenas grow with what they have seen. If it was still growing, the next instance is expected to hold what this one
- *  held when it had settled. */
+/** An instance goes. If it held less than the estimate, the estimate falls towards its peak, unless it has
+ * run little: arenas grow with what they have seen. If it was still growing, the next instance is expected
+ * to hold what this one held when it had settled. */
 export function settleResident(instance: InstanceState): void {
   const { model, device, idlePeakBytes, settledBytes, growth, batchCount } = instance
   const known = footprintOf(model, device.kind)

@@ -1,20 +1,22 @@
-// The memory ledger: every promised byte of a device is booked in exactly one account, and moves between accounts
-// here and nowhere else:
+// The memory ledger: every promised byte of a device is booked in exactly one account, and moves between
+// accounts here and nowhere else:
 //
 //   free ──reserve──▶ reserved ──settle──▶ resident ──startRelease──▶ releasing ──free──▶ free
 //     │                  └──────────────────startRelease──▶│              └─quarantine─▶ quarantined ──free──▶ free
 //     └──activate──▶ active ──deactivate──▶ free
 //                      └──follow──▶ releasing or quarantined, with its instance
 //
-// Invariant: reserved + resident + active + releasing + quarantined ≤ budget, at every instant. A booking that would
-// break it is a fault of ours and stops the daemon; decide.ts asks `headroomBytes` first.
+// Invariant: reserved + resident + active + releasing + quarantined ≤ budget, at every instant. A booking
+// that would break it is a fault of ours and stops the daemon; decide.ts asks `headroomBytes` first.
 //
-// What an instance holds beyond what is booked for it is booked at once (`resize`) as far as there is room. The rest is the
-// device's deficit: no account, since nobody promised it, but nothing is promised while it lasts.
+// What an instance holds beyond what is booked for it is booked at once (`resize`) as far as there is room.
+// The rest is the device's deficit: no account, since nobody promised it, but nothing is promised while it
+// lasts.
 import { assert } from '../errors.ts'
 import { lineBytes } from '../vram.ts'
 import type { DeviceState, InstanceState, Ledger, ModelState } from './state.ts'
 
+/** The sum of all accounts. */
 export function bookedBytes({
   reservedBytes,
   residentBytes,
@@ -25,14 +27,16 @@ export function bookedBytes({
   return reservedBytes + residentBytes + activeBytes + releasingBytes + quarantinedBytes
 }
 
-/** What may still be promised; negative when foreign use, or what instances hold unbooked, has grown into the budget. */
+/** What may still be promised. Negative when foreign use, or what instances hold beyond their bookings, has
+ * grown into what is booked. */
 export function headroomBytes(device: DeviceState): number {
   return device.budgetBytes - bookedBytes(device.ledger) - device.deficitBytes
 }
 
-/** What instances may fill if all that can go goes: quarantined bytes may never come back, nor what such instances hold
- *  beyond what was booked for them; and what is pinned stays. Where nobody says who holds what, what counts as foreign may
- *  have been ours: only an empty device tells, so all of the line is offered while something of ours may leave it. */
+/** What instances may fill once everything has gone that can go. Pinned instances stay, and quarantined
+ * bytes, or what quarantined instances hold beyond their bookings, may never come back. Where a device
+ * cannot say who holds what, foreign use may be ours: only an empty device tells. So all of the line is
+ * offered while something of ours may still leave it. */
 export function offeredBytes(device: DeviceState): number {
   const { unattributed, budgetBytes, instances } = device
   const isUncertain = unattributed !== null && instances.some(mayLeave)
@@ -40,31 +44,31 @@ export function offeredBytes(device: DeviceState): number {
   return bytes - pinnedBytes(device) - stuckBytes(device)
 }
 
-/** Quarantined, or held beyond what was booked for them by instances that are, or are pinned. */
+/** Quarantined bytes, and what quarantined or pinned instances hold beyond their bookings. */
 export function stuckBytes({ ledger, deficitBytes, instances }: DeviceState): number {
   let bytes = ledger.quarantinedBytes
   if (deficitBytes > 0) for (const each of instances) if (!mayLeave(each)) bytes += each.deficitBytes
   return bytes
 }
 
-/** Its bytes come back when another model needs the place, or are on their way. */
+/** Its bytes come back when another model needs the room, or are already on their way. */
 export function mayLeave(instance: InstanceState): boolean {
   return instance.phase !== 'quarantined' && !isStaying(instance)
 }
 
-/** It is pinned: it goes for nobody. */
+/** Pinned: never a victim. */
 export function isStaying({ phase, model }: InstanceState): boolean {
   return model.model.isPinned && (phase === 'starting' || phase === 'ready')
 }
 
-/** Booked for instances that go for nobody, but for those of one model. */
+/** Booked for pinned instances, except those of the model `but`. */
 export function pinnedBytes({ hasPins, instances }: DeviceState, but: ModelState | null = null): number {
   let bytes = 0
   if (hasPins) for (const each of instances) if (isStaying(each) && each.model !== but) bytes += each.bytes
   return bytes
 }
 
-/** For a load under way. */
+/** Books a load. */
 export function reserve(device: DeviceState, bytes: number): void {
   assert(
     bytes === 0 || bytes <= headroomBytes(device),
@@ -73,13 +77,13 @@ export function reserve(device: DeviceState, bytes: number): void {
   device.ledger.reservedBytes += bytes
 }
 
-/** The load has ended well. */
+/** A load has ended well. */
 export function settle(instance: InstanceState): void {
   instance.device.ledger.reservedBytes -= instance.bytes
   instance.device.ledger.residentBytes += instance.bytes
 }
 
-/** An instance that is loaded, or being loaded, holds other bytes than were booked for it. */
+/** Books other bytes for an instance that is loaded, or being loaded. */
 export function resize(instance: InstanceState, bytes: number): void {
   const { ledger } = instance.device
   if (instance.phase === 'starting') ledger.reservedBytes += bytes - instance.bytes
@@ -87,7 +91,7 @@ export function resize(instance: InstanceState, bytes: number): void {
   instance.bytes = bytes
 }
 
-/** For a running batch. One that needs nothing may run also when foreign use has grown into what is booked. */
+/** Books a batch. One that needs nothing may run even when foreign use has grown into what is booked. */
 export function activate(device: DeviceState, bytes: number): void {
   assert(
     bytes === 0 || bytes <= headroomBytes(device),
@@ -96,11 +100,13 @@ export function activate(device: DeviceState, bytes: number): void {
   device.ledger.activeBytes += bytes
 }
 
+/** A batch has ended. */
 export function deactivate(device: DeviceState, bytes: number): void {
   device.ledger.activeBytes -= bytes
 }
 
-/** A batch ends whose instance is on its way out: what it held is not back before the rest of the instance is. */
+/** A batch has ended whose instance is being stopped: its bytes are not back before the rest of the instance
+ * is. */
 export function follow(instance: InstanceState, bytes: number): void {
   const { ledger } = instance.device
   ledger.activeBytes -= bytes
@@ -109,7 +115,7 @@ export function follow(instance: InstanceState, bytes: number): void {
   else ledger.releasingBytes += bytes
 }
 
-/** The instance was asked to go, or went. */
+/** An instance was asked to stop, or ended by itself. */
 export function startRelease(instance: InstanceState): void {
   const { ledger } = instance.device
   if (instance.phase === 'starting') ledger.reservedBytes -= instance.bytes
@@ -117,13 +123,13 @@ export function startRelease(instance: InstanceState): void {
   ledger.releasingBytes += instance.bytes
 }
 
-/** The bytes should be back and are not. */
+/** The bytes of a stopped instance should be back and are not. */
 export function quarantine(instance: InstanceState): void {
   instance.device.ledger.releasingBytes -= instance.bytes
   instance.device.ledger.quarantinedBytes += instance.bytes
 }
 
-/** The process is gone and the device shows the bytes back. */
+/** The process is gone, and the device shows its bytes back. */
 export function free(instance: InstanceState): void {
   const { ledger } = instance.device
   if (instance.phase === 'quarantined') ledger.quarantinedBytes -= instance.bytes

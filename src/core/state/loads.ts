@@ -1,5 +1,6 @@
-// How often models were loaded and how long it took: what the decisions expect of the next load. A declared time stands
-// until the first load has been measured; then a running average, which follows a disk that becomes slower.
+// How often models were loaded, and how long a load takes: what decisions expect of the next one. The
+// declared time stands until the first load has been measured. Then it is a running average, which follows a
+// disk that becomes slower.
 
 import { averaged } from '../average.ts'
 import type { Model, ModelId } from '../model.ts'

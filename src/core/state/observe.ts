@@ -1,14 +1,16 @@
-// What a reading of a device changes: its budget, what its instances are known to hold, and what is learned from it. For
-// apply.ts alone.
+// What a reading of a device changes: its budget, what its instances are known to hold, and what is learned
+// from that (learning.ts). For apply.ts alone.
 //
-//   foreign use      what is not ours. A device that cannot say who holds what shows it as what is used beyond the books
-//   held > booked    booked at once as far as there is room; the rest is a deficit, which blocks new loads and shows its
-//                    size, but evicts nobody who has work
-//   held < booked    an instance that runs nothing gives back what was booked for its load and does not stay, and, once it
-//                    was loaded often enough, what it has never needed
+//   foreign use      What is not ours. A device that cannot say who holds what shows only how much is in use:
+//                    what is more than the books say counts as foreign.
+//   held > booked    The difference is booked at once, as far as there is room. The rest is a deficit: it
+//                    blocks new loads and shows its size, but evicts no instance that has work.
+//   held < booked    An instance that runs nothing gives back what was booked for its load alone, and, once
+//                    the model was loaded often enough, what it has never needed.
 //
-// Also here: signs of memory that does not come back. An instance that holds more after each of many batches leaks; a device
-// that has less after each of several unloads does (drivers: ollama#10597, triton#6836).
+// It also counts signs of memory that does not come back. An instance that holds more after each of many
+// batches leaks; so does a device that has less after each of several unloads (drivers: ollama#10597,
+// triton#6836).
 
 import { lineBytes } from '../vram.ts'
 import type { EventOf } from './events.ts'
@@ -19,15 +21,19 @@ import type { DeviceState, InstanceState, State } from './state.ts'
 
 type Reading = EventOf<'memory-observed'>
 
-/** Batches after which an instance has settled: what it holds more than then may be a leak. Chosen, not measured. */
+/** Batches after which an instance has settled. What it holds more than then may be a leak. Chosen, not
+ * measured. */
 const settledBatches = 3
 
-/** More than so much above the last peak is growth: the heap of a runtime breathes by less. */
+/** An instance has grown if it holds so many times its last peak: the heap of a runtime breathes by less.
+ * Chosen, not measured. */
 const growthRatio = 1.01
 
-/** An unload after which so much more is in use than before its load may have left something behind. */
+/** An unload has left something behind if so much more is in use than before the load. Chosen, not
+ * measured. */
 const leftBehindBytes = 16e6
 
+/** A reading of a device. One that was asked for before the last one changes nothing. */
 export function observe(state: State, reading: Reading): void {
   const device = state.deviceById.get(reading.deviceId)
   if (!device) return
@@ -49,11 +55,12 @@ export function observe(state: State, reading: Reading): void {
 
 function unattributed(device: DeviceState, reading: Reading): DeviceState['unattributed'] {
   const { foreignBytes, usedBytes = null, bytesByInstance } = reading
-  const cannotTell = Object.keys(bytesByInstance).length === 0 && device.instances.length > 0
-  return cannotTell && usedBytes !== null ? { usedBytes, foreignBytes } : null
+  const isUnattributed = Object.keys(bytesByInstance).length === 0 && device.instances.length > 0
+  return isUnattributed && usedBytes !== null ? { usedBytes, foreignBytes } : null
 }
 
-/** What is used beyond the books is foreign where nobody says whose it is; again when the books change without a reading. */
+/** The books of a device have changed without a reading: what is in use beyond them counts as foreign, where
+ * the device cannot say who holds what. */
 export function recountForeign(device: DeviceState): void {
   if (device.unattributed) setForeign(device, device.unattributed.foreignBytes)
 }
@@ -97,7 +104,7 @@ function watchGrowth(instance: InstanceState, bytes: number): void {
   if (batchCount >= settledBatches) instance.settledBytes ??= bytes
 }
 
-/** Held against booked. */
+/** Compares what an instance holds with what is booked for it. */
 function balance(instance: InstanceState): void {
   const { device, phase, measuredBytes, runningCount } = instance
   device.deficitBytes -= instance.deficitBytes
@@ -114,7 +121,7 @@ function balance(instance: InstanceState): void {
   device.deficitBytes += instance.deficitBytes
 }
 
-/** What is in use after an unload, against what was before its load. */
+/** Compares foreign use after each unload with what it was before the load. */
 function watchForeign(device: DeviceState): void {
   const { leak } = device
   for (const beforeBytes of leak.unloads.splice(0)) {

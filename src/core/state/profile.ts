@@ -1,5 +1,6 @@
-// What was learned of a model and is worth keeping from one run to the next: what it holds, how large its batches may be, how
-// long its loads and batches take. Plain data, to be written down and read back.
+// What was learned of a model and is worth keeping from one run to the next: how much memory it holds, how
+// large its batches may be, how long its loads and batches take. Plain data, to be written down and read
+// back.
 
 import type { ModelId } from '../model.ts'
 import { pacedModel } from './batches.ts'
@@ -16,7 +17,7 @@ export interface ModelProfile {
   load: ModelLoads
 }
 
-/** Of the models that have been loaded or run; a copy. */
+/** The profiles of models that have been loaded or run: copies. */
 export function profilesOf(state: State): ModelProfile[] {
   return state.models.flatMap(({ model, footprints, batchLimits, pace }) => {
     const load = state.loads.learned(model.id)!
@@ -25,7 +26,7 @@ export function profilesOf(state: State): ModelProfile[] {
   })
 }
 
-/** For a new state. Models that it does not have are left out. */
+/** Puts profiles into a new state. Profiles of models that the state does not have are left out. */
 export function restoreProfiles(state: State, profiles: readonly ModelProfile[]): void {
   for (const { modelId, footprints, batchLimits, pace, load } of profiles) {
     const each = state.modelById.get(modelId)

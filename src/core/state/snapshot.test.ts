@@ -1,4 +1,5 @@
-// That a restored state decides as the lost one did is held over random worlds by test/dst/checks/snapshots.ts.
+// That a restored state decides as the lost one did is held over random worlds by
+// test/dst/checks/snapshots.ts.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { arrive, createWorld, report, step } from '../../../test/support/world.ts'

@@ -1,9 +1,11 @@
-// The whole state as plain JSON, and back: so that whoever has a snapshot and the events after it knows what the scheduler
-// knows, without the events before it. A restored state answers every further event and every decision exactly as the one
-// it was taken of. What points in a circle (models, devices, instances, batches) is written as ids.
+// The whole state as plain JSON, and back: so that whoever has a snapshot and the events after it knows what
+// the scheduler knows, without the events before it. A restored state answers every further event and every
+// decision exactly as the one it was taken of. What points in a circle (models, devices, instances, batches)
+// is written as ids.
 //
-// Fields are not listed one by one: a new field of plain data is in the snapshot by itself. A snapshot is restored over a
-// fresh state, so that a field which it does not have yet has its first value. `version` changes when that is not enough.
+// Fields are not listed one by one: a new field of plain data is in the snapshot by itself. A snapshot is
+// restored over a fresh state, so that a field which it does not have yet has its first value. `version`
+// changes when that is not enough.
 import type { Model } from '../model.ts'
 import type { Policy } from '../policy.ts'
 import type { DeviceId, InstanceId } from './events.ts'
@@ -88,7 +90,8 @@ function idsOf(instances: readonly InstanceState[]): InstanceId[] {
   return instances.map(({ id }) => id)
 }
 
-/** null: a Plimsoll whose snapshots are others wrote it. Takes the snapshot over: it must not be used for another state. */
+/** null: a Plimsoll whose snapshots are others wrote it. Takes the snapshot over: it must not be used for
+ * another state. */
 export function restoreState(snapshot: Snapshot): State | null {
   if (snapshot.version !== version) return null
   const { policy, waiting, backlog, interactive, isDraining, nextInstance, nextBatch } = snapshot

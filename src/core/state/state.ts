@@ -1,6 +1,7 @@
-// What the scheduler knows: models with the heads of their queues, devices with their ledgers, instances. Only
-// apply.ts writes it, decide.ts reads it. Lists are ordered by id (instances: by start), so no decision depends on the
-// order in which a map was filled.
+// What the scheduler knows: models with the heads of their queues, devices with their ledgers, instances and
+// batches. Only apply.ts writes it, directly or through the files of this folder; decide/ reads it. Lists are
+// ordered by id (instances by their start), so that no decision depends on the order in which a map was
+// filled.
 
 import { SchedulerError } from '../errors.ts'
 import type { Model, ModelId } from '../model.ts'
@@ -20,78 +21,87 @@ export interface State {
   readonly deviceById: Map<DeviceId, DeviceState>
   readonly instanceById: Map<InstanceId, InstanceState>
   readonly batchById: Map<BatchId, Batch>
-  /** How long loads take. */
+  /** How long the loads of each model take. */
   readonly loads: ModelStateManager
-  /** What waits, ready or blocked: compute, and one load of each of its models, ms; the bytes of those models. */
+  /** What all items that wait, ready or blocked, add up to: their compute, ms; one load of each of their
+   * models, ms; the bytes of these models. */
   readonly waiting: { workMs: number; loadMs: number; vramBytes: number }
-  /** Time to clear what waits on all devices, ms: the most since the last time that it was a tenth of that. */
+  /** Time to clear what waits on all devices, ms: the peak since it was last down to a tenth of its peak. */
   readonly backlog: { peakMs: number }
-  /** Those that items have named, in the order they came; '' for items of nobody in particular. */
+  /** Tenants that items have named, in the order they came. The id is empty for items that name none. */
   readonly tenants: Map<string, TenantState>
-  /** Arrivals of interactive items, of any model. */
+  /** Arrivals of interactive items of any model. */
   readonly interactive: Arrivals
   /** No new work is started. */
   isDraining: boolean
-  /** Numbers of the next instance and batch. */
+  /** Numbers of the next instance and of the next batch. */
   nextInstance: number
   nextBatch: number
 }
 
-/** Written through fairness.ts. */
+/** For whom items are. Written through fairness.ts. */
 export interface TenantState {
   readonly id: string
   readonly weight: number
-  /** Compute and loads so far over its weight, ms. */
+  /** Compute and loads that the tenant has had, divided by its weight, ms. */
   servedMs: number
   readyCount: number
 }
 
+/** A model, the head of its queue, and what was learned of it. */
 export interface ModelState {
   /** As it was declared, but with run times as they were measured. */
   model: Model
   readonly declared: Model
-  /** Measured ÷ declared run time, a running average, and the batches that it is from. */
+  /** Measured ÷ declared run time as a running average, and the batches that it is from. */
   readonly pace: { ratio: number; batchCount: number }
   /** Its place in `State.models`. */
   readonly index: number
   /** Ready items, less those that a batch is being claimed for. */
   readyCount: number
+  /** Items that wait for other items or for a moment. */
   blockedCount: number
+  /** The ready items by priority and tenant, highest priority first. */
   levels: LevelHead[]
-  /** As in its queue's head. */
+  /** When the most urgent ready item must have ended, ms, as in the queue's head; null: none has a deadline
+   * ahead. */
   latestEndAtMs: number | null
+  /** Models whose items the blocked ones wait for, with the number of open dependencies. */
   waitsOn: readonly { modelId: ModelId; count: number }[]
-  /** Ready, being claimed and blocked, as `State.waiting` counts them. */
+  /** What the model adds to `State.waiting`: items ready, being claimed and blocked, and their compute, ms. */
   waitingCount: number
   waitingMs: number
-  /** Compute below an item of this model, and the longest way down, ms (descendants.ts). */
+  /** Compute below an item of this model until its job ends, and the longest way down, ms (descendants.ts). */
   restMs: number
   rankMs: number
   /** Items that batches are being claimed for right now. */
   claimingCount: number
-  /** Expected load, ms: what `State.loads` says. */
+  /** Expected time of a load, ms: what `State.loads` says. */
   loadMs: number
-  /** What it needs by kind of device, as far as it has been seen. */
+  /** The memory it needs, by kind of device, as far as it has been seen. */
   readonly footprints: Footprint[]
-  /** Batches that failed as a whole make the next ones smaller, by kind of device. */
+  /** How large its batches may be after failures, by kind of device (batch-limit.ts). */
   readonly batchLimits: BatchLimit[]
   /** Instances that are not being stopped, on any device, in the order of their start. */
   readonly instances: InstanceState[]
   /** Batches running now. */
   runningCount: number
-  /** Its last load ran out of memory: the next try waits for what is on its way and for idle ones to go. */
+  /** Its last load ran out of memory. The next try waits until idle instances have gone and their bytes are
+   * back. */
   needsRoom: boolean
-  /** Failed loads in a row, and those that left no room for a batch. */
+  /** Loads in a row that failed, or that left no room for a batch. */
   loadFailureCount: number
-  /** No load is tried before this moment, ms. */
+  /** The cooldown: no load is tried before this moment, ms. */
   coolUntilMs: number
+  /** Why the last load failed, in words; null: it did not. */
   loadError: string | null
+  /** When its items became ready. */
   readonly arrivals: Arrivals
   /** When items were last submitted, ms; null: never. */
   submittedAtMs: number | null
 }
 
-/** Last moment at which items became ready, and the mean gap between such moments, ms; null: not known. */
+/** The last moment at which items became ready, and the mean gap between such moments, ms; null: not known. */
 export interface Arrivals {
   lastAtMs: number | null
   gapMs: number | null
@@ -101,7 +111,8 @@ export interface Arrivals {
 export interface Footprint {
   /** Of device: the same weights need other bytes on a GPU than in RAM. */
   readonly kind: string
-  /** Upper expectile of what instances held while they ran nothing, bytes, and the instances that it is from. */
+  /** Upper expectile of what instances held while they ran nothing, bytes, and the instances that it is
+   * from. */
   residentBytes: number
   residentCount: number
   /** The same during loads; 0: never more than resident. */
@@ -116,7 +127,7 @@ export interface Footprint {
 export interface ActiveFootprint {
   /** The size: batches of more than half as many items, up to so many. */
   readonly itemCount: number
-  /** Items of the largest one that was seen: one of more needs more. */
+  /** Items of the largest batch that was seen of this size. */
   seenCount: number
   /** Upper expectile of their peaks. */
   bytes: number
@@ -124,24 +135,31 @@ export interface ActiveFootprint {
   batchCount: number
 }
 
-/** After batches that ran out of memory or took their instance with them: the largest that is tried, and what led there. */
+/** The largest batch that is tried after batches that failed as a whole, and what led to it. Written through
+ * batch-limit.ts. */
 export interface BatchLimit {
+  /** Of device. */
   readonly kind: string
-  /** False: the instance ended, hung or broke the contract for a reason that is not known. */
+  /** Some of these batches ran out of memory. False: the instance ended, hung or broke the contract, nobody
+   * knows why. */
   isForMemory: boolean
+  /** The limit. */
   itemCount: number
   /** Batches of that size in a row that went well. */
   cleanCount: number
-  /** The size before the first of these failures, as long as it may have been the fault of one item; null: it was not. */
+  /** The limit before the first of these failures, while one item may be to blame for them; null: none is. */
   beforeCount: number | null
 }
 
+/** A device, what it holds, and what was last read of it. */
 export interface DeviceState {
   readonly id: DeviceId
   readonly kind: string
+  /** Share of the capacity that may be promised, above 0 to 1. */
   readonly safetyRatio: number
-  /** Some model is pinned. */
+  /** Some model of the state is pinned, so that what is pinned must be counted. */
   readonly hasPins: boolean
+  /** All of its memory, and what of it processes hold that are not ours; as of the last reading. */
   capacityBytes: number
   foreignBytes: number
   /** The last reading, where it could not tell who holds what; else null. */
@@ -150,17 +168,18 @@ export interface DeviceState {
   budgetBytes: number
   /** Held by our instances beyond what is booked for them, as far as there is no room to book it. */
   deficitBytes: number
-  /** Why nothing new is put on it, in words; null: it is well. */
+  /** Why nothing new is put on it, in words; null: the device is well. */
   fault: string | null
-  /** When it was last read, ms; null: it is only declared, and is believed. */
+  /** When it was last read, ms; null: never, it is only declared, and is believed. */
   observedAtMs: number | null
-  /** Unloads in a row that left something behind, and how much in all; and foreign use before the load of those instances
-   * whose unload has not been looked at. */
+  /** Unloads in a row that left something behind, and how much in all. `unloads`: foreign use before the load
+   * of each instance whose unload has not been checked yet. */
   readonly leak: { count: number; bytes: number; readonly unloads: number[] }
-  /** Batches that run at once. */
+  /** Batches that run on it at once. */
   readonly slots: number
+  /** Batches running now. */
   runningCount: number
-  /** Each byte is booked once; `activeBytes` is for running batches. Written through ledger.ts. */
+  /** What is booked. Written through ledger.ts. */
   readonly ledger: Ledger
   /** All that are not gone, in the order of their start. */
   readonly instances: InstanceState[]
@@ -172,15 +191,24 @@ export interface DeviceState {
   interactiveStreak: number
 }
 
+/** Promised bytes of a device. Each byte is booked in one account only. */
 export interface Ledger {
+  /** For the load in flight. */
   reservedBytes: number
+  /** For loaded instances. */
   residentBytes: number
+  /** For running batches. */
   activeBytes: number
+  /** For instances that are being stopped. */
   releasingBytes: number
+  /** For stopped instances whose bytes did not come back in time. */
   quarantinedBytes: number
 }
 
-/** starting → ready → stopping → gone; ready is busy while `runningCount` > 0. */
+/** One running process of a model. A ready instance is busy while `runningCount` > 0.
+ *
+ *    starting ──▶ ready ──▶ stopping ──▶ gone
+ *        └───────────────────▶ └──▶ quarantined ──▶ gone */
 export interface InstanceState {
   readonly id: InstanceId
   readonly model: ModelState
@@ -192,46 +220,50 @@ export interface InstanceState {
   measuredBytes: number | null
   /** Its part of the device's deficit. */
   deficitBytes: number
-  /** Most that was read while it ran nothing, after its first batch; null: never. */
+  /** The most that was read while it ran nothing, after its first batch; null: no reading. */
   idlePeakBytes: number | null
-  /** Last reading before its first batch; null: none. */
+  /** The last reading before its first batch; null: no reading. */
   freshBytes: number | null
-  /** Last reading before its batch, and most since the batch began; null: no reading. */
+  /** The last reading before its present batch, and the highest since the batch began; null: no reading. */
   beforeBatchBytes: number | null
   batchPeakBytes: number | null
   /** Bytes of its running batches. */
   activeBytes: number
-  /** What it held after its first few batches: it leaks if it holds much more later; null: not known yet. */
+  /** What it held after its first few batches; null: not known yet. It leaks if it holds much more later. */
   settledBytes: number | null
-  /** How often in a row it held more after a batch than ever before, less the times it did not; and when that was looked at. */
+  /** Batches after which it held more than ever before, less those after which it did not; and its batches
+   * when that was last checked. */
   readonly growth: { count: number; batchCount: number }
   /** Foreign use of its device when its load began. */
   foreignBeforeBytes: number
-  /** What its worker said it held after its load; null: it did not say. */
+  /** What its worker said it held after its load; null: the worker did not say. */
   reportedBytes: number | null
-  /** Since when it has nothing to do, ms; null: it has. */
+  /** Since when it has had nothing to do, ms; null: it has something to do. */
   idleSinceMs: number | null
-  /** Largest batch that the worker says it can take. */
+  /** The largest batch that its worker says it can take. */
   maxBatch: number
+  /** Batches running now. */
   runningCount: number
   /** Batches since its load, and the items left of those found at its load. */
   batchCount: number
   quotaCount: number
-  /** Compute since its load, ms. */
+  /** Its compute since its load, ms. */
   workMs: number
   /** When its load began, ms. */
   readonly startedAtMs: number
-  /** When it was asked to stop. */
+  /** When it was asked to stop, ms; 0: it was not. */
   stoppedAtMs: number
-  /** What is known of why its memory does not come back, in words. */
+  /** Why its memory does not come back, in words, as far as that is known. */
   releaseCause: string | null
 }
 
+/** A batch that runs, or whose items are being claimed. */
 export interface Batch {
   readonly id: BatchId
   readonly instance: InstanceState
+  /** Booked for it. */
   readonly bytes: number
-  /** Asked for until the claim is known, then given. */
+  /** Items that it asks for; once it is claimed, items that it was given. */
   itemCount: number
   isClaimed: boolean
 }

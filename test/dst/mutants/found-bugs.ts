@@ -188,7 +188,7 @@ export const foundBugs: Mutants = {
     ],
   ],
   'what went for being idle is loaded ahead': [
-    ['core/decide/view.ts', 'waitMs < 1e9 && staysFor(model, waitMs)', 'waitMs < 1e9'],
+    ['core/decide/view.ts', 'waitMs < farMs && staysFor(model, waitMs)', 'waitMs < farMs'],
   ],
   'a batch that needs nothing needs headroom': [
     [
