@@ -10,8 +10,11 @@ import { z } from 'zod'
 import { SchedulerError } from '../core/errors.ts'
 import type { Host, OwnerHost } from './host.ts'
 
+/** What the paths of use cases begin with. */
+export const basePath = '/api/v1/'
+
 interface Described<Input, Answer> {
-  /** The path over HTTP. */
+  /** The end of its path over HTTP. */
   name: string
   /** One sentence for people. */
   description: string
@@ -28,6 +31,8 @@ export interface ChangingUseCase<Input, Answer> extends Described<Input, Answer>
   effect: 'changes'
   answerOf(host: OwnerHost, input: Input): Promise<Answer>
 }
+
+export type Effect = 'reads' | 'computes' | 'changes'
 
 export type UseCase<Input, Answer> = ReadingUseCase<Input, Answer> | ChangingUseCase<Input, Answer>
 

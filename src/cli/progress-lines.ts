@@ -7,15 +7,17 @@
 //
 // Marks of an instance: ↓ it is being loaded, ▶ it runs a batch, ↑ it gives its memory back, ! its memory did not come
 // back. All that is shown comes from the state.
+import type { DeviceProgress, InstanceProgress, ProgressState, StepProgress } from '../api/progress.ts'
 import { formatBytes, formatMs } from '../core/units.ts'
 import { cellCount, fit, pad, plain } from './cells.ts'
-import type {
-  DeviceProgress,
-  InstanceProgress,
-  ProgressState,
-  ProgressView,
-  StepProgress,
-} from './progress.ts'
+
+export interface ProgressView {
+  /** Cells in a line. */
+  width: number
+  color: boolean
+  /** Most lines; steps give way. Default: no limit. */
+  height?: number
+}
 
 type Colour = keyof typeof ansi
 type Paint = (text: string, colour: Colour) => string

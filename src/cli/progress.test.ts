@@ -1,14 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import type { InstanceProgress, ProgressState } from '../api/progress.ts'
 import { cellCount } from './cells.ts'
-import {
-  type InstanceProgress,
-  type ProgressState,
-  progressText,
-  renderProgress,
-  TerminalPainter,
-} from './progress.ts'
+import { TerminalPainter } from './progress.ts'
+import { progressText, renderProgress } from './progress-lines.ts'
 
 const state: ProgressState = {
   steps: [

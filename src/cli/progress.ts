@@ -1,48 +1,9 @@
 // Progress of a run for people who watch it. On a terminal it is drawn in place; in a log it is one plain line each
 // time. The caller says how often and brings the state; only the rate is reckoned here, from one painting to the next.
 // Nothing is hidden or switched on the terminal, so a run that is killed leaves it as it was.
+import type { ProgressState, StepProgress } from '../api/progress.ts'
 import { cellCount } from './cells.ts'
 import { progressText, renderProgress } from './progress-lines.ts'
-
-export { progressText, renderProgress }
-
-export interface ProgressState {
-  steps: StepProgress[]
-  devices: DeviceProgress[]
-  /** null: not known yet. */
-  etaMs: number | null
-  elapsedMs: number
-}
-
-export interface StepProgress {
-  name: string
-  /** done, failed and skipped have ended and do not overlap. */
-  done: number
-  failed: number
-  skipped: number
-  /** May grow: a fan-out makes items. */
-  total: number
-  /** Items that end in a second. TerminalPainter fills it in. */
-  ratePerSecond?: number
-}
-
-export interface DeviceProgress {
-  id: string
-  /** 0: the device has no memory of its own. */
-  budgetBytes: number
-  bookedBytes: number
-  instances: { modelId: string; bytes: number; state: InstanceProgress }[]
-}
-
-export type InstanceProgress = 'starting' | 'ready' | 'busy' | 'stopping' | 'quarantined'
-
-export interface ProgressView {
-  /** Cells in a line. */
-  width: number
-  color: boolean
-  /** Most lines; steps give way. Default: no limit. */
-  height?: number
-}
 
 /** What TerminalPainter needs of a stream: process.stderr has it. */
 export interface TerminalStream {

@@ -139,6 +139,19 @@ export const errorKinds = {
     retryable: true,
     exitCode: 1,
   },
+  NO_ANSWER: {
+    sentence: 'The daemon that owns the database did not answer in time.',
+    httpStatus: 504,
+    retryable: true,
+    exitCode: 1,
+  },
+  UNKNOWN_PATH: {
+    sentence: 'Nothing can be asked at this path.',
+    httpStatus: 404,
+    retryable: false,
+    exitCode: 2,
+  },
+  TOO_LARGE: { sentence: 'The request is too large.', httpStatus: 413, retryable: false, exitCode: 2 },
   ABORTED: { sentence: 'The caller gave up waiting.', httpStatus: 499, retryable: true, exitCode: 1 },
 } satisfies Record<string, ErrorKind>
 

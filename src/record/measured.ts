@@ -1,6 +1,7 @@
 // What runs measured of each model, from their journal: loads and unloads with their mean times, the time of a batch by its
 // size, and the most memory an instance held.
 import type { ModelId } from '../core/model.ts'
+import type { EventOf } from '../core/state/events.ts'
 import type { JournalLine } from './journal.ts'
 
 export interface Measured {
@@ -29,61 +30,86 @@ export function profileOf({ itemMs, batches }: Measured): { overheadMs: number; 
   return perItemMs > 0 && overheadMs >= 0 ? { overheadMs, perItemMs } : { overheadMs: 0, perItemMs: itemMs }
 }
 
-export function measureModels(journal: Iterable<JournalLine>): Map<ModelId, Measured> {
-  const measured = new Map<ModelId, Measured>()
-  const modelByInstance = new Map<string, ModelId>()
-  const running = new Map<string, { instanceId: string; itemCount: number }>()
-  const stoppedAtMs = new Map<string, number>()
-  const of = (instanceId: string): Measured => {
-    const modelId = modelByInstance.get(instanceId) ?? instanceId
-    let model = measured.get(modelId)
-    if (!model) {
-      const batches = { count: 0, items: 0, ms: 0, itemsSquared: 0, itemsMs: 0 }
-      model = { loads: 0, loadMs: 0, unloads: 0, unloadMs: 0, peakBytes: 0, items: 0, itemMs: 0, batches }
-      measured.set(modelId, model)
-    }
-    return model
+/** Of a whole journal. */
+export function measureModels(journal: Iterable<JournalLine>): ReadonlyMap<ModelId, Measured> {
+  const measuring = new Measuring()
+  for (const line of journal) measuring.add(line)
+  return measuring.models
+}
+
+/** Of lines, in order, as they come. */
+export class Measuring {
+  readonly #models = new Map<ModelId, Measured>()
+  readonly #modelByInstance = new Map<string, ModelId>()
+  readonly #running = new Map<string, { instanceId: string; itemCount: number }>()
+  readonly #stoppedAtMs = new Map<string, number>()
+
+  get models(): ReadonlyMap<ModelId, Measured> {
+    return this.#models
   }
-  for (const line of journal) {
-    if (line.type === 'snapshot') {
-      for (const { id, modelId } of line.snapshot.instances) modelByInstance.set(id, modelId)
-      for (const { id, instanceId, itemCount } of line.snapshot.batches)
-        running.set(id, { instanceId, itemCount })
-    } else if (line.type === 'command-issued' && line.command.type === 'start-load') {
-      modelByInstance.set(line.command.instanceId, line.command.modelId)
-    } else if (line.type === 'command-issued' && line.command.type === 'run-batch') {
-      running.set(line.command.batchId, { instanceId: line.command.instanceId, itemCount: 0 })
-    } else if (line.type === 'command-issued' && line.command.type === 'stop-instance') {
-      // In the end all go at once, and are waited for by nobody.
-      if (line.command.reason.rule !== 'shutdown') stoppedAtMs.set(line.command.instanceId, line.atMs)
-    } else if (line.type === 'memory-released') {
-      const fromMs = stoppedAtMs.get(line.instanceId)
-      if (fromMs === undefined) continue
-      const model = of(line.instanceId)
-      model.unloadMs += (line.atMs - fromMs - model.unloadMs) / ++model.unloads
-      stoppedAtMs.delete(line.instanceId)
-    } else if (line.type === 'batch-claimed') {
-      const batch = running.get(line.batchId)
+
+  add(line: JournalLine): void {
+    if (line.type === 'snapshot') this.#goOnFrom(line)
+    else if (line.type === 'command-issued') this.#addCommand(line)
+    else if (line.type === 'memory-released') this.#addRelease(line)
+    else if (line.type === 'batch-claimed') {
+      const batch = this.#running.get(line.batchId)
       if (batch) batch.itemCount = line.itemCount
-    } else if (line.type === 'batch-finished') {
-      const batch = running.get(line.batchId)
-      running.delete(line.batchId)
-      if (!batch || batch.itemCount === 0) continue
-      const model = of(batch.instanceId)
-      addBatch(model.batches, batch.itemCount, line.runMs)
-      model.items += batch.itemCount
-      model.itemMs += (line.runMs - batch.itemCount * model.itemMs) / model.items
-    } else if (line.type === 'load-finished') {
-      const model = of(line.instanceId)
+    } else if (line.type === 'batch-finished') this.#addBatch(line)
+    else if (line.type === 'load-finished') {
+      const model = this.#of(line.instanceId)
       model.loadMs += ((line.loadMs ?? 0) - model.loadMs) / ++model.loads
     } else if (line.type === 'memory-observed') {
       for (const [instanceId, bytes] of Object.entries(line.bytesByInstance)) {
-        const model = of(instanceId)
+        const model = this.#of(instanceId)
         model.peakBytes = Math.max(model.peakBytes, bytes)
       }
     }
   }
-  return measured
+
+  #of(instanceId: string): Measured {
+    const modelId = this.#modelByInstance.get(instanceId) ?? instanceId
+    let model = this.#models.get(modelId)
+    if (!model) {
+      const batches = { count: 0, items: 0, ms: 0, itemsSquared: 0, itemsMs: 0 }
+      model = { loads: 0, loadMs: 0, unloads: 0, unloadMs: 0, peakBytes: 0, items: 0, itemMs: 0, batches }
+      this.#models.set(modelId, model)
+    }
+    return model
+  }
+
+  #goOnFrom({ snapshot }: Extract<JournalLine, { type: 'snapshot' }>): void {
+    for (const { id, modelId } of snapshot.instances) this.#modelByInstance.set(id, modelId)
+    for (const { id, instanceId, itemCount } of snapshot.batches)
+      this.#running.set(id, { instanceId, itemCount })
+  }
+
+  #addCommand({ atMs, command }: EventOf<'command-issued'>): void {
+    if (command.type === 'start-load') this.#modelByInstance.set(command.instanceId, command.modelId)
+    else if (command.type === 'run-batch')
+      this.#running.set(command.batchId, { instanceId: command.instanceId, itemCount: 0 })
+    // In the end all go at once, and are waited for by nobody.
+    else if (command.type === 'stop-instance' && command.reason.rule !== 'shutdown')
+      this.#stoppedAtMs.set(command.instanceId, atMs)
+  }
+
+  #addRelease({ instanceId, atMs }: EventOf<'memory-released'>): void {
+    const fromMs = this.#stoppedAtMs.get(instanceId)
+    if (fromMs === undefined) return
+    const model = this.#of(instanceId)
+    model.unloadMs += (atMs - fromMs - model.unloadMs) / ++model.unloads
+    this.#stoppedAtMs.delete(instanceId)
+  }
+
+  #addBatch({ batchId, runMs }: EventOf<'batch-finished'>): void {
+    const batch = this.#running.get(batchId)
+    this.#running.delete(batchId)
+    if (!batch || batch.itemCount === 0) return
+    const model = this.#of(batch.instanceId)
+    addBatch(model.batches, batch.itemCount, runMs)
+    model.items += batch.itemCount
+    model.itemMs += (runMs - batch.itemCount * model.itemMs) / model.items
+  }
 }
 
 function addBatch(batches: Measured['batches'], itemCount: number, runMs: number): void {

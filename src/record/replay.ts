@@ -16,6 +16,8 @@ export interface Replay {
   lastAtMs: number
   /** The run goes on: what comes next has only not been written yet. */
   isRunning: boolean
+  /** Of the process that ran it; null: it is not written down. */
+  pid: number | null
 }
 
 /** null: the lines hold no beginning of a state. Resumed runs begin with nothing loaded. Throws BAD_VALUE for another
@@ -34,7 +36,7 @@ export function replay(lines: Iterable<JournalLine>): Replay | null {
       state = restoreState(line.snapshot) ?? state
     } else if (state) applyWhereLinesMayLack(state, line)
   }
-  return run && state && { state, lastAtMs, isRunning: isOn(run) }
+  return run && state && { state, lastAtMs, isRunning: isOn(run), pid: run.process?.pid ?? null }
 }
 
 /** Where lines are missing (a disk was full), what follows may make no sense: then it changes nothing, or only a part. */

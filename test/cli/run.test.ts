@@ -5,9 +5,9 @@ import { once } from 'node:events'
 import { existsSync, mkdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { test } from 'node:test'
-import { temporaryFolder } from './support/folder.ts'
+import { temporaryFolder } from '../support/folder.ts'
 
-const bin = resolve(import.meta.dirname, '../bin/plimsoll')
+const bin = resolve(import.meta.dirname, '../../bin/plimsoll')
 const root = temporaryFolder('run')
 
 let folderCount = 0

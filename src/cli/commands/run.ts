@@ -5,25 +5,28 @@ import { writeFileSync } from 'node:fs'
 import { relative } from 'node:path'
 import { text } from 'node:stream/consumers'
 import type { Command } from 'commander'
-import type { State } from '../core/state/state.ts'
-import { formatBytes, formatMs } from '../core/units.ts'
-import type { Clock } from '../daemon/clock.ts'
-import { type Run, startRun } from '../daemon/run.ts'
-import { formatLate, type LateStep, lateSteps, openItems } from '../forecast/late-steps.ts'
-import { type Pipeline, readPipeline } from '../pipelines/pipeline.ts'
-import { gatherReport, writeResults } from '../pipelines/report.ts'
-import { readsStdin } from '../pipelines/sources.ts'
-import { databaseOf, type RunFiles, runFiles } from '../record/files.ts'
-import { readJournal } from '../record/journal.ts'
-import { type RunSummary, summarizeRun } from '../record/summary.ts'
-import { allItems, type StoredItem } from '../stores/store.ts'
-import { drawTimeline } from '../timeline/timeline.ts'
-import { repeated } from './options.ts'
-import { assertWritable, counted, print, printJson, printTable } from './output.ts'
-import { TerminalPainter } from './progress.ts'
-import { withOptions } from './run-options.ts'
-import { RunProgress } from './run-progress.ts'
-import { formatUnproven, type Unproven, unprovenOf } from './unproven.ts'
+import type { OwnerHost } from '../../api/host.ts'
+import { type ProgressState, progressOf } from '../../api/progress.ts'
+import { runningHost } from '../../api/running.ts'
+import { formatUnproven, type Unproven, unprovenOf } from '../../api/unproven.ts'
+import type { State } from '../../core/state/state.ts'
+import { formatBytes, formatMs } from '../../core/units.ts'
+import type { Clock } from '../../daemon/clock.ts'
+import { type Run, startRun } from '../../daemon/run.ts'
+import { formatLate, type LateStep, lateSteps, openItems } from '../../forecast/late-steps.ts'
+import type { ListeningSocket } from '../../http/socket.ts'
+import { type Pipeline, readPipeline } from '../../pipelines/pipeline.ts'
+import { gatherReport, writeResults } from '../../pipelines/report.ts'
+import { readsStdin } from '../../pipelines/sources.ts'
+import { databaseOf, type RunFiles, runFiles } from '../../record/files.ts'
+import { readJournal } from '../../record/journal.ts'
+import { type RunSummary, summarizeRun } from '../../record/summary.ts'
+import { allItems, type StoredItem } from '../../stores/store.ts'
+import { drawTimeline } from '../../timeline/timeline.ts'
+import { repeated } from '../options.ts'
+import { assertWritable, counted, print, printJson, printTable } from '../output.ts'
+import { TerminalPainter } from '../progress.ts'
+import { withOptions } from '../run-options.ts'
 
 interface Options {
   gpu?: string[]
@@ -59,9 +62,11 @@ async function run(file: string, inputs: string[], options: Options): Promise<vo
   const stdin = readsStdin(pipeline) ? await text(process.stdin) : ''
   const current = await startRun({ pipeline, files, inputs, stdin })
   if (!options.json) print(greeting(pipeline, current))
-  const screen = options.json ? null : show(new RunProgress(current, pipeline), current.clock)
+  const host = runningHost(current)
+  const screen = options.json ? null : show(() => progressOf(host, current.startedAtMs), current.clock)
   const note = (text: string) => (screen ? screen.note(text) : process.stderr.write(`${text}\n`))
   const stopListening = listen(current, note)
+  const socket = await openSocket(host, note)
   let failure: unknown = null
   let late: LateStep[] = []
   try {
@@ -72,6 +77,7 @@ async function run(file: string, inputs: string[], options: Options): Promise<vo
     failure = error
   }
   stopListening()
+  await socket?.close()
   const unproven = await closeDaemon(current)
   await screen?.stop()
   for (const each of unproven) process.stderr.write(`${formatUnproven(each)}\n`)
@@ -84,6 +90,15 @@ async function run(file: string, inputs: string[], options: Options): Promise<vo
     // The daemon gives up nobody: it would wait for such a process for ever.
     if (unproven.length > 0) setImmediate(() => process.exit())
   }
+}
+
+/** null: others read the database instead. */
+async function openSocket(host: OwnerHost, note: (text: string) => void): Promise<ListeningSocket | null> {
+  const { listenOnSocket } = await import('../../http/socket.ts')
+  return listenOnSocket(host).catch((error: Error) => {
+    note(`This run cannot be asked while it is on, only its database: ${error.message}.`)
+    return null
+  })
 }
 
 async function closeDaemon({ daemon }: Run): Promise<Unproven[]> {
@@ -127,12 +142,12 @@ interface Screen {
 }
 
 /** Paints progress on a terminal, or writes a line now and then. */
-function show(progress: RunProgress, clock: Clock): Screen {
+function show(progress: () => Promise<ProgressState>, clock: Clock): Screen {
   const painter = new TerminalPainter(process.stderr)
   let isOver = false
   const paint = async () => {
     const startedAtMs = clock.nowMs()
-    painter.paint(await progress.at(startedAtMs))
+    painter.paint(await progress())
     return Math.max(process.stderr.isTTY ? paintMs : plainMs, 20 * (clock.nowMs() - startedAtMs))
   }
   let wake = () => {}

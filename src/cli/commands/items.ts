@@ -1,12 +1,12 @@
 // `plimsoll items`: the items of a run, filtered.
 import type { Command } from 'commander'
-import { items, pageSize } from '../api/items.ts'
-import { formatMs } from '../core/units.ts'
-import { type ItemState, itemStates } from '../core/work/item.ts'
-import type { StoredItem } from '../stores/store.ts'
-import { ask } from './ask.ts'
-import { aboutDatabase, type DatabaseFlags, wholeNumber } from './options.ts'
-import { printJson, printTable } from './output.ts'
+import { items, pageSize } from '../../api/items.ts'
+import { formatMs } from '../../core/units.ts'
+import { type ItemState, itemStates } from '../../core/work/item.ts'
+import type { StoredItem } from '../../stores/store.ts'
+import { ask } from '../ask.ts'
+import { aboutDatabase, type DatabaseFlags, wholeNumber } from '../options.ts'
+import { printJson, printTable } from '../output.ts'
 
 interface Flags extends DatabaseFlags {
   /** Checked by the use case. */

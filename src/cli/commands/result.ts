@@ -1,10 +1,10 @@
 // `plimsoll result ITEM`: what an item answered, or why it did not.
 import type { Command } from 'commander'
-import { result } from '../api/result.ts'
-import { hasEnded } from '../core/work/item.ts'
-import { ask } from './ask.ts'
-import { aboutDatabase, type DatabaseFlags } from './options.ts'
-import { print, printJson } from './output.ts'
+import { result } from '../../api/result.ts'
+import { hasEnded } from '../../core/work/item.ts'
+import { ask } from '../ask.ts'
+import { aboutDatabase, type DatabaseFlags } from '../options.ts'
+import { print, printJson } from '../output.ts'
 
 export function resultCommand(command: Command): void {
   aboutDatabase(command).action(async (id: string, { db, json }: DatabaseFlags) => {

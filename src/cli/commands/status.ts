@@ -1,12 +1,12 @@
 // `plimsoll status`: how far a run is, also while it runs.
 import type { Command } from 'commander'
-import { type DeviceFigures, type Status, status } from '../api/status.ts'
-import { formatBytes, formatMs } from '../core/units.ts'
-import { hasEnded, itemStates } from '../core/work/item.ts'
-import { countsByStep } from '../forecast/plan-workload.ts'
-import { ask } from './ask.ts'
-import { aboutDatabase, type DatabaseFlags } from './options.ts'
-import { print, printJson, printTable } from './output.ts'
+import { type DeviceFigures, type Status, status } from '../../api/status.ts'
+import { formatBytes, formatMs } from '../../core/units.ts'
+import { hasEnded, itemStates } from '../../core/work/item.ts'
+import { countsByStep } from '../../forecast/plan-workload.ts'
+import { ask } from '../ask.ts'
+import { aboutDatabase, type DatabaseFlags } from '../options.ts'
+import { print, printJson, printTable } from '../output.ts'
 
 export function statusCommand(command: Command): void {
   aboutDatabase(command).action(async ({ db, json }: DatabaseFlags) => {

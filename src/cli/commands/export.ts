@@ -3,11 +3,11 @@ import { createWriteStream } from 'node:fs'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { Command } from 'commander'
-import { findDatabase } from '../record/files.ts'
-import { openSqliteReader } from '../stores/sqlite/reader.ts'
-import type { StoreReader } from '../stores/store.ts'
-import { aboutDatabase, type DatabaseFlags } from './options.ts'
-import { assertWritable } from './output.ts'
+import { findDatabase } from '../../record/files.ts'
+import { openSqliteReader } from '../../stores/sqlite/reader.ts'
+import type { StoreReader } from '../../stores/store.ts'
+import { aboutDatabase, type DatabaseFlags } from '../options.ts'
+import { assertWritable } from '../output.ts'
 
 export function exportCommand(command: Command): void {
   aboutDatabase(command)

@@ -13,11 +13,11 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { formatBytes, formatMs } from '../core/units.ts'
-import type { Device } from '../devices/device.ts'
-import { createRunner } from '../runners/create.ts'
-import type { Instance, Runner } from '../runners/runner.ts'
-import { StartedProcesses } from '../runners/started.ts'
+import { formatBytes, formatMs } from '../../core/units.ts'
+import type { Device } from '../../devices/device.ts'
+import { createRunner } from '../../runners/create.ts'
+import type { Instance, Runner } from '../../runners/runner.ts'
+import { StartedProcesses } from '../../runners/started.ts'
 
 export interface CheckRow {
   step: string
@@ -57,7 +57,7 @@ function toleranceOf(bytes: number): number {
   return Math.max(16 * mebibyte, 0.02 * bytes)
 }
 
-const workerFile = fileURLToPath(new URL('../../workers/python/plimsoll_gpu_check.py', import.meta.url))
+const workerFile = fileURLToPath(new URL('../../../workers/python/plimsoll_gpu_check.py', import.meta.url))
 
 export async function checkDevice(
   device: Device,

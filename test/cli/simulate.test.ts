@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { emptyFolder, plimsoll } from '../../test/support/project.ts'
+import { emptyFolder, plimsoll } from '../support/project.ts'
 
 const model = {
   name: 'a',

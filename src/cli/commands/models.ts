@@ -1,12 +1,12 @@
 // `plimsoll models PIPELINE`: the models, what they need, and what was measured beside what is declared.
 import type { Command } from 'commander'
-import { type Footprint, type KnownModel, models } from '../api/models.ts'
-import { formatBytes, formatMs } from '../core/units.ts'
-import { readPipeline } from '../pipelines/pipeline.ts'
-import { databaseOf, runFiles } from '../record/files.ts'
-import { ask } from './ask.ts'
-import { type DatabaseFlags, jsonOption } from './options.ts'
-import { printJson, printTable } from './output.ts'
+import { type Footprint, type KnownModel, models } from '../../api/models.ts'
+import { formatBytes, formatMs } from '../../core/units.ts'
+import { readPipeline } from '../../pipelines/pipeline.ts'
+import { databaseOf, runFiles } from '../../record/files.ts'
+import { ask } from '../ask.ts'
+import { type DatabaseFlags, jsonOption } from '../options.ts'
+import { printJson, printTable } from '../output.ts'
 
 const columns = [
   ...['model', 'declared', 'learned', 'booked off by', 'samples'],

@@ -1,6 +1,6 @@
 // How `plimsoll doctor` shows a device: a few lines for each.
-import { formatBytes, formatMs } from '../core/units.ts'
-import type { SeenDevice } from '../devices/seen.ts'
+import { formatBytes, formatMs } from '../../core/units.ts'
+import type { SeenDevice } from '../../devices/seen.ts'
 
 /** Programs that are named; the rest are counted. */
 const namedCount = 3

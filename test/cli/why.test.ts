@@ -5,8 +5,8 @@ import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { held, plimsoll, project, recorded, startPlimsoll } from '../../test/support/project.ts'
-import type { StoredItem } from '../core/work/item.ts'
+import type { StoredItem } from '../../src/core/work/item.ts'
+import { held, plimsoll, project, recorded, startPlimsoll } from '../support/project.ts'
 
 /** Of the two models only one has room in 900 MB. */
 const models = `  first: { module: echo.js, vram: 600MB, loadTime: 100ms, batch: { max: 1 } }

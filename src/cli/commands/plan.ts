@@ -1,16 +1,16 @@
 // `plimsoll plan PIPELINE`: how long a pipeline would take on a card, and which card is enough.
 import type { Command } from 'commander'
-import { type PlanAnswer, type PlanInput, plan } from '../api/plan.ts'
-import { SchedulerError } from '../core/errors.ts'
-import { formatBytes, formatMs } from '../core/units.ts'
-import { formatLate } from '../forecast/late-steps.ts'
-import { enoughRatio } from '../forecast/plan.ts'
-import { readPipeline } from '../pipelines/pipeline.ts'
-import { databaseOf, runFiles } from '../record/files.ts'
-import { ask } from './ask.ts'
-import { parseSizes } from './gpu-sizes.ts'
-import { type DatabaseFlags, gpuOption, jsonOption, wholeNumber } from './options.ts'
-import { print, printJson, printTable } from './output.ts'
+import { type PlanAnswer, type PlanInput, plan } from '../../api/plan.ts'
+import { SchedulerError } from '../../core/errors.ts'
+import { formatBytes, formatMs } from '../../core/units.ts'
+import { formatLate } from '../../forecast/late-steps.ts'
+import { enoughRatio } from '../../forecast/plan.ts'
+import { readPipeline } from '../../pipelines/pipeline.ts'
+import { databaseOf, runFiles } from '../../record/files.ts'
+import { ask } from '../ask.ts'
+import { parseSizes } from '../gpu-sizes.ts'
+import { type DatabaseFlags, gpuOption, jsonOption, wholeNumber } from '../options.ts'
+import { print, printJson, printTable } from '../output.ts'
 
 interface Flags extends DatabaseFlags {
   sources?: string

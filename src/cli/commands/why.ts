@@ -1,10 +1,10 @@
 // `plimsoll why ITEM`: why an item waits, and when it starts.
 import type { Command } from 'commander'
-import { why } from '../api/why.ts'
-import { formatMs } from '../core/units.ts'
-import { ask } from './ask.ts'
-import { aboutDatabase, type DatabaseFlags } from './options.ts'
-import { print, printJson } from './output.ts'
+import { why } from '../../api/why.ts'
+import { formatMs } from '../../core/units.ts'
+import { ask } from '../ask.ts'
+import { aboutDatabase, type DatabaseFlags } from '../options.ts'
+import { print, printJson } from '../output.ts'
 
 export function whyCommand(command: Command): void {
   aboutDatabase(command).action(async (item: string, { db, json }: DatabaseFlags) => {
