@@ -1,7 +1,7 @@
-// One scheduler to embed: the graph, the ledger and the policy in one object without processes, files or
-// timers. The caller runs the models: it asks for a batch, unloads and loads what the batch says, runs it and
-// reports each item. It is the daemon's core: the same `apply` and `decide`, over the same graph as the
-// memory store.
+// One scheduler to embed: the graph, the ledger and the policy in one object, without processes, files or
+// timers. The caller runs the models: it asks for a batch, unloads and loads what the batch says, runs it,
+// and reports each item. It decides as the daemon does, with the same `apply` and `decide`, over the same
+// graph as the memory store.
 //
 //   submit ─▶ getNextBatch ─▶ (evict, load) markLoaded ─▶ run ─▶ complete or fail each item ─▶ getNextBatch …
 import { admit, type InfeasibleDeadline, infeasibleDeadlines, type OpenItem } from './decide/admission.ts'
@@ -37,7 +37,8 @@ export interface Submission {
 export interface NextBatch {
   modelId: ModelId
   items: ClaimedItem[]
-  /** Models to unload before, and to load before this batch, in this order; their memory is booked already. */
+  /** Models to unload before, and to load before this batch, in this order; their memory is booked
+   * already. */
   evictions: ModelId[]
   loads: ModelId[]
   reason: Reason

@@ -1,5 +1,5 @@
 // Memory by permits, for programs that bring their own queue: whoever holds a permit may use so many bytes.
-// First come, first served: a large request is not overtaken by small ones behind it. What can never fit is
+// First come, first served: small requests do not overtake a large one. A request that can never fit is
 // refused at once.
 //
 //   using permit = await vram.acquire('4.5GB', { signal })

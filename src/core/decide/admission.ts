@@ -1,15 +1,15 @@
-// What is said at the door. Refused: items of unknown models, and models that no device can ever hold.
-// Everything else may wait; nothing is refused because it is busy now. Only reported: deadlines that cannot
-// be met even if nothing else waited for the machine. The caller may know better, and a late answer may still
-// be worth having.
+// What is said at the door. Refused: items of unknown models, and of models that no device can ever hold.
+// Everything else may wait; nothing is refused because the machine is busy now. Only reported: deadlines that
+// cannot be met even if nothing else waited for the machine. The caller may know better, and a late answer
+// may still be worth having.
 //
-// The shortest way to an item, at the pace that is declared or was measured: each item on it runs alone, as
-// soon as
+// The shortest way to an item, at the pace that was declared or measured. Each item on it runs alone, as soon
+// as
 //   (1) what it waits for has ended,
 //   (2) its model is loaded; loads begin at once, as many side by side as there are devices,
 //   (3) and, on a single device where its model has no room beside that of the item before, after an unload
 //       and a load.
-// Everything else (batches of others, more loads than these, retries) makes it longer, never shorter.
+// Everything else, such as batches of others, more loads and retries, makes the way longer, never shorter.
 import type { SchedulerError } from '../errors.ts'
 import { leastBytes, type ModelId, runMs } from '../model.ts'
 import { leastBytesOn, needsDevice, residentBytesOn } from '../state/footprint.ts'
@@ -63,7 +63,7 @@ export function neverFitsEver({ devices }: State, each: ModelState): SchedulerEr
   return neverFits(each.model.id, leastBytesOn(each, best), offer)
 }
 
-/** What a device could promise if nobody else used it and all went that is not pinned. */
+/** What a device could promise if nobody else used it and everything went that is not pinned. */
 function freeableBytes(device: DeviceState): number {
   return lineBytes(device) - pinnedBytes(device)
 }
@@ -76,7 +76,7 @@ export interface OpenItem {
   deadlineAtMs: number | null
   /** It runs now: it may end at any moment. Default false. */
   isRunning?: boolean
-  /** It may end without being run: those that wait for it may not have to wait. Default false. */
+  /** It may end without being run, so that those that wait for it may not have to wait. Default false. */
   maySkip?: boolean
 }
 
@@ -92,18 +92,20 @@ export interface InfeasibleDeadline {
   loadedMs: number
 }
 
-/** Items outside of what is asked about that are looked at; beyond, they count as ended, which makes a way
- * shorter. */
+/** Items outside of what is asked about that are looked at. Beyond that they count as ended, which makes a
+ * way shorter. Chosen, not measured. */
 const mostLooked = 10_000
 
+/** The shortest way to an item's end. */
 interface Way {
   endMs: number
   loadedEndMs: number
   model: ModelState
-  /** Models that must be loaded on a device on the way, each once, and the sum of their loads, ms. */
+  /** Models that must be loaded on a device on the way, each once; null: none. */
   loads: Loads | null
 }
 
+/** Loads as a list from the last one back, and their sum, ms. */
 interface Loads {
   model: ModelState
   before: Loads | null
@@ -149,7 +151,8 @@ export function infeasibleDeadlines(
   return found
 }
 
-/** What those that wait for the item wait for; null: nothing. */
+/** The way to the end of an item, or, if it may be skipped, of what it waits for; null: nothing is before
+ * it. */
 function wayTo(
   state: State,
   devices: readonly DeviceState[],

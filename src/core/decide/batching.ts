@@ -1,5 +1,5 @@
 // Which resident model runs next on a device, and how many of its items. A batch is never held back to fill
-// it: waiting 1 to 10 s always lost (docs/policy.md); under load batches grow by themselves.
+// it: waiting for 1 to 10 s always lost (docs/policy.md). Under load, batches grow by themselves.
 
 import { type Model, runMs } from '../model.ts'
 import { batchLimitOf } from '../state/batch-limit.ts'
@@ -23,6 +23,7 @@ import {
 } from './ordering.ts'
 import type { View } from './view.ts'
 
+/** A batch that a device should run. */
 export interface BatchPlan {
   instance: InstanceState
   maxCount: number
@@ -32,24 +33,28 @@ export interface BatchPlan {
   worth: number
 }
 
-/** A priority that no item has: with it nothing is interactive. */
+/** A priority that no item has. With it nothing is interactive. */
 const noPriority = 101
 
 /** Interactive items are expected for so long after the last one, ms. Chosen, not measured. */
 const interactiveMemoryMs = 600_000
 
-/** Batches are not cut for interactive items so far that an item takes more than so many times as long. A
- * batch with a long start would otherwise fill the device with starts. Chosen, not measured. */
+/** A batch is cut for interactive items only until each of its items takes this many times as long. Otherwise
+ * a batch with a long start would fill the device with starts. Chosen, not measured. */
 const mostSlower = 1.1
 
-/** Factor that puts unfinished visits before finished ones while another model waits to be loaded. */
+/** Puts unfinished visits before finished ones while another model waits to be loaded: larger than the ratio
+ * of any two bills. Chosen, not measured. */
 const unfinishedVisit = 1e6
 
-/** The next batch of a device, or null. By class; urgent ones by latest start, overdue ones by wait, others
- * by the bill of the next batch over its run time. While another model waits to be loaded, unfinished visits
- * go first, more so the sooner they give room back; while an interactive item waits for that, those that
- * must run before they may go. After `burst` interactive batches in a row an overdue or urgent item goes
- * first. Ties end at the older instance. */
+/** The next batch of a device, or null.
+ * (1) By class: interactive, urgent by the latest start, overdue by the wait, ordinary by the bill of the
+ *     batch over its run time.
+ * (2) After `burst` interactive batches in a row, an overdue or urgent item goes first.
+ * (3) While another model waits to be loaded, unfinished visits go before finished ones, the sooner they
+ *     give room back the earlier. While an interactive item waits for that room, instances that must run
+ *     before they may go come first.
+ * (4) Ties end at the older instance. */
 export function chooseBatch(view: View, device: DeviceState): BatchPlan | null {
   if (device.runningCount >= device.slots) return null
   let best: { plan: BatchPlan; rank: number } | null = null
@@ -109,7 +114,7 @@ const classRank = 1e15
 /** Above ordinary batches, below all others. */
 const awaited = (ordinary + overdue) / 2
 
-/** It may not be cut short yet for an interactive item that waits for room (eviction.ts). */
+/** An interactive item waits for room, and the instance may not be cut short for it yet (eviction.ts). */
 function mustRunFirst(view: View, instance: InstanceState): boolean {
   const givesRoom = instance.bytes > 0 && mayLeave(instance)
   return view.hasMissingInteractive && givesRoom && guardLeftMs(view.state, instance) > 0
@@ -120,7 +125,8 @@ function worthOfBatch(view: View, instance: InstanceState, urgency: UrgencyClass
   return urgency === overdue ? waitedMs(instance.model, view.nowMs) : batchBill(view, instance, maxCount)
 }
 
-/** Items that must have ended when the next batch but one would have: they go into the next one first. */
+/** Items that must have ended by this moment go into the batch first: the end of the batch after the next
+ * one. */
 function urgentBeforeMs(
   { nowMs, longestBatchMs }: View,
   { model, latestEndAtMs }: ModelState,
@@ -128,9 +134,11 @@ function urgentBeforeMs(
   return latestEndAtMs === null ? null : nowMs + longestBatchMs + runMs(model, model.batch.max)
 }
 
-/** An urgent batch is as large as its first item's deadline allows. Where an interactive item waits for a
- * load, others are over when that is. While interactive items come, others are no longer than
- * `interactiveWait`, as far as smaller ones do not slow down everything else. But of one item at least. */
+/** Most items of `maxCount`, one at least, by the time that the batch may take:
+ * (1) An urgent batch ends before the deadline of its first item.
+ * (2) While an interactive item waits for a load, other batches end with the load.
+ * (3) While interactive items come, other batches take no longer than `interactiveWait`, unless each of
+ *     their items then took much longer. */
 function countInTime(view: View, instance: InstanceState, urgency: UrgencyClass, maxCount: number): number {
   const { state, nowMs } = view
   const { model, latestEndAtMs, readyCount } = instance.model
@@ -148,8 +156,8 @@ function countInTime(view: View, instance: InstanceState, urgency: UrgencyClass,
   return count === fullCount ? maxCount : count
 }
 
-/** Most items of `count` whose batch takes at most `limitMs`; more if an item of fewer took longer than
- * `mostEachMs`. 1 at least. */
+/** Most items of `count` whose batch takes at most `limitMs`, one at least. It stays larger where an item of
+ * a smaller batch would take longer than `mostEachMs`. */
 function largestWithin(
   model: Model,
   count: number,
@@ -165,8 +173,8 @@ function largestWithin(
   return largest
 }
 
-/** Time until the load in flight ends, ms, if an interactive item waits for it, or for the memory lane after
- * it; else Infinity. */
+/** Time until the load in flight ends, ms, if an interactive item waits for it, or for the lane after it;
+ * else infinity. */
 function interactiveLoadLeftMs(view: View, { loading }: DeviceState): number {
   if (!loading) return Number.POSITIVE_INFINITY
   const { model } = loading
@@ -175,24 +183,24 @@ function interactiveLoadLeftMs(view: View, { loading }: DeviceState): number {
   return waits ? loading.startedAtMs + model.loadMs - view.nowMs : Number.POSITIVE_INFINITY
 }
 
-/** The bill of the batch over its run time. While nobody has to be loaded, what its items' jobs still have
- * below them counts as run time too: jobs that are nearly done go first, and end (the shortest remaining
- * work, Smith's rule). */
+/** The bill of the batch over its run time. While no model has to be loaded, the compute that the jobs of its
+ * items still have below them counts as run time too: jobs that are nearly done go first, and end (the
+ * shortest remaining work, Smith's rule). */
 function batchBill(view: View, { model }: InstanceState, maxCount: number): number {
   const count = Math.min(maxCount, model.readyCount)
   const restMs = view.hasMissingModel ? 0 : view.state.policy.restWeight * count * model.restMs
   return (bill(view, model) * (count / model.readyCount)) / Math.max(1, runMs(model.model, count) + restMs)
 }
 
-/** GB that a visit gives back for each millisecond it still needs: the room comes soonest where this is
- * large. */
+/** Gigabytes that a visit gives back for each millisecond that it still needs. Where this is large, room
+ * comes soonest. */
 function returnRate(instance: InstanceState): number {
   const leftCount = Math.max(1, unservedCount(instance))
   return instance.bytes / 1e9 / Math.max(1, clearMs(instance.model.model, leftCount))
 }
 
-/** Most items the instance can take now: by its profile, its own word, what ran out of memory, and the
- * headroom. 0: none. */
+/** Most items that the instance can take now: by its model, its worker, what failed before, and the headroom.
+ * 0: none. */
 function largestBatch(view: View, instance: InstanceState): number {
   const { phase, model, runningCount, maxBatch } = instance
   if (phase !== 'ready' || model.readyCount <= 0 || runningCount >= model.model.concurrency) return 0
@@ -200,7 +208,7 @@ function largestBatch(view: View, instance: InstanceState): number {
   return fittingCount(view, instance, Math.min(model.model.batch.max, maxBatch, limit))
 }
 
-/** Most items of `mostCount` for which there is room, as far as that is known. 0: none. */
+/** Most items of `mostCount` that have room, as far as that is known. 0: none. */
 function fittingCount(view: View, { model, device }: InstanceState, mostCount: number): number {
   let count = mostCount
   if (activeBytesOn(model, device, count) === 0) return count

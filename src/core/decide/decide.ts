@@ -1,23 +1,27 @@
-// The policy: facts in, one command out. It answers the same for the same state and leaves it untouched. The
-// loop asks again after each command, until the answer is null. The rules, in order:
+// The policy: facts in, one command out. It answers the same for the same state and leaves the state
+// untouched. The loop carries out the command and asks again, until the answer is null. The rules, in their
+// order:
 //
-//  (1) Memory of a stopped instance that has not come back in `releaseTimeout` is quarantined.
-//  (2) A model whose loads failed `maxLoadFailures` times in a row, or that needs more than any device can
-//      ever offer (as declared, as measured, or beside what is pinned), fails the items that wait for it.
+//  (1) Memory of a stopped instance that has not come back within `releaseTimeout` is quarantined.
+//  (2) The items that wait for a model fail if its loads failed `maxLoadFailures` times in a row, or if it
+//      needs more than any device can ever offer: as declared, as measured, or beside what is pinned.
 //  (3) While draining, nothing new starts.
-//  Then for each device, the loader before the slots, so that loads run beside compute:
-//      Instances go whose device is not well, that hold it over the line, leak, or have been idle too long
-//      (retirement.ts).
-//  (4) Load the missing model that deserves the device most: interactive before overdue before ordinary, then
-//      by wait or by score; an idle device may take a copy (placement.ts, ordering.ts). Where bytes are
-//      missing, stop the cheapest sufficient victims that may go (eviction.ts), one command each; if none
-//      may, nothing is loaded and the room is kept for it.
-//  (5) Nothing ready is missing: load ahead what will be needed soonest, over idle models worth less.
-//  (6) A free slot runs the resident model with the largest bill per millisecond, by class. While another
+//
+// Then for each device, loads before batches, so that loads run beside compute:
+//
+//  (4) An instance is stopped if its device is not well or holds more than it may, if it leaks, or if it has
+//      been idle too long (retirement.ts).
+//  (5) The missing model that deserves the device most is loaded: by class, then by wait or worth. An idle
+//      device may take a copy (placement.ts, ordering.ts). Where bytes are missing, the cheapest sufficient
+//      victims are stopped, one command each (room.ts, eviction.ts). If none may go, nothing is loaded, and
+//      the room is kept.
+//  (6) While nothing ready is missing, the model that will be needed soonest is loaded ahead, over idle
+//      models that are worth less (prefetch.ts).
+//  (7) A free slot runs the resident model with the largest bill per millisecond, by class. While another
 //      model waits for the device, visits that give their room back soonest are finished first; while none
 //      does, jobs that are nearly done (batching.ts).
-//  (7) Foreign use has left a resident model with work no room for a single item: idle ones go, or it goes
-//      itself.
+//  (8) If foreign use has left a resident model with work no room for a single item, idle instances are
+//      stopped, or else that one (eviction.ts).
 //
 // What all devices share is read once (view.ts). Cost: O(models log models + devices + instances); the number
 // of items does not matter. Figures, sources and limits: docs/policy.md.
@@ -35,6 +39,7 @@ import { chooseRetirement, idleUntilMs, type Retirement } from './retirement.ts'
 import type { LoadPlan } from './room.ts'
 import { View } from './view.ts'
 
+/** The next command, or, if there is none, the moment at which to ask again. */
 export function decide(state: State, nowMs: number): Decision {
   const command =
     overdueRelease(state, nowMs) ?? hopelessQueue(state) ?? (state.isDraining ? null : nextWork(state, nowMs))
@@ -73,7 +78,7 @@ function hopelessQueue(state: State): Command | null {
   return null
 }
 
-/** (4), (5), (6), (7) */
+/** (4) to (8) */
 function nextWork(state: State, nowMs: number): Command | null {
   const view = new View(state, nowMs)
   for (const device of state.devices) {
@@ -143,7 +148,7 @@ function because(rule: RuleId, figures: Record<string, number>): Reason {
   return { rule, figures }
 }
 
-/** Models with ready items that this command does not serve. */
+/** Models with ready items that the command does not serve. */
 function passedOver(state: State, chosen: ModelId): ModelId[] {
   const others: ModelId[] = []
   for (const { model, readyCount } of state.models)
@@ -152,7 +157,7 @@ function passedOver(state: State, chosen: ModelId): ModelId[] {
 }
 
 /** The next moment at which time alone changes the answer: a release runs late, an instance has been idle too
- * long, a cool-down ends, a deadline comes near. */
+ * long, a cooldown ends, a deadline comes near. null: there is none. */
 function wakeAtMs(state: State, nowMs: number): number | null {
   let wake = Number.POSITIVE_INFINITY
   for (const { instances } of state.devices) {

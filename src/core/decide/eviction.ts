@@ -1,6 +1,6 @@
-// Whom to stop so that a model fits: of the instances that may go, those least worth keeping (load time saved
-// per byte and per second until needed), and none more than necessary. Only ready instances that run nothing
-// are ever victims.
+// Which instances to stop so that a model fits: of those that may go, the ones that are least worth keeping
+// (load time saved per byte, and per millisecond until needed), and none more than necessary. Only ready
+// instances that run nothing and are not pinned are ever victims.
 
 import { latency } from '../policy.ts'
 import { clearMs, guardLeftMs, visitIsOver } from '../state/estimates.ts'
@@ -11,13 +11,14 @@ import { classOf, interactive, ordinary, ordinaryWorth, worthOf } from './orderi
 import type { Candidate, Lane, View } from './view.ts'
 
 /** Instances on the device that may give way to the candidate.
- * (1) Nothing that runs or is pinned. When the device would stand idle otherwise: everything else.
- * (2) One with nothing ready may go, but for ordinary work not if all that it is known to get will be done
- *     before it could be loaded again; one that has not run a batch since its load may not.
- * (3) Interactive work cuts a lower visit short once it has run `guard` load times.
- * (4) A higher class never gives way; otherwise the visit must be over, and
- * (5) an overdue candidate goes before ordinary work and before what has waited less; an ordinary one must
- *     deserve the place `hysteresis` times more. */
+ * (1) None that runs a batch or is pinned. On a device that would stand idle otherwise, all others.
+ * (2) An instance with nothing ready may go. For ordinary work it stays if all that is known to come for it
+ *     will be done before it could be loaded again.
+ * (3) An instance that has not run a batch since its load stays.
+ * (4) Interactive work cuts a visit of a lower class short once it has computed for `guard` load times.
+ * (5) An instance of a higher class stays, and so does one whose visit is not over.
+ * (6) Else an interactive, urgent or overdue candidate goes before a lower class, and before what is worth
+ *     less in its own. An ordinary one must deserve the place `hysteresis` times more. */
 export function releasable({ view, device, isIdle }: Lane, candidate: Candidate): InstanceState[] {
   return device.instances.filter((instance) => {
     if (instance.phase !== 'ready' || instance.runningCount > 0 || instance.model.model.isPinned) return false
@@ -25,6 +26,7 @@ export function releasable({ view, device, isIdle }: Lane, candidate: Candidate)
   })
 }
 
+/** (2) to (6) */
 function mayGo(view: View, instance: InstanceState, { urgency, worth }: Candidate): boolean {
   const { model } = instance
   if (model.readyCount === 0) return urgency !== ordinary || doneMs(view, model) > model.loadMs
@@ -54,11 +56,11 @@ export function doneMs(view: View, model: ModelState): number {
   return Math.max(aboveMs, view.nextUseMs(model)) + clearMs(model.model, model.blockedCount)
 }
 
-/** Who goes where foreign use has grown so far into what is booked that a resident model with work has no
- * room for one item, also when nothing ran: of the idle ones the cheapest sufficient set; if that is not
- * enough the model itself, which may be loaded elsewhere. Nothing while bytes are on their way or the last
- * reading is old, nor to one that was only seen while it was loaded, or that has more booked than it needs:
- * the next reading tells. The model and who goes, or null. */
+/** Foreign use may grow so far into what is booked that a resident model with work has no room for a single
+ * item, even if nothing runs. Then the cheapest sufficient set of idle instances goes, or, if that is not
+ * enough, the model itself, which may be loaded elsewhere. The answer is the model and who goes, or null.
+ * Nothing goes while bytes are on their way back or the last reading is old. Nor for an instance that was
+ * only read during its load, or that has more booked than it needs: the next reading tells. */
 export function chooseBlockers(
   view: View,
   device: DeviceState,
@@ -79,19 +81,20 @@ export function chooseBlockers(
   return { blocked, victims: chooseVictims(view, idle, neededBytes) ?? [blocked] }
 }
 
-/** At the next reading it gives back what was booked for its load alone, such as all of the device where no
- * size was known. */
+/** At its next reading the instance gives back bytes that were booked for its load alone, such as all of the
+ * device where its size was not known. */
 function givesBack(each: InstanceState): boolean {
   return each.measuredBytes !== null && restingBytes(each, each.measuredBytes) < each.bytes
 }
 
-/** The price of a load: how many times more the candidate must deserve the place. */
+/** How many times more a candidate must deserve the place: the price of a load. */
 function hysteresisOf({ state: { policy } }: View): number {
   return policy.goal === latency ? 1 + (policy.hysteresis - 1) / 2 : policy.hysteresis
 }
 
 /** The cheapest sufficient victims among `candidates` for `neededBytes`; null: all of them would not be
- * enough. */
+ * enough. They are taken from the one least worth keeping on, and then those that are not needed are left
+ * out. */
 export function chooseVictims(
   view: View,
   candidates: readonly InstanceState[],

@@ -1,13 +1,14 @@
-// Which queue comes first. A class decides before any score: interactive, urgent (a deadline is near),
-// overdue, ordinary. Within ordinary work:
+// Which queue comes first. Its class decides before anything is weighed: interactive, urgent (a deadline is
+// near), overdue, ordinary. Within ordinary work:
 //
-//  (1) goal latency and balanced: a bill. Each ready item owes its age since submission, priorityBase times
-//      more for each priority level; the bill is read from sums that the queue's head carries (the lab's
-//      policy P, docs/policy.md). Less for a queue whose items are still blocked in part, if all of them are
-//      known: it would be loaded again for the rest.
-//  (2) goal throughput: the longest way to the end of the graph below the queue, less for a queue whose items
-//      are still blocked in part, since it would have to be loaded again for the rest (rank and finality,
-//      docs/policy.md).
+//  (1) With the goals latency and balanced, the queue with the largest bill. Each ready item owes its age
+//      since submission, priorityBase times more for each priority level. The bill is read from sums that the
+//      queue's head carries (the lab's policy P, docs/policy.md). A queue of which a part is still blocked
+//      counts less once all its items are known, since its model would be loaded again for the rest.
+//  (2) With the goal throughput, the queue with the longest way to the end of the graph below it. One of
+//      which a part is still blocked counts less (rank and finality, docs/policy.md).
+//
+// This file and view.ts import each other: a view keeps what these rules are worked out from.
 
 import { runMs } from '../model.ts'
 import { throughput } from '../policy.ts'
@@ -22,17 +23,18 @@ export const urgent = 2
 export const interactive = 3
 export type UrgencyClass = typeof ordinary | typeof overdue | typeof urgent | typeof interactive
 
-/** Levels beyond which a priority adds no more weight across models. */
+/** Beyond so many levels a priority adds no more weight across models. Chosen, not measured. */
 const saturationLevels = 10
 
-/** How much a queue counts less while part of its items is blocked: (ready ÷ known) to this power. Study: of
- * 1 to 5 4 and 5 load least on wf-nextflow; 3 and 4 are the same elsewhere. */
+/** How much less a queue counts while part of its items is blocked: (ready ÷ known) to this power. Study: of
+ * 1 to 5, 4 and 5 load least on wf-nextflow; 3 and 4 are the same elsewhere. */
 const finalityExponent = 4
 
 /** A queue counts as growing until nothing was submitted to it for so many of its model's loads. Study: 3
  * loses 4 % where bursts have pauses; 10 to 40 lose nothing. */
 const growingLoads = 20
 
+/** The class of a queue's most urgent item. */
 export function classOf(view: View, model: ModelState): UrgencyClass {
   if (model.readyCount === 0) return ordinary
   const top = model.levels[0]
@@ -41,33 +43,36 @@ export function classOf(view: View, model: ModelState): UrgencyClass {
   return waitedMs(model, view.nowMs) > view.waitBoundMs ? overdue : ordinary
 }
 
-/** What a missing model as a candidate is worth in its class. */
+/** What a missing model is worth as a candidate within its class. */
 export function worthOf(view: View, model: ModelState, urgency: UrgencyClass): number {
   if (urgency === interactive) return waitedMs(model, view.nowMs, view.state.policy.interactiveFrom)
   if (urgency === urgent) return -latestStartMs(model)
   return urgency === overdue ? waitedMs(model, view.nowMs) : ordinaryWorth(view, model, model.loadMs)
 }
 
-/** Whether the first item with a deadline can keep it only if its batch starts now: at the next decision,
- * after a batch that begins meanwhile, it would be too late. One that cannot keep it anyway is not urgent. */
+/** Whether the first item with a deadline can only keep it if its batch starts now: at the next decision,
+ * after a batch that begins meanwhile, it would be too late. An item that cannot keep its deadline anyway is
+ * not urgent. */
 function isUrgent(view: View, model: ModelState): boolean {
   if (model.latestEndAtMs === null) return false
   const lastMs = model.latestEndAtMs - runMs(model.model, 1) - loadLeftMs(model)
   return lastMs >= view.nowMs && latestStartMs(model) <= view.nowMs + view.longestBatchMs
 }
 
-/** Latest start of the model's next batch, as large as it may be, or of its load where it is not resident. */
+/** The latest start of the model's next batch, at its full size, or of the model's load if it is not
+ * resident. */
 export function latestStartMs(model: ModelState): number {
   const count = Math.min(model.model.batch.max, model.readyCount)
   return model.latestEndAtMs! - runMs(model.model, count) - loadLeftMs(model)
 }
 
-/** A load under way counts whole: when it began is not looked at. */
+/** The load that comes before the next batch, ms. One under way counts in full: when it began is not looked
+ * at. */
 function loadLeftMs({ instances, loadMs }: ModelState): number {
   return instances.some(({ phase }) => phase === 'ready') ? 0 : loadMs
 }
 
-/** Wait of the longest-ready item of at least a priority, ms. */
+/** The longest wait among ready items of at least a priority, ms. */
 export function waitedMs(model: ModelState, nowMs: number, leastPriority = -100): number {
   let oldestAtMs = nowMs
   for (const { priority, oldestReadyAtMs } of model.levels) {
@@ -76,8 +81,9 @@ export function waitedMs(model: ModelState, nowMs: number, leastPriority = -100)
   return nowMs - oldestAtMs
 }
 
-/** Σ priorityBase ^ priority × (age + ageBonus) × weight of the tenant over the ready items, in
- * item-milliseconds. */
+/** What a queue owes, in item-milliseconds: Σ priorityBase ^ priority × (age + ageBonus) × weight of the
+ * tenant, over its ready items. Three items of priority 1 that are 9 s old owe 2 × (9 s + 1 s) × 3 = 60
+ * item-seconds. */
 export function bill({ state, nowMs, leastServedMs }: View, model: ModelState): number {
   const { priorityBase, ageBonus } = state.policy
   let sum = 0
@@ -89,15 +95,15 @@ export function bill({ state, nowMs, leastServedMs }: View, model: ModelState): 
   return sum
 }
 
-/** How much a queue counts of what it would if none of its items were blocked: 1, all of it, where none is.
- * `share`: of the exponent, 0 to 1. */
+/** How much a queue counts of what it would if none of its items were blocked, above 0 to 1. `share`: of the
+ * exponent, 0 to 1. */
 export function completeness(model: ModelState, share = 1): number {
   return finality(model) ** (finalityExponent * share)
 }
 
-/** What a queue deserves if `loadMs` of loading come first. Latency: its bill over (compute + loadWeight ×
- * load) ^ costExponent, and where no more items are submitted × finality, the more so the longer its load is
- * for its work. Throughput: (rank + compute) × finality, growing with its wait. */
+/** What a queue of ordinary work deserves if `loadMs` of loading come first. Latency and balanced: bill ÷
+ * (compute + loadWeight × load) ^ costExponent. If no more items are being submitted, × finality, the more
+ * so the longer the load is for the work. Throughput: (rank + compute) × finality, growing with the wait. */
 export function ordinaryWorth(view: View, model: ModelState, loadMs: number): number {
   const { policy } = view.state
   const workMs = clearMs(model.model, model.readyCount)

@@ -1,12 +1,12 @@
-// Who goes although nobody takes the place: for the sake of the memory, or because nothing wants it. Only
-// instances that run nothing; what runs is left to finish. One at a time, in this order:
+// Which idle instances to stop although no load needs their room. What runs is left to finish. One at a time,
+// in this order:
 //
 //  (1) The device is not well: everything on it goes, and its items are run elsewhere.
-//  (2) More is held than may be (foreign use has grown, or instances hold more than was booked): idle ones,
-//      the cheapest sufficient set; never one that has work, so that one wrong estimate does not empty the
-//      device.
-//  (3) It leaks: it is loaded anew when it is wanted.
-//  (4) Nothing has waited for it for as long as its keepAlive.
+//  (2) More is held than may be, since foreign use has grown or instances hold more than was booked. The
+//      cheapest sufficient set of instances without work goes. One that has work stays, so that one wrong
+//      estimate does not empty the device.
+//  (3) An instance leaks. It is loaded anew when it is wanted.
+//  (4) Nothing has waited for an instance for as long as its keepAlive.
 
 import type { RuleId } from '../state/events.ts'
 import { headroomBytes } from '../state/ledger.ts'
@@ -20,12 +20,13 @@ export interface Retirement {
   figures: Record<string, number>
 }
 
-/** Growths in a row, and over what an instance held when it had settled, that are a leak. Chosen, not
+/** A leak: so many growths in a row, and so much more than the instance held when it had settled. Chosen, not
  * measured: caches and heaps grow too, and stop. */
 const leakGrowths = 8
 const leakRatio = 1.25
 const leakBytes = 100e6
 
+/** The next instance to stop on a device, by which rule, and the figures of the rule; null: all may stay. */
 export function chooseRetirement(view: View, device: DeviceState): Retirement | null {
   const resting = device.instances.filter(
     ({ phase, runningCount }) => phase === 'ready' && runningCount === 0,
@@ -55,6 +56,7 @@ function leaking(resting: InstanceState[]): Retirement | null {
   return { instance, rule: 'leaks', figures: { heldBytes: idlePeakBytes!, settledBytes: settledBytes! } }
 }
 
+/** The instance holds more after batch upon batch, and much more than when it had settled. */
 export function isLeaking({ growth, settledBytes, idlePeakBytes }: InstanceState): boolean {
   if (growth.count < leakGrowths || settledBytes === null) return false
   return (idlePeakBytes ?? 0) > settledBytes * leakRatio + leakBytes
@@ -66,7 +68,7 @@ function idle({ nowMs }: View, resting: InstanceState[]): Retirement | null {
   return instance ? { instance, rule: 'idle', figures: { idleMs: nowMs - instance.idleSinceMs! } } : null
 }
 
-/** When an instance goes for being idle, ms; null: it does not. */
+/** When an instance is stopped for being idle, ms; null: it is not. */
 export function idleUntilMs({ model, idleSinceMs }: InstanceState): number | null {
   const { keepAliveMs, isPinned } = model.model
   return isPinned || keepAliveMs === null || idleSinceMs === null ? null : idleSinceMs + keepAliveMs

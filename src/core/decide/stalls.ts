@@ -1,11 +1,11 @@
-// Loads that keep a device computing. While a model is loaded the others compute, if they have something to
-// compute: a device stands still when its compute ends before the load does. Two rules against it, both from
-// flow shops, where loads are the first machine and compute the second (Johnson 1954), and from backfilling
-// under a reservation (Lifka 1995):
+// Loads that keep a device computing. While a model is loaded, the others compute, as long as they have work.
+// A device stands still when its compute ends before the load does. Two rules against it, from flow shops,
+// where loads are the first machine and compute the second (Johnson 1954), and from backfilling under a
+// reservation (Lifka 1995):
 //
-//   firstAgainstStalls   of the candidates that deserve a place alike, the one whose compute hides the loads
-//                        of the others
-//   fitsInto             a load in the time in which the memory lane would only wait for visits to end
+//   firstAgainstStalls   among the candidates that deserve a place alike, picks the one whose compute hides
+//                        the loads of the others
+//   fitsInto             allows a load in the time in which the lane would only wait for visits to end
 
 import { runMs } from '../model.ts'
 import { throughput } from '../policy.ts'
@@ -16,28 +16,32 @@ import type { DeviceState, InstanceState, ModelState, State } from '../state/sta
 import { completeness, interactive, ordinary } from './ordering.ts'
 import type { Candidate, View } from './view.ts'
 
-/** A device is about to stand still when its compute is shorter than this many of the shortest load that is
- * wanted. Study: 1 gains half as much, 4 loses on long queues. */
+/** A device is about to stand still when it has compute left for less than this many of the shortest load
+ * that is wanted. Study: 1 gains half as much, 4 loses on long queues. */
 const stallFactor = 2
 
-/** Claims that are compared: with very many models the rest changes nothing and costs time. */
+/** A load, and the work below a model, count as this long at least, ms. Chosen, not measured. */
+const leastMs = 1000
+
+/** Candidates that are compared. With very many models the rest changes nothing and costs time. Chosen, not
+ * measured. */
 const mostAlike = 16
 
-/** Interactive items that come more often than once in so many loads need the memory lane free. Study: with
- * 10 % of the items interactive 4 % worse without it. */
+/** Interactive items that come more often than once in so many loads need the lane free. Study: without it, 4
+ * % worse when 10 % of the items are interactive. */
 const quietFactor = 4
 
 /** The candidate that should go before `first` on a device that is empty or will stand still, or null.
- * `wanted` are the candidates that make sense there, in their order, from `first` on. A queue counts less
- * while part of it is blocked, since it would have to be loaded again for the rest (finality). On a device
- * that is not empty:
- * (1) the shortest load whose compute is as long as all the other loads, of those that deserve the place at
- *     least 1 / hysteresis as much as the first.
+ * `wanted`: the candidates that make sense there, in their order, from `first` on. A queue counts less while
+ * part of it is blocked, since its model would be loaded again for the rest (finality). On a device that is
+ * not empty:
+ * (1) The shortest load whose compute is as long as all the other loads, among those that deserve the place
+ *     at least 1 / hysteresis as much as `first`.
  * On an empty one:
- * (2) the shortest load of all, if its compute is as long as all the others;
- * (3) where the models with work do not fit together, a large one that soon gives its place back and has
- *     much below it: it keeps others out, and while it computes the small ones are loaded beside it;
- * (4) else the one with most to compute, and below it, for its load. */
+ * (2) The shortest load of all, if its compute is as long as all the others.
+ * (3) If the models with work do not fit together, a large one that soon gives its place back and has much
+ *     below it. It keeps others out, and while it computes the small ones are loaded beside it.
+ * (4) Else the one with most compute, of its own and below it, for its load. */
 export function firstAgainstStalls(
   view: View,
   device: DeviceState,
@@ -59,7 +63,7 @@ export function firstAgainstStalls(
   return countsBelow ? best : (hiding ?? best)
 }
 
-/** (3), (4) Goal throughput does not look below: on wf-nextflow that loads 6 % more. */
+/** (3), (4) With goal throughput, what is below does not count: on wf-nextflow that would load 6 % more. */
 function coldRank(
   model: ModelState,
   { fitsTogether, countsBelow }: { fitsTogether: boolean; countsBelow: boolean },
@@ -69,15 +73,17 @@ function coldRank(
   const belowMs = countsBelow ? model.rankMs + workMs : workMs
   if (fitsTogether) return (completeness(model) * belowMs) / loadMs
   const { vramBytes } = model.model
-  return completeness(model) * (countsBelow ? (vramBytes * (belowMs + 1000)) / (loadMs + workMs) : vramBytes)
+  return (
+    completeness(model) * (countsBelow ? (vramBytes * (belowMs + leastMs)) / (loadMs + workMs) : vramBytes)
+  )
 }
 
 function isShort(leftMs: number, { model }: Candidate): boolean {
   return leftMs < stallFactor * model.loadMs
 }
 
-/** The first candidates that deserve the place about as much as the first of all, `mostAlike` at most; none
- * where one could be loaded before the device stands still, or would keep interactive items waiting. */
+/** The first candidates that deserve the place about as much as the first of all, at most `mostAlike`. None
+ * if one of them could be loaded before the device stands still, or would keep interactive items waiting. */
 function alike(view: View, leftMs: number, first: Candidate, wanted: Iterable<Candidate>): Candidate[] {
   const candidates: Candidate[] = []
   for (const each of wanted) {
@@ -89,19 +95,19 @@ function alike(view: View, leftMs: number, first: Candidate, wanted: Iterable<Ca
   return candidates
 }
 
-/** The shortest load whose compute is as long as all the other loads, or null. */
+/** (1), (2) The shortest load whose compute is as long as all the other loads, or null. */
 function bestHiding(candidates: readonly Candidate[]): Candidate | null {
   if (candidates.length < 2) return null
   const allMs = candidates.reduce((sum, { model }) => sum + model.loadMs, 0)
   const { best, rank } = highest(candidates, ({ model }) => {
-    const othersMs = Math.max(1000, allMs - model.loadMs)
+    const othersMs = Math.max(leastMs, allMs - model.loadMs)
     const hides = clearMs(model.model, model.readyCount) >= othersMs
     return hides ? (completeness(model) * othersMs) / Math.max(1, model.loadMs) : 0
   })
   return rank > 0 ? best : null
 }
 
-/** The first of those with the highest rank. */
+/** The first candidate with the highest rank. */
 function highest(
   candidates: readonly Candidate[],
   rankOf: (candidate: Candidate) => number,
@@ -119,7 +125,7 @@ function totalBudgetBytes({ devices }: State): number {
   return devices.reduce((sum, { budgetBytes }) => sum + budgetBytes, 0)
 }
 
-/** What the ready instances of a device have to compute. */
+/** What the ready instances of a device have to compute, ms. */
 function computeLeftMs({ instances }: DeviceState): number {
   let leftMs = 0
   for (const { phase, model } of instances) {
@@ -128,12 +134,12 @@ function computeLeftMs({ instances }: DeviceState): number {
   return leftMs
 }
 
-/** Half of the longest batch, when one runs. */
+/** What is expected to be left of a running batch: half of the longest one, ms. */
 function runningMs({ model, runningCount }: ModelState): number {
   return runningCount > 0 ? runMs(model, model.batch.max) / 2 : 0
 }
 
-/** No interactive item is expected to need the memory lane during a load of the model. */
+/** No interactive item is expected to need the lane during a load of the model. */
 export function isQuiet({ state, nowMs }: View, { loadMs }: ModelState): boolean {
   return arrivalMs(state.interactive, nowMs) >= quietFactor * loadMs
 }
@@ -147,7 +153,8 @@ interface Wait {
   leaving: { bytes: number; leftMs: number }[]
 }
 
-/** Claims wait for visits to end; interactive ones for a batch, or until `guard` lets them cut a visit. */
+/** What the lane waits for: the visits of other instances. An interactive candidate waits only for a batch,
+ * or until `guard` lets it cut a visit. */
 export function waitForRoom(view: View, device: DeviceState, first: Candidate): Wait {
   const cutMs = (instance: InstanceState) =>
     Math.max(runningMs(instance.model), guardLeftMs(view.state, instance))
@@ -162,9 +169,9 @@ export function waitForRoom(view: View, device: DeviceState, first: Candidate): 
   return { first, device, missingBytes, leaving }
 }
 
-/** Whether a load of `filler` is over before there is room, and leaves that room. For ordinary work it must
- * be worth it too: when the visits have ended, what stays computes for less long than the awaited model
- * takes to load. */
+/** Whether a load of `filler` is over before there is room for the candidate, and leaves that room. For
+ * ordinary work it must be worth it too: once the visits have ended, what stays computes for less long than
+ * the awaited model takes to load. */
 export function fitsInto(
   { first, device, missingBytes, leaving }: Wait,
   view: View,
@@ -182,7 +189,7 @@ export function fitsInto(
   return first.urgency === interactive || (othersMs < first.model.loadMs && isQuiet(view, filler))
 }
 
-/** Compute until a visit has served what it found. */
+/** Compute until a visit has served what it found, ms. */
 function visitMs(instance: InstanceState): number {
   const { model } = instance
   return runningMs(model) + clearMs(model.model, unservedCount(instance))

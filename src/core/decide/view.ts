@@ -1,7 +1,9 @@
-// What one decision looks at, read from the state once and used for every device: who has work and how urgent
-// it is, what is needed next, and how long an item may wait. Everything is worked out when it is first asked
-// for, and nothing outlives the decision. It is what keeps a decision at O(models log models + devices), not
-// their product.
+// What one decision reads from the state, once for all devices: which models have work and how urgent it is,
+// what is needed next, and how long an item may wait. Each answer is worked out when it is first asked for,
+// and none outlives the decision. This keeps a decision at O(models log models + devices) instead of their
+// product.
+//
+// This file and ordering.ts import each other: the view keeps what the order of queues is worked out from.
 
 import { runMs } from '../model.ts'
 import { nextUseMs, readyUseMs } from '../state/estimates.ts'
@@ -14,8 +16,9 @@ import { classOf, interactive, type UrgencyClass, worthOf } from './ordering.ts'
 export interface Candidate {
   readonly model: ModelState
   readonly urgency: UrgencyClass
-  /** Of an overdue one the wait of its oldest item, of an interactive one that of its oldest interactive
-   * item, ms; of an urgent one how early it must start; of others the score. */
+  /** What it deserves within its class. Overdue: the wait of its oldest item, ms. Interactive: the wait of
+   * its oldest interactive item, ms. Urgent: the latest start, the earlier the more. Ordinary:
+   * `ordinaryWorth`. */
   readonly worth: number
 }
 
@@ -30,12 +33,14 @@ export interface Lane {
   readonly isIdle: boolean
 }
 
+/** One decision's view of the state. */
 export class View {
   readonly state: State
   readonly nowMs: number
-  /** Wait from which an item is overdue, ms: maxWait, or longer in an overload (docs/policy.md#wait-bound). */
+  /** An item is overdue after this wait, ms: maxWait, or longer in an overload
+   * (docs/policy.md#wait-bound). */
   readonly waitBoundMs: number
-  /** What the least served tenant has had, ms; null: there are no tenants. */
+  /** What the least served tenant with work has had, ms; null: there are no tenants. */
   readonly leastServedMs: number | null
   #candidates: Candidate[] | null = null
   #longestBatchMs: number | null = null
@@ -52,7 +57,8 @@ export class View {
     this.waitBoundMs = Math.max(state.policy.maxWait, state.policy.backlogFactor * state.backlog.peakMs)
   }
 
-  /** Longest batch that a resident model could begin now, ms: a decision comes at the latest after it. */
+  /** The longest batch that a resident model could begin now, ms. The next decision comes after it at the
+   * latest. */
   get longestBatchMs(): number {
     if (this.#longestBatchMs !== null) return this.#longestBatchMs
     let longestMs = 0
@@ -64,7 +70,7 @@ export class View {
     return longestMs
   }
 
-  /** Models with ready items that need device memory, the one that deserves a load most first; ties end at
+  /** Models with ready items that need device memory, the one that deserves a load most first. Ties end at
    * the id. */
   get candidates(): readonly Candidate[] {
     if (this.#candidates) return this.#candidates
@@ -79,14 +85,14 @@ export class View {
     return candidates
   }
 
-  /** Those of the candidates that are on no device: a device that has work looks at no others. */
+  /** The candidates that are on no device. A device that has work looks at no others. */
   get missing(): readonly Candidate[] {
     this.#missing ??= this.candidates.filter(({ model }) => model.instances.length === 0)
     return this.#missing
   }
 
-  /** Models that are nowhere, have nothing ready, will be needed and would stay until then; the one most
-   * worth having first. */
+  /** Models that are on no device, have nothing ready, will be needed, and would stay until then; the one
+   * most worth having first. */
   get expected(): readonly ModelState[] {
     if (this.#expected) return this.#expected
     const worths: [ModelState, number][] = []
@@ -99,7 +105,7 @@ export class View {
     return this.#expected
   }
 
-  /** Models that are to be there from the start, and have not been. */
+  /** Models that are to be there from the start, and have not been loaded yet. */
   get preloads(): readonly ModelState[] {
     this.#preloads ??= this.state.models.filter(
       ({ model, instances }) =>
@@ -121,12 +127,12 @@ export class View {
     return this.#hasMissingModel
   }
 
-  /** Nothing is promised on a reading that is old: another process may have taken what it showed. */
+  /** Nothing is promised on an old reading: another process may have taken what it showed. */
   isStale({ observedAtMs }: DeviceState): boolean {
     return observedAtMs !== null && this.nowMs - observedAtMs > this.state.policy.staleAfter
   }
 
-  /** Whether a load of the model may be tried: not in the pause after a failed load, nor after too many of
+  /** Whether a load of the model may be tried: not in the cooldown after a failed load, nor after too many of
    * them. */
   canTry({ coolUntilMs, loadFailureCount }: ModelState): boolean {
     return this.nowMs >= coolUntilMs && loadFailureCount < this.state.policy.maxLoadFailures
@@ -150,7 +156,7 @@ export class View {
   }
 }
 
-/** Whether an instance that has nothing to do for so long is not stopped for it. */
+/** Whether an instance would still be there after so long without work. */
 function staysFor({ model: { keepAliveMs, isPinned }, blockedCount }: ModelState, ms: number): boolean {
   return keepAliveMs === null || isPinned || blockedCount > 0 || ms < keepAliveMs
 }

@@ -1,6 +1,6 @@
-// Answers in sentences: why a command was chosen, from its rule and the figures that the rule saw; and why an
-// item waits, from the same state that decides: its place in the queue, where its model is, who holds the
-// bytes, which rule prefers another, and the wait bound.
+// Answers in sentences. Why a command was chosen: from its rule and the figures that the rule saw. Why an
+// item waits: from the state that decides, its place in the queue, where its model is, who holds the bytes,
+// which rule prefers another model, and the wait bound.
 import { chooseBatch } from '../decide/batching.ts'
 import { doneMs } from '../decide/eviction.ts'
 import { chooseLoad } from '../decide/placement.ts'
@@ -76,7 +76,7 @@ export interface WaitingItem {
   openDependencies: { id: ItemId; modelId: ModelId; state: ItemState }[]
 }
 
-/** A step that gathers waits for all of a run. */
+/** A step that gathers waits for all of a run; so many of its dependencies are named. Chosen. */
 const shownDependencies = 10
 
 /** Why an item waits, most important first, each a sentence; from the data that decides. Cost: O(models +
@@ -125,7 +125,7 @@ function placeInQueue({ levels, model }: ModelState, { effectivePriority: priori
   return [`It is ready: ${more}${beside} of its priority wait for ${model.id}, ${rule}.`]
 }
 
-/** A resident model waits for a slot or for the room of a batch, another one for a load. */
+/** A resident model waits for a slot or for the room of a batch, any other for a load. */
 function whyNotRunning(state: State, model: ModelState, nowMs: number): string[] {
   if (state.isDraining) return ['The run is being stopped: nothing new is started.']
   const ready = model.instances.filter(({ phase }) => phase === 'ready')
@@ -166,7 +166,7 @@ function batchSentences(state: State, instance: InstanceState, nowMs: number): s
     : [`${begin}; it is next.`]
 }
 
-/** What keeps the slots of a device, or those of a model on the CPU, where others are in nobody's way. */
+/** What keeps the slots of a device busy. On the CPU only the model's own batches are in its way. */
 function runningSentence(state: State, { device, model }: InstanceState): string {
   const isAlone = device.id === cpuDeviceId
   const what = [...state.batchById.values()]
@@ -176,7 +176,7 @@ function runningSentence(state: State, { device, model }: InstanceState): string
   return `${device.id} runs ${what}; a running batch is not interrupted.`
 }
 
-/** Why a device does not load the model, what is in the way first. */
+/** Why a device does not load the model, with what is in the way first. */
 function loadSentences(state: State, device: DeviceState, each: ModelState, nowMs: number): string[] {
   const { model } = each
   const begin = `${model.id} is not resident and needs ${formatBytes(leastBytesOn(each, device))} on ${device.id}`
@@ -206,7 +206,7 @@ function loadSentences(state: State, device: DeviceState, each: ModelState, nowM
     : [`${begin}; its load is next.`]
 }
 
-/** Who has the bytes of a device, each with what becomes of it. */
+/** Who has the bytes of a device, and what becomes of each. */
 function holdersOn(view: View, { id, instances, ledger, foreignBytes }: DeviceState): string {
   const holders = instances.map(
     (each) => `${each.model.model.id} ${formatBytes(each.bytes)}${holding(view, each)}`,
@@ -232,7 +232,7 @@ function holding(view: View, instance: InstanceState): string {
     : ` (idle, but in about ${formatMs(endMs)} done with all that is known for it: sooner than it could be loaded again)`
 }
 
-/** Compute of what runs, from its start, and of what the visit has still to serve. */
+/** Compute of the running batch, from its start, and of what the visit has still to serve. */
 function visitLeftMs(state: State, instance: InstanceState): number {
   const { model } = instance.model
   let runningMs = 0

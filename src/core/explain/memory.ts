@@ -1,11 +1,11 @@
-// What of memory is not as it should be, in sentences with the size and what comes next. From the state that
-// decides:
+// What is not as it should be with memory, in sentences with the size and what comes next. From the state
+// that decides:
 //
-//   a device that nothing is put on      it is not well, or was not read lately
-//   bytes that are not there             held beyond the books (a deficit), taken by others, not given back
-//                                        (quarantined)
-//   bytes that go missing                after unloads, or batch after batch in an instance (leaks)
-//   a model                              its loads failed, or its batches ran out of memory
+//   a device on which nothing is put   it is not well, or was not read lately
+//   bytes that are not there           held beyond the books (a deficit), taken by others, not given back
+//                                      (quarantined)
+//   bytes that go missing              after unloads, or batch after batch in an instance (leaks)
+//   a model                            its loads failed, or its batches ran out of memory
 
 import { isLeaking } from '../decide/retirement.ts'
 import { View } from '../decide/view.ts'
@@ -14,7 +14,7 @@ import { bookedBytes } from '../state/ledger.ts'
 import type { BatchLimit, DeviceState, InstanceState, ModelState, State } from '../state/state.ts'
 import { formatBytes, formatMs } from '../units.ts'
 
-/** Others that hold so much of a device more than before are worth a word. Chosen, not measured. */
+/** Growth of foreign use by this share of the capacity is worth a word. Chosen, not measured. */
 const grownRatio = 0.01
 
 /** All that is to be said of a device; empty: its memory is as it should be. */
@@ -39,7 +39,7 @@ export function whyClosed(state: State, device: DeviceState, nowMs: number): str
   ]
 }
 
-/** Bytes of the budget that no load can have, be it that others took them or that they do not come back. */
+/** Bytes of the budget that no load can have: others took them, or they do not come back. */
 export function lostBytes(device: DeviceState, nowMs: number): string[] {
   return [...deficit(device), ...foreignUse(device), ...quarantined(device, nowMs)]
 }

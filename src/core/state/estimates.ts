@@ -79,7 +79,8 @@ export function unservedCount({ model, quotaCount }: InstanceState): number {
   return Math.max(0, Math.min(model.readyCount, quotaCount))
 }
 
-/** Compute that an instance must still have before interactive work may cut its visit short, ms; 0: it may. */
+/** Compute that an instance must still have before interactive work may cut its visit short, ms; 0: it
+ * may. */
 export function guardLeftMs({ policy }: State, { model, workMs }: InstanceState): number {
   return Math.max(0, policy.guard * model.loadMs - workMs)
 }

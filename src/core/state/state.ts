@@ -68,10 +68,12 @@ export interface ModelState {
   latestEndAtMs: number | null
   /** Models whose items the blocked ones wait for, with the number of open dependencies. */
   waitsOn: readonly { modelId: ModelId; count: number }[]
-  /** What the model adds to `State.waiting`: items ready, being claimed and blocked, and their compute, ms. */
+  /** What the model adds to `State.waiting`: items ready, being claimed and blocked, and their compute,
+   * ms. */
   waitingCount: number
   waitingMs: number
-  /** Compute below an item of this model until its job ends, and the longest way down, ms (descendants.ts). */
+  /** Compute below an item of this model until its job ends, and the longest way down, ms
+   * (descendants.ts). */
   restMs: number
   rankMs: number
   /** Items that batches are being claimed for right now. */
@@ -101,7 +103,8 @@ export interface ModelState {
   submittedAtMs: number | null
 }
 
-/** The last moment at which items became ready, and the mean gap between such moments, ms; null: not known. */
+/** The last moment at which items became ready, and the mean gap between such moments, ms; null: not
+ * known. */
 export interface Arrivals {
   lastAtMs: number | null
   gapMs: number | null
