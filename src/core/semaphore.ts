@@ -7,6 +7,7 @@ import { SchedulerError } from './errors.ts'
 import { formatBytes, parseBytes } from './units.ts'
 import { VramConfig } from './vram.ts'
 
+/** The right to use so many bytes, until it is released or its scope ends. */
 export interface VramPermit extends Disposable {
   readonly bytes: number
   /** Gives the bytes back. A second call does nothing. */
@@ -93,6 +94,7 @@ export class VramSemaphore {
     return { bytes, release, [Symbol.dispose]: release }
   }
 
+  /** Grants permits in the order of the requests, until one does not fit. */
   #serve(): void {
     for (const waiter of this.#waiters) {
       if (waiter.bytes > this.#availableBytes) return

@@ -24,6 +24,7 @@ import { formatBytes, formatMs } from '../units.ts'
 import { hasEnded, type ItemId, type ItemState } from '../work/item.ts'
 import { causeOf, lostBytes, modelNotes, whyClosed, whyNotTried } from './memory.ts'
 
+/** What each rule says of the model that it chose. */
 const sentences: Record<RuleId, string> = {
   shutdown: 'the run is over',
   'release-overdue': 'its memory did not come back in time',
@@ -98,6 +99,7 @@ export function whyWaiting(state: State, item: WaitingItem, nowMs: number): stri
   ]
 }
 
+/** What a blocked item waits for, by name. */
 function dependencySentences(open: WaitingItem['openDependencies']): string[] {
   const more = open.length - shownDependencies
   return [
@@ -111,6 +113,7 @@ function dependencySentences(open: WaitingItem['openDependencies']): string[] {
   ]
 }
 
+/** How many ready items of the model go before it, and how many beside it. */
 function placeInQueue({ levels, model }: ModelState, { effectivePriority: priority }: WaitingItem): string[] {
   const countOf = (picks: (each: number) => boolean) =>
     levels.reduce((sum, level) => sum + (picks(level.priority) ? level.count : 0), 0)
@@ -241,6 +244,7 @@ function visitLeftMs(state: State, instance: InstanceState): number {
   return runningMs + clearMs(model, unservedCount(instance))
 }
 
+/** Its deadline, if it has one, and when it is overdue. */
 function waitBound(state: State, { readyAtMs, latestEndAtMs }: WaitingItem, nowMs: number): string[] {
   if (readyAtMs === null) return []
   const deadline =

@@ -44,6 +44,7 @@ export function lostBytes(device: DeviceState, nowMs: number): string[] {
   return [...deficit(device), ...foreignUse(device), ...quarantined(device, nowMs)]
 }
 
+/** Held beyond the books, and by whom. */
 function deficit({ id, deficitBytes, instances }: DeviceState): string[] {
   if (deficitBytes === 0) return []
   const holders = instances.filter((each) => each.deficitBytes > 0)
@@ -53,6 +54,7 @@ function deficit({ id, deficitBytes, instances }: DeviceState): string[] {
   ]
 }
 
+/** Foreign use that has grown since the first instance was loaded, or into what is booked. */
 function foreignUse(device: DeviceState): string[] {
   const { id, foreignBytes, capacityBytes, unattributed, instances, ledger, budgetBytes } = device
   const first = instances.reduce<InstanceState | null>(
@@ -74,6 +76,7 @@ function foreignUse(device: DeviceState): string[] {
   ]
 }
 
+/** Bytes of stopped instances that did not come back, with the cause. */
 function quarantined({ id, instances }: DeviceState, nowMs: number): string[] {
   return instances
     .filter(({ phase }) => phase === 'quarantined')
@@ -83,6 +86,7 @@ function quarantined({ id, instances }: DeviceState, nowMs: number): string[] {
     })
 }
 
+/** Stopped instances whose bytes are late, once the cause is known. */
 function lateReleases({ id, instances }: DeviceState, nowMs: number): string[] {
   return instances
     .filter(({ phase, releaseCause }) => phase === 'stopping' && releaseCause !== null)
@@ -97,6 +101,7 @@ export function causeOf({ releaseCause }: InstanceState): string {
   return releaseCause ?? 'why is not known yet'
 }
 
+/** Unloads that left something behind, and instances that hold more and more. */
 function leaks({ id, leak, instances }: DeviceState): string[] {
   const left =
     leak.count > 1
@@ -137,6 +142,7 @@ export function whyNotTried(state: State, each: ModelState, nowMs: number): stri
   ]
 }
 
+/** Why batches of a model are smaller than they may be. */
 function batchLimit({ model }: ModelState, limit: BatchLimit): string {
   const { kind, isForMemory, itemCount, cleanCount, beforeCount } = limit
   const why = isForMemory ? 'larger ones ran out of memory' : 'larger ones ended with their worker'

@@ -6,7 +6,7 @@ import type { LevelHead } from '../work/queue-head.ts'
 import { batchClaimed, batchFinished, batchStarted, recordIdle } from './batches.ts'
 import { updateDescendants } from './descendants.ts'
 import { clearMs } from './estimates.ts'
-import type { Command, CommandOf, EventOf, SchedulerEvent } from './events.ts'
+import type { Command, CommandOf, EventOf, InstanceId, SchedulerEvent } from './events.ts'
 import { chargeLoad, recordTenants } from './fairness.ts'
 import { restingBytes } from './footprint.ts'
 import { settleResident } from './learning.ts'
@@ -44,6 +44,7 @@ const handlers: { [Type in SchedulerEvent['type']]: (state: State, event: EventO
   'timer-fired': () => {},
 }
 
+/** New heads of queues: what is ready and blocked, who waits for whom, and arrivals. */
 function queueChanged(state: State, { heads, atMs }: EventOf<'queue-changed'>): void {
   let hasEdges = false
   for (const head of heads) {
@@ -143,6 +144,7 @@ const bookings: {
   },
 }
 
+/** A command to load was issued: books its bytes. */
 function loadStarted(
   state: State,
   { instanceId, modelId, deviceId, bytes }: CommandOf<'start-load'>,
@@ -151,8 +153,24 @@ function loadStarted(
   const model = modelOf(state, modelId)
   const device = state.deviceById.get(deviceId)!
   ledger.reserve(device, bytes)
-  const instance: InstanceState = {
-    id: instanceId,
+  const instance = newInstance(instanceId, { model, device, bytes, startedAtMs: atMs })
+  state.nextInstance++
+  state.instanceById.set(instanceId, instance)
+  device.instances.push(instance)
+  model.instances.push(instance)
+  if (bytes > 0) {
+    device.loading = instance
+    chargeLoad(state, model)
+  }
+  device.nextLoad = null
+}
+
+type Start = Pick<InstanceState, 'model' | 'device' | 'bytes' | 'startedAtMs'>
+
+/** An instance at the start of its load: nothing has been read of it, and it has run nothing. */
+function newInstance(id: InstanceId, { model, device, bytes, startedAtMs }: Start): InstanceState {
+  return {
+    id,
     model,
     device,
     phase: 'starting',
@@ -174,21 +192,13 @@ function loadStarted(
     batchCount: 0,
     quotaCount: 0,
     workMs: 0,
-    startedAtMs: atMs,
+    startedAtMs,
     stoppedAtMs: 0,
     releaseCause: null,
   }
-  state.nextInstance++
-  state.instanceById.set(instanceId, instance)
-  device.instances.push(instance)
-  model.instances.push(instance)
-  if (bytes > 0) {
-    device.loading = instance
-    chargeLoad(state, model)
-  }
-  device.nextLoad = null
 }
 
+/** The worker is ready: what was booked for its load becomes resident, and its visit begins. */
 function loadFinished(state: State, event: EventOf<'load-finished'>): void {
   const instance = state.instanceById.get(event.instanceId)
   if (instance?.phase !== 'starting') return
@@ -230,6 +240,7 @@ function recordFailure({ policy }: State, model: ModelState, atMs: number, messa
   model.loadFailureCount++
 }
 
+/** An instance ended by itself. */
 function instanceFailed(state: State, { instanceId, atMs }: EventOf<'instance-failed'>): void {
   const instance = state.instanceById.get(instanceId)
   if (instance) startRelease(instance, atMs)
@@ -246,6 +257,8 @@ function startRelease(instance: InstanceState, atMs: number): void {
   if (instance.device.loading === instance) instance.device.loading = null
 }
 
+/** The instance is gone, and so is all that was booked for it. Foreign use is compared at the next
+ * reading. */
 function memoryReleased(state: State, { instanceId }: EventOf<'memory-released'>): void {
   const instance = state.instanceById.get(instanceId)
   if (!instance) return
