@@ -11,11 +11,12 @@ import { newItem } from '../src/core/work/item.ts'
 import { machineClock, startClock } from '../src/daemon/clock.ts'
 import { Daemon } from '../src/daemon/daemon.ts'
 import { isRunOver } from '../src/daemon/run.ts'
+import type { DeviceReading } from '../src/devices/device.ts'
 import { hostDevice } from '../src/devices/host.ts'
 import { createRunner } from '../src/runners/create.ts'
 import { StartedProcesses } from '../src/runners/started.ts'
 import { openMemoryStore } from '../src/stores/memory.ts'
-import { allItems } from '../src/stores/store.ts'
+import { allItems, type Store } from '../src/stores/store.ts'
 import { temporaryFolder } from './support/folder.ts'
 
 const clock = startClock(machineClock)
@@ -38,15 +39,26 @@ export async function run(inputs) {
 }`
 writeFileSync(join(folder, 'worker.mjs'), worker)
 
-function create(store = openMemoryStore(), maxBatch = 2) {
-  const models = ['a', 'b', 'c'].map((id) =>
-    defineModel({ id, vram: '200MB', loadMs: 100, batch: { max: maxBatch } }),
+interface Options {
+  store?: Store
+  maxBatch?: number
+  /** What each model needs; default 200 MB. */
+  vram?: Partial<Record<'a' | 'b' | 'c', string>>
+  /** What shows the memory, in place of RAM of 500 MB. */
+  read?: () => DeviceReading
+}
+
+function create({ store = openMemoryStore(), maxBatch = 2, vram = {}, read }: Options = {}) {
+  const models = (['a', 'b', 'c'] as const).map((id) =>
+    defineModel({ id, vram: vram[id] ?? '200MB', loadMs: 100, batch: { max: maxBatch } }),
   )
   const events: SchedulerEvent[] = []
+  const waiting = new Map<SchedulerEvent['type'], () => void>()
   const context = { started: new StartedProcesses(join(folder, 'runners.jsonl')), logFolder: folder }
   const file = join(folder, 'worker.mjs')
   const spec = { kind: 'module' as const, file, options: {}, environment: {}, cwd: folder, timeouts: {} }
   const runners = new Map(models.map(({ id }) => [id, createRunner({ ...spec, modelId: id }, context)]))
+  const ram = hostDevice('ram', 500e6)
   let peakBytes = 0
   const daemon: Daemon = new Daemon({
     store,
@@ -54,8 +66,8 @@ function create(store = openMemoryStore(), maxBatch = 2) {
     runners,
     devices: [
       {
-        options: { id: 'ram', kind: 'host', capacityBytes: 500e6, safetyRatio: 1 },
-        device: hostDevice('ram', 500e6),
+        options: { id: 'ram', kind: 'host', capacityBytes: read ? 0 : 500e6, safetyRatio: 1 },
+        device: read ? { ...ram, read: async () => read() } : ram,
       },
     ],
     policy: defaultPolicy,
@@ -63,12 +75,17 @@ function create(store = openMemoryStore(), maxBatch = 2) {
     random: () => 0, // half a second until the first retry
     onEvent(event) {
       events.push(event)
+      waiting.get(event.type)?.()
       const { ledger, budgetBytes } = daemon.state.devices[0]!
       peakBytes = Math.max(peakBytes, bookedBytes(ledger))
       assert.ok(bookedBytes(ledger) <= budgetBytes)
     },
   })
-  return { daemon, store, events, peakBytes: () => peakBytes }
+  const happens = (type: SchedulerEvent['type']) =>
+    new Promise<void>((resolve) => {
+      waiting.set(type, resolve)
+    })
+  return { daemon, store, events, happens, peakBytes: () => peakBytes }
 }
 
 test('three models share room for two; a worker that dies costs one attempt, and everything is done', async () => {
@@ -99,24 +116,18 @@ test('three models share room for two; a worker that dies costs one attempt, and
 
 test('closing in the middle leaves no process and gives the items to the next daemon', async () => {
   const store = openMemoryStore()
-  const first = create(store)
+  const first = create({ store })
   await store.submit(
     Array.from({ length: 40 }, (_, index) => newItem({ id: `j${index}`, modelId: 'a', input: index })),
     clock.nowMs(),
   )
-  const running = new Promise<void>((resolve) => {
-    const look = setInterval(() => {
-      if (!first.events.some(({ type }) => type === 'batch-claimed')) return
-      clearInterval(look)
-      resolve()
-    }, 1)
-  })
+  const running = first.happens('batch-claimed')
   first.daemon.start()
   await running
   await first.daemon.close()
   assert.equal(first.daemon.state.instanceById.size, 0)
   await store.releaseAll(clock.nowMs())
-  const second = create(store)
+  const second = create({ store })
   second.daemon.start()
   await second.daemon.whenAtRest(isRunOver)
   await second.daemon.close()
@@ -128,7 +139,7 @@ test('closing in the middle leaves no process and gives the items to the next da
 })
 
 test('an item that kills its worker fails alone, and is found by halves', async () => {
-  const { daemon, store, events } = create(openMemoryStore(), 3)
+  const { daemon, store, events } = create({ maxBatch: 3 })
   const items = [0, 1, 'poison', 3, 4, 5].map((input, index) =>
     newItem({ id: `p${index}`, modelId: 'a', input, maxAttempts: 3 }),
   )
@@ -145,7 +156,7 @@ test('an item that kills its worker fails alone, and is found by halves', async 
 })
 
 test('batches that run out of memory are halved and remembered; an item that does so alone fails', async () => {
-  const { daemon, store, events } = create(openMemoryStore(), 8)
+  const { daemon, store, events } = create({ maxBatch: 8 })
   const inputs = [...Array(12).keys(), 'large', ...Array(12).keys()]
   await store.submit(
     inputs.map((input, index) => newItem({ id: `m${index}`, modelId: 'a', input, maxAttempts: 3 })),
@@ -170,10 +181,49 @@ test('batches that run out of memory are halved and remembered; an item that doe
 test('an error of the store ends the daemon with that error', async () => {
   const store = openMemoryStore()
   store.finish = () => Promise.reject(new Error('the disk is gone'))
-  const { daemon } = create(store)
+  const { daemon } = create({ store })
   await store.submit([newItem({ id: 'a', modelId: 'a' })], clock.nowMs())
   daemon.start()
   await assert.rejects(daemon.whenAtRest(isRunOver), /the disk is gone/)
   await daemon.close()
   assert.equal(daemon.state.instanceById.size, 0)
+})
+
+test('what no device can ever hold fails with its numbers; the rest is done, and the loop goes on', async () => {
+  const { daemon, store } = create({ vram: { b: '600MB' } })
+  const submit = async (...items: ReturnType<typeof newItem>[]) => {
+    await store.submit(items, clock.nowMs())
+    daemon.queuesChanged()
+  }
+  await submit(
+    ...['a', 'b'].map((modelId) => newItem({ id: modelId, modelId, input: 1 })),
+    newItem({ id: 'after b', modelId: 'c', dependencies: ['b'] }),
+  )
+  daemon.start()
+  await daemon.whenAtRest(isRunOver)
+  const { error, attempt } = (await store.get('b'))!
+  assert.deepEqual([error?.code, attempt], ['NEVER_FITS', 1])
+  assert.match(error!.message, /needs 600 MB; the largest device offers 500 MB/)
+  assert.match((await store.get('after b'))!.error!.message, /"b", which this item needs, .* needs 600 MB/)
+  await submit(newItem({ id: 'later', modelId: 'a', input: 2 }))
+  await daemon.whenAtRest(isRunOver)
+  for (const id of ['a', 'later']) assert.equal((await store.get(id))!.state, 'done')
+  await daemon.close()
+})
+
+test('a device that has been silent so far is waited for: it may be large enough', async () => {
+  let reading: DeviceReading = {
+    ...{ capacityBytes: 0, foreignBytes: 0, usedBytes: 0, utilisationRatio: null },
+    ...{ bytesByGroup: new Map<number, number>(), fault: 'the driver has not answered' },
+  }
+  const { daemon, store, happens } = create({ read: () => reading })
+  await store.submit([newItem({ id: 'a', modelId: 'a', input: 1 })], clock.nowMs())
+  daemon.start()
+  await happens('queue-changed')
+  const over = daemon.whenAtRest(isRunOver)
+  assert.equal((await store.get('a'))!.state, 'ready', 'it neither fails nor is the run over')
+  reading = { ...reading, capacityBytes: 500e6, fault: null }
+  await over
+  assert.equal((await store.get('a'))!.state, 'done')
+  await daemon.close()
 })
