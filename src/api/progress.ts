@@ -1,5 +1,6 @@
 // What a run shows while it is on, from its host: counts by step, what each device holds, and how long the rest takes.
 
+import type { ModelId } from '../core/model.ts'
 import { bookedBytes } from '../core/state/ledger.ts'
 import type { InstanceState } from '../core/state/state.ts'
 import type { ItemState } from '../core/work/item.ts'
@@ -31,7 +32,7 @@ export interface DeviceProgress {
   /** 0: the device has no memory of its own. */
   budgetBytes: number
   bookedBytes: number
-  instances: { modelId: string; bytes: number; state: InstanceProgress }[]
+  instances: { modelId: ModelId; bytes: number; state: InstanceProgress }[]
 }
 
 export type InstanceProgress = 'starting' | 'ready' | 'busy' | 'stopping' | 'quarantined'

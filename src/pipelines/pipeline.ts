@@ -207,7 +207,7 @@ function compileModel(id: string, model: CheckedFile['models'][string]): Model {
   })
 }
 
-function runnerSpec(modelId: string, model: CheckedFile['models'][string], folder: string): RunnerSpec {
+function runnerSpec(modelId: ModelId, model: CheckedFile['models'][string], folder: string): RunnerSpec {
   const { module: file, command, exec, options = {}, environment = {}, timeouts = {} } = model
   const limits = { readyMs: timeouts.ready, loadMs: timeouts.load, runMs: timeouts.run }
   const known = Object.entries(limits).flatMap(([key, value]) =>

@@ -301,7 +301,7 @@ class HistoryReader {
   }
 
   /** It begins; one without items is over. */
-  #claimBatch(batchId: string, itemCount: number, atMs: number): void {
+  #claimBatch(batchId: BatchId, itemCount: number, atMs: number): void {
     const open = this.#batches.get(batchId)
     if (!open || open.batch.itemCount > 0) return
     if (itemCount === 0) {

@@ -1,7 +1,7 @@
 // What runs measured of each model, from their journal: loads and unloads with their mean times, the time of a batch by its
 // size, and the most memory an instance held.
 import type { ModelId } from '../core/model.ts'
-import type { EventOf } from '../core/state/events.ts'
+import type { EventOf, InstanceId } from '../core/state/events.ts'
 import type { JournalLine } from './journal.ts'
 
 export interface Measured {
@@ -41,7 +41,7 @@ export function measureModels(journal: Iterable<JournalLine>): ReadonlyMap<Model
 export class Measuring {
   readonly #models = new Map<ModelId, Measured>()
   readonly #modelByInstance = new Map<string, ModelId>()
-  readonly #running = new Map<string, { instanceId: string; itemCount: number }>()
+  readonly #running = new Map<string, { instanceId: InstanceId; itemCount: number }>()
   readonly #stoppedAtMs = new Map<string, number>()
 
   get models(): ReadonlyMap<ModelId, Measured> {
@@ -67,8 +67,8 @@ export class Measuring {
     }
   }
 
-  #of(instanceId: string): Measured {
-    const modelId = this.#modelByInstance.get(instanceId) ?? instanceId
+  #of(instanceId: InstanceId): Measured {
+    const modelId = this.#modelByInstance.get(instanceId) ?? String(instanceId) // its load is not in the journal
     let model = this.#models.get(modelId)
     if (!model) {
       const batches = { count: 0, items: 0, ms: 0, itemsSquared: 0, itemsMs: 0 }

@@ -1,7 +1,9 @@
 // A plain command for each item: its input as JSON on stdin, its output as JSON on stdout, a failure as
 // a code other than 0 with the reason as the last line of stderr. Nothing is loaded and nothing stays.
+
 import { readFileSync, rmSync } from 'node:fs'
 import type { ItemError } from '../core/errors.ts'
+import type { InstanceId } from '../core/state/events.ts'
 import { formatMs } from '../core/units.ts'
 import { kernelKills, outOfMemory, ranOutOfMemory } from './out-of-memory.ts'
 import { endStrays } from './owned.ts'
@@ -10,7 +12,7 @@ import type { BatchAnswer, Exit, Instance, ItemAnswer, LoadAnswer, RunnerBatch }
 import type { StartedProcesses } from './started.ts'
 
 export interface ExecOptions {
-  instanceId: string
+  instanceId: InstanceId
   argv: readonly string[]
   cwd: string
   environment: Readonly<Record<string, string>>
@@ -23,7 +25,7 @@ export interface ExecOptions {
 const maxOutputBytes = 64 * 2 ** 20
 
 export class ExecInstance implements Instance {
-  readonly instanceId: string
+  readonly instanceId: InstanceId
   readonly pid = null
   readonly exited: Promise<Exit>
   readonly #options: ExecOptions

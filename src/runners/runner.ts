@@ -2,18 +2,21 @@
 // gets rid of it. A runner is one per model; an instance is one running copy. Nothing
 // here throws for what a worker does: a load answers with a value or a failure, a batch
 // answers for every item, and `exited` tells when the process group is proven gone.
+
 import type { ItemError } from '../core/errors.ts'
+import type { ModelId } from '../core/model.ts'
+import type { InstanceId } from '../core/state/events.ts'
 import type { ItemId } from '../core/work/item.ts'
 
 export interface Runner {
   /** Starts the process (if there is one) and records it on disk before it may allocate. Returns at once.
    * `environment`: what makes it see its device and no other; it goes before what the model says. */
-  start(instanceId: string, environment?: Readonly<Record<string, string>>): Instance
+  start(instanceId: InstanceId, environment?: Readonly<Record<string, string>>): Instance
 }
 
 /** How a model is run. */
 export type RunnerSpec = {
-  modelId: string
+  modelId: ModelId
   /** Given to `load`. */
   options: unknown
   environment: Readonly<Record<string, string>>
@@ -40,7 +43,7 @@ export interface Timeouts {
 }
 
 export interface Instance {
-  readonly instanceId: string
+  readonly instanceId: InstanceId
   /** Leader of the process group; null: none runs now. */
   readonly pid: number | null
   /** Brings the model into memory. Called once. */

@@ -8,6 +8,7 @@
 import { spawnSync } from 'node:child_process'
 import { appendFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
+import type { InstanceId } from '../core/state/events.ts'
 import { readProcess } from '../devices/processes.ts'
 import { endGroup, endStrays, isGroupAlive, namesOf, straysOf } from './owned.ts'
 
@@ -17,7 +18,7 @@ interface Entry {
   startTime: string
   /** Names the boot of the machine: after another one no process of ours is left. */
   boot: string
-  instanceId: string
+  instanceId: InstanceId
 }
 
 /** From TERM to KILL for a process that was left behind, ms. It has lost its stdin: it
@@ -35,11 +36,11 @@ export class StartedProcesses {
   }
 
   /** For the environment of an instance's processes. */
-  ownerOf(instanceId: string): string {
+  ownerOf(instanceId: InstanceId): string {
     return `${ownerOf(this.#file)}${instanceId}`
   }
 
-  add(pid: number, instanceId: string): void {
+  add(pid: number, instanceId: InstanceId): void {
     const startTime = startTimeOf(pid)
     if (startTime !== null) this.#write({ pid, startTime, boot: bootId(), instanceId })
   }

@@ -7,8 +7,10 @@
 //   an item that is not in the batch,      violation: the instance is stopped, and what of its batch was
 //   a broken line, a wrong order           not answered yet is tried again elsewhere
 //   no sign in time, or the process ends   the same
+
 import { appendFileSync, closeSync, fstatSync, openSync, readSync, rmSync } from 'node:fs'
 import type { ItemError } from '../core/errors.ts'
+import type { InstanceId } from '../core/state/events.ts'
 import { formatMs } from '../core/units.ts'
 import { LineReader } from './lines.ts'
 import { kernelKills, marked, outOfMemory, ranOutOfMemory, speaksOfMemory } from './out-of-memory.ts'
@@ -18,7 +20,7 @@ import type { BatchAnswer, Exit, Instance, ItemAnswer, LoadAnswer, RunnerBatch, 
 import type { StartedProcesses } from './started.ts'
 
 export interface StdioOptions {
-  instanceId: string
+  instanceId: InstanceId
   argv: readonly string[]
   cwd: string
   environment: Readonly<Record<string, string>>
@@ -48,7 +50,7 @@ interface Expectation {
 }
 
 export class StdioInstance implements Instance {
-  readonly instanceId: string
+  readonly instanceId: InstanceId
   readonly pid: number | null
   readonly exited: Promise<Exit>
   readonly #process: WorkerProcess

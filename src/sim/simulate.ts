@@ -271,7 +271,7 @@ class Simulation {
     this.#world.run(command, indices.length, this.#costOf(indices), nowMs)
   }
 
-  #isOnDevice(modelId: string): boolean {
+  #isOnDevice(modelId: ModelId): boolean {
     return this.#state.modelById.get(modelId)!.model.vramBytes > 0
   }
 

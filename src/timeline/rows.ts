@@ -4,7 +4,9 @@
 // Bars narrower than a pixel are merged with their neighbours: a hundred thousand batches become at most some hundred
 // bars in a row. A merged bar is as solid as its batches fill it, and its tooltip has the counts. A row of very many
 // residencies has no crosses, and no loads and releases that are too short to be seen.
+
 import { formatReason } from '../core/explain/explain.ts'
+import type { ModelId } from '../core/model.ts'
 import type { Reason } from '../core/state/events.ts'
 import { formatBytes, formatMs } from '../core/units.ts'
 import type { BatchRun, ModelHistory, Residency } from '../record/history.ts'
@@ -129,7 +131,7 @@ function because(failure: string | null): string {
 }
 
 function drawBatches(
-  modelId: string,
+  modelId: ModelId,
   batches: readonly BatchRun[],
   colour: number,
   y: number,
@@ -155,7 +157,7 @@ function drawBatches(
     .join('')
 }
 
-function batchTip(modelId: string, batches: readonly BatchRun[], items: number): string {
+function batchTip(modelId: ModelId, batches: readonly BatchRun[], items: number): string {
   const failed = batches.reduce((sum, { failedCount }) => sum + failedCount, 0)
   const computeMs = batches.reduce((sum, { runMs, startMs, endMs }) => sum + (runMs ?? endMs - startMs), 0)
   const figures = `${items} ${items === 1 ? 'item' : 'items'}${failed > 0 ? ` (${failed} failed)` : ''}, ${formatMs(computeMs)}`

@@ -4,6 +4,7 @@
 // time. To make room the runner with the shortest keep-alive goes, an idle one first; all have
 // the same keep-alive here (the default, five minutes, counted from the last use), so it is the
 // one unused for longest. Runners work on what they were given while another model is loaded.
+import type { ModelId } from '../../core/model.ts'
 import type { SimulatedPolicy } from '../simulate.ts'
 import { canHold, firstInFirstOut, follow, instanceOf, largestBatch, type Rule } from './follow.ts'
 import { RecentUse } from './recent-use.ts'
@@ -14,7 +15,7 @@ export const ollama: SimulatedPolicy = {
     const recent = new RecentUse()
     /** The turn of the first item for a missing model: those behind it are not given out. */
     let heldFrom = Number.POSITIVE_INFINITY
-    const isGiven = (modelId: string) => backlog.firstTurn(modelId) < heldFrom
+    const isGiven = (modelId: ModelId) => backlog.firstTurn(modelId) < heldFrom
     const rule: Rule = {
       isAlone: false,
       overlaps: true,
