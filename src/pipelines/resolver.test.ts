@@ -23,7 +23,7 @@ const definition = {
 function resolve(steps: Steps, name: string, parents: ResolvedParent[] = []) {
   const pipeline = definePipeline({ ...definition, steps })
   const item = expandPipeline(pipeline).find(({ step }) => step === name)!
-  return askResolver(pipelineResolver(pipeline), item, () => ({ item, parents }))
+  return askResolver(pipelineResolver(pipeline), item, parents)
 }
 
 function parent(
@@ -132,7 +132,7 @@ test('a gathering step sees lists of { source, output }, and the output of anoth
 test('an item of a step that the file no longer has fails by itself', () => {
   const pipeline = definePipeline({ ...definition, steps: { a } })
   const item = newItem({ id: 'x', modelId: 'm', step: 'gone' })
-  const resolution = askResolver(pipelineResolver(pipeline), item, () => ({ item, parents: [] }))
+  const resolution = askResolver(pipelineResolver(pipeline), item, [])
   assert.deepEqual(resolution, {
     type: 'fail',
     error: { code: 'BAD_PIPELINE', message: 'the pipeline no longer has a step "gone"' },

@@ -1,31 +1,11 @@
 // Who holds which items of a graph in memory: the claims by their token, each with its items, of which every one says by whom
 // it is held. Only the graph changes them. For a store: stores/sqlite/claims.ts.
 
-import type { ItemId } from './item.ts'
-import type { WorkNode } from './node.ts'
-import type { KnownNodes } from './nodes.ts'
-
-export interface LiveClaim {
-  readonly token: string
-  /** As they were taken; those that it still holds say so themselves. */
-  readonly nodes: readonly WorkNode[]
-  heldCount: number
-  /** Its first item that is held, where the next answer is looked for: answers mostly come in order. */
-  cursor: number
-  /** An item was taken from it: cancelled while it ran. */
-  isBroken: boolean
-  untilMs: number
-}
+import type { LiveClaim, WorkNode } from './node.ts'
 
 export class Claims {
-  readonly #nodes: KnownNodes
   readonly #byToken = new Map<string, LiveClaim>()
   #lastToken = 0
-
-  /** `nodes`: all of the graph. */
-  constructor(nodes: KnownNodes) {
-    this.#nodes = nodes
-  }
 
   /** Holds items together; answers with their token. One that holds nothing is not kept. */
   hold(nodes: readonly WorkNode[], untilMs: number): string {
@@ -54,17 +34,8 @@ export class Claims {
     return nodes.sort((a, b) => a.turn - b.turn)
   }
 
-  /** The item, if the claim holds it; else null. */
-  find(token: string, id: ItemId): WorkNode | null {
-    const claim = this.#byToken.get(token)
-    if (!claim) return null
-    const next = claim.nodes[claim.cursor]
-    const node = next?.item.id === id ? next : this.#nodes.find(id)
-    return node?.claim === claim ? node : null
-  }
-
   /** An item that is held no more. */
-  let(node: WorkNode): void {
+  release(node: WorkNode): void {
     const claim = node.claim!
     const { nodes } = claim
     node.claim = null

@@ -1,52 +1,56 @@
-// What an item lends to what it waits for, in a graph in memory: its priority, and the moment by which that must have ended for
-// its own deadline, over any number of edges, as long as that has not ended. What was lent is not taken back. For a store:
-// stores/sqlite/inheritance.ts.
-
+// An item inherits the priority and the deadline of the items that wait for it, over any number of edges, as long as it has
+// not ended itself. What it has inherited stays with it.
+//
+// Edges are noted as they open. When all edges of a call are there, the last ones are walked first: a new item then has all
+// that it inherits before it passes it on in its turn, and a chain is walked once.
 import type { ModelId } from '../model.ts'
-import { earlier, lends } from './edges.ts'
+import { earlier } from './edges.ts'
 import { hasEnded } from './item.ts'
-import type { WorkNode } from './node.ts'
-import type { ModelQueues } from './queues.ts'
+import type { GraphRow, WorkingSet } from './working-set.ts'
 
-export class Lending {
-  readonly #queues: ModelQueues
+export class Inheritance<Row extends GraphRow> {
+  readonly #set: WorkingSet<Row>
   readonly #leadMs: (modelId: ModelId) => number
+  /** Child, parent, child, parent … */
+  readonly #open: Row[] = []
 
-  constructor(queues: ModelQueues, leadMs: (modelId: ModelId) => number) {
-    this.#queues = queues
+  /** `leadMs`: time that an item of a model takes at the least, ms; what it waits for must have ended so long before it. */
+  constructor(set: WorkingSet<Row>, leadMs: (modelId: ModelId) => number) {
+    this.#set = set
     this.#leadMs = leadMs
   }
 
   /** The child waits for the parent, which has not ended. Cost: O(1) where the parent has as much already. */
-  lend(child: WorkNode, parent: WorkNode): void {
-    if (this.#lends(child, parent)) this.#spread(child, parent)
+  note(child: Row, parent: Row): void {
+    if (this.#hasMore(child, parent)) this.#open.push(child, parent)
   }
 
-  #spread(from: WorkNode, to: WorkNode): void {
-    const lending: [WorkNode, WorkNode][] = [[from, to]]
-    for (let next = lending.pop(); next; next = lending.pop()) {
-      const [child, parent] = next
-      if (hasEnded(parent.state) || !this.#lends(child, parent)) continue
-      this.#borrow(parent, child)
-      for (const edge of parent.parents) lending.push([parent, edge.parent])
+  /** Over the edges that were noted, and on. */
+  passOn(): void {
+    const open = this.#open
+    for (let parent = open.pop(); parent !== undefined; parent = open.pop()) {
+      const child = open.pop()!
+      if (hasEnded(parent.state) || !this.#hasMore(child, parent)) continue
+      const latestEndAtMs = earlier(parent.latestEndAtMs, this.#endBeforeMs(child))
+      this.#set.raise(parent, Math.max(parent.priority, child.priority), latestEndAtMs)
+      for (const edge of this.#set.parentsOf(parent)) open.push(parent, edge.parent)
     }
   }
 
-  #borrow(node: WorkNode, from: WorkNode): void {
-    const isReady = node.state === 'ready'
-    if (isReady) node.queue.ready.remove(node)
-    node.priority = Math.max(node.priority, from.priority)
-    node.latestEndAtMs = earlier(node.latestEndAtMs, this.#latestEndBefore(from))
-    if (isReady) node.queue.ready.push(node)
-    this.#queues.touch(node.queue)
+  /** What was noted is forgotten: the call was undone. */
+  clear(): void {
+    this.#open.length = 0
   }
 
-  #lends(child: WorkNode, parent: WorkNode): boolean {
-    return lends(child.priority, this.#latestEndBefore(child), parent.priority, parent.latestEndAtMs)
+  #hasMore(child: Row, parent: Row): boolean {
+    if (child.priority > parent.priority) return true
+    const endBeforeMs = this.#endBeforeMs(child)
+    if (endBeforeMs === null) return false
+    return parent.latestEndAtMs === null || endBeforeMs < parent.latestEndAtMs
   }
 
-  /** When what an item waits for must have ended; null: it has no deadline. */
-  #latestEndBefore({ latestEndAtMs, item }: WorkNode): number | null {
-    return latestEndAtMs === null ? null : latestEndAtMs - this.#leadMs(item.modelId)
+  /** When what an item waits for must have ended, ms; null: it has no deadline. */
+  #endBeforeMs({ latestEndAtMs, modelId }: Row): number | null {
+    return latestEndAtMs === null ? null : latestEndAtMs - this.#leadMs(modelId)
   }
 }

@@ -8,7 +8,7 @@
 import type { ClaimOrder, TenantShare } from './queue-head.ts'
 
 /** A queue, as far as a claim takes from it. */
-export interface Line<Level, Taken> {
+export interface LevelledQueue<Level, Taken> {
   /** Highest priority first, then by tenant; some may be empty. */
   readonly levels: readonly Level[]
   /** Of a level's first item; infinite when there is none. */
@@ -24,33 +24,33 @@ export interface Line<Level, Taken> {
 export function takeInOrder<
   Level extends { readonly priority: number; readonly tenant: string | null },
   Taken,
->(line: Line<Level, Taken>, maxCount: number, order: ClaimOrder): Taken[] {
+>(queue: LevelledQueue<Level, Taken>, maxCount: number, order: ClaimOrder): Taken[] {
   const taken: Taken[] = []
   const shares = order.shares.length > 1 ? order.shares.map((each) => ({ ...each })) : []
-  takeByPriority(line, taken, maxCount, shares, order.interactiveFrom) // (1)
+  takeByPriority(queue, taken, maxCount, shares, order.interactiveFrom) // (1)
   if (taken.length > 0) return taken
   while (taken.length < maxCount && order.urgentBeforeMs !== null) {
-    const urgent = line.takeUrgent(order.urgentBeforeMs) // (2)
+    const urgent = queue.takeUrgent(order.urgentBeforeMs) // (2)
     if (urgent === null) break
     taken.push(urgent)
   }
   while (taken.length < maxCount) {
-    const level = overdueLevel(line, order.overdueBeforeMs) // (3)
+    const level = overdueLevel(queue, order.overdueBeforeMs) // (3)
     if (level === null) break
-    taken.push(line.takeFirst(level))
+    taken.push(queue.takeFirst(level))
   }
-  takeByPriority(line, taken, maxCount, shares, Number.NEGATIVE_INFINITY) // (4)
+  takeByPriority(queue, taken, maxCount, shares, Number.NEGATIVE_INFINITY) // (4)
   return taken
 }
 
 function takeByPriority<Level extends { readonly priority: number; readonly tenant: string | null }, Taken>(
-  line: Line<Level, Taken>,
+  queue: LevelledQueue<Level, Taken>,
   taken: Taken[],
   maxCount: number,
   shares: readonly TenantShare[],
   leastPriority: number,
 ): void {
-  const { levels } = line
+  const { levels } = queue
   for (let index = 0; index < levels.length && taken.length < maxCount; ) {
     const { priority } = levels[index]!
     if (priority < leastPriority) return
@@ -58,18 +58,18 @@ function takeByPriority<Level extends { readonly priority: number; readonly tena
     while (levels[end]?.priority === priority) end++
     // One level alone too: what its tenant takes counts at the next.
     const isShared = end - index > 1 || shares.length > 0
-    const level = isShared ? leastServed(line, index, end, shares) : levels[index]!
-    if (level === null || line.turnOf(level) === Number.POSITIVE_INFINITY) index = end
-    else taken.push(line.takeFirst(level))
+    const level = isShared ? leastServed(queue, index, end, shares) : levels[index]!
+    if (level === null || queue.turnOf(level) === Number.POSITIVE_INFINITY) index = end
+    else taken.push(queue.takeFirst(level))
   }
 }
 
 /** The level whose first item is overdue and has been ready longest. */
-function overdueLevel<Level>(line: Line<Level, unknown>, overdueBeforeMs: number): Level | null {
+function overdueLevel<Level>(queue: LevelledQueue<Level, unknown>, overdueBeforeMs: number): Level | null {
   let oldest: Level | null = null
-  for (const level of line.levels) {
-    if (line.readyAtOf(level) >= overdueBeforeMs) continue
-    if (oldest === null || line.turnOf(level) < line.turnOf(oldest)) oldest = level
+  for (const level of queue.levels) {
+    if (queue.readyAtOf(level) >= overdueBeforeMs) continue
+    if (oldest === null || queue.turnOf(level) < queue.turnOf(oldest)) oldest = level
   }
   return oldest
 }
@@ -96,7 +96,7 @@ export function levelOf<Level extends { readonly priority: number; readonly tena
 /** Of the levels of one priority the one whose tenant has had least, which is counted on; at a tie the one whose first item
  *  has been ready longest. null: all are empty. */
 function leastServed<Level extends { readonly tenant: string | null }>(
-  line: Line<Level, unknown>,
+  queue: LevelledQueue<Level, unknown>,
   from: number,
   end: number,
   shares: readonly TenantShare[],
@@ -105,8 +105,8 @@ function leastServed<Level extends { readonly tenant: string | null }>(
   let bestTurn = Number.POSITIVE_INFINITY
   let bestShare: TenantShare | undefined
   for (let index = from; index < end; index++) {
-    const level = line.levels[index]!
-    const turn = line.turnOf(level)
+    const level = queue.levels[index]!
+    const turn = queue.turnOf(level)
     if (turn === Number.POSITIVE_INFINITY) continue
     const share = shares.find(({ tenant }) => tenant === (level.tenant ?? ''))
     const difference = best === null ? -1 : (share?.servedMs ?? 0) - (bestShare?.servedMs ?? 0)

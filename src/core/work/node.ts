@@ -1,47 +1,36 @@
-// An item in the graph, the queue of its model, and what can be read from them. Only the graph writes them.
+// An item of a graph in memory, its edges, the queue of its model and the claim that holds it. Only the graph writes them:
+// nodes.ts, and the rules in transitions.ts.
 
 import type { ItemError } from '../errors.ts'
-import type { LiveClaim } from './claims.ts'
-import { inheritedState, isBadEnd, isRetryable } from './edges.ts'
-import { dependencyError, type EdgePolicy, hasEnded, type ItemState, type NewItem } from './item.ts'
-import type { ClaimedItem } from './lease.ts'
+import type { ModelId } from '../model.ts'
+import type { EdgePolicy, ItemState, NewItem } from './item.ts'
 import type { Level } from './level.ts'
-import type { ModelQueue } from './queues.ts'
-import type { ResolvedParent } from './resolver.ts'
+import type { WorkQueue } from './queue.ts'
+import type { GraphRow } from './working-set.ts'
 
-export interface WorkNode {
-  readonly item: NewItem
-  readonly queue: ModelQueue
-  /** Order of submission, from 1. */
-  readonly sequence: number
-  /** Its own, or a higher one of an item that waits for it. */
-  priority: number
-  readonly tenant: string | null
-  /** When it must have ended for its own deadline, and for those of the items that wait for it, ms; null: none has one. */
-  latestEndAtMs: number | null
-  readonly submittedAtMs: number
-  /** The fan-out item that made it. */
-  readonly maker: WorkNode | null
-  made: readonly WorkNode[]
-  parents: readonly Edge[]
-  children: readonly Edge[]
-  state: ItemState
-  input: unknown
-  output: unknown
-  error: ItemError | null
-  attempt: number
-  /** Dependencies that have not ended. */
-  openCount: number
-  readyAtMs: number
-  turn: number
-  startedAtMs: number | null
-  endedAtMs: number | null
-  claim: LiveClaim | null
-  /** When it is tried again. */
-  dueAtMs: number
-  level: Level<WorkNode> | null
-  previous: WorkNode | null
-  next: WorkNode | null
+/** The queue of a model, with what its head shows. */
+export interface ModelQueue {
+  readonly modelId: ModelId
+  /** It holds what is not served: no head shows it, no claim takes from it. */
+  readonly isParked: boolean
+  readonly ready: WorkQueue<WorkNode>
+  blockedCount: number
+  /** Open dependencies on items of another model, by model id. */
+  readonly waitsOn: { readonly queue: ModelQueue; count: number }[]
+  isChanged: boolean
+}
+
+/** Items that are leased together. */
+export interface LiveClaim {
+  readonly token: string
+  /** As they were taken; those that it still holds say so themselves. */
+  readonly nodes: readonly WorkNode[]
+  heldCount: number
+  /** Its first item that is held, where the next answer is looked for: answers mostly come in order. */
+  cursor: number
+  /** An item was taken from it: cancelled while it ran. */
+  isBroken: boolean
+  untilMs: number
 }
 
 /** One object, in the lists of both its ends. */
@@ -53,6 +42,70 @@ export interface Edge {
 
 /** Most items have no edges: they share one empty list. */
 const none: readonly never[] = []
+
+export class WorkNode implements GraphRow {
+  readonly item: NewItem
+  readonly queue: ModelQueue
+  readonly sequence: number
+  priority: number
+  readonly tenant: string | null
+  latestEndAtMs: number | null
+  readonly submittedAtMs: number
+  /** The fan-out item that made it. */
+  readonly maker: WorkNode | null
+  made: readonly WorkNode[] = none
+  parents: readonly Edge[] = none
+  children: readonly Edge[] = none
+  state: ItemState = 'blocked'
+  input: unknown
+  output: unknown = null
+  error: ItemError | null = null
+  attempt = 0
+  openCount = 0
+  readyAtMs = 0
+  /** 0: it was never ready. */
+  turn = 0
+  startedAtMs: number | null = null
+  endedAtMs: number | null = null
+  claim: LiveClaim | null = null
+  dueAtMs = 0
+  // Of the level that it stands in.
+  level: Level<WorkNode> | null = null
+  previous: WorkNode | null = null
+  next: WorkNode | null = null
+
+  constructor(
+    item: NewItem,
+    queue: ModelQueue,
+    place: { sequence: number; maker: WorkNode | null; nowMs: number },
+  ) {
+    this.item = item
+    this.queue = queue
+    this.sequence = place.sequence
+    this.priority = item.priority
+    this.tenant = item.tenant
+    this.latestEndAtMs = item.deadlineAtMs
+    this.submittedAtMs = place.nowMs
+    this.maker = place.maker
+    this.input = item.input
+  }
+
+  get modelId(): ModelId {
+    return this.item.modelId
+  }
+
+  get step(): string | null {
+    return this.item.step
+  }
+
+  get isParked(): boolean {
+    return this.queue.isParked
+  }
+
+  get maxAttempts(): number {
+    return this.item.maxAttempts
+  }
+}
 
 /** Appends. A short list is copied: pushing to it would reserve room for sixteen more, on millions of items. */
 export function append<T>(list: readonly T[], value: T): readonly T[] {
@@ -69,105 +122,4 @@ export function addChild(parent: WorkNode, edge: Edge): void {
   parent.children = append(parent.children, edge)
   if (last && last.child.sequence > edge.child.sequence)
     parent.children = parent.children.toSorted((a, b) => a.child.sequence - b.child.sequence)
-}
-
-/** What is still to become of an item in a change: an end; or `ready`, when a fan-out made it and it waits for nothing. */
-export interface End {
-  node: WorkNode
-  state: ItemState
-  error: ItemError | null
-  /** Default null. */
-  output?: unknown
-}
-
-export function createNode(
-  item: NewItem,
-  queue: ModelQueue,
-  sequence: number,
-  maker: WorkNode | null,
-  nowMs: number,
-): WorkNode {
-  return {
-    item,
-    queue,
-    sequence,
-    priority: item.priority,
-    tenant: item.tenant,
-    latestEndAtMs: item.deadlineAtMs,
-    submittedAtMs: nowMs,
-    maker,
-    made: none,
-    parents: none,
-    children: none,
-    state: 'blocked',
-    input: item.input,
-    output: null,
-    error: null,
-    attempt: 0,
-    openCount: 0,
-    readyAtMs: 0,
-    turn: 0,
-    startedAtMs: null,
-    endedAtMs: null,
-    claim: null,
-    dueAtMs: 0,
-    level: null,
-    previous: null,
-    next: null,
-  }
-}
-
-/** As if it had never been tried. What it was lent stays. */
-export function renew(node: WorkNode): void {
-  Object.assign(node, {
-    attempt: 0,
-    output: null,
-    error: null,
-    turn: 0,
-    startedAtMs: null,
-    endedAtMs: null,
-    openCount: 0,
-  })
-}
-
-/** The edge over which a bad end comes, or undefined. */
-export function badEdge({ parents }: WorkNode): Edge | undefined {
-  return parents.find(({ parent, policy }) => isBadEnd(parent.state, policy))
-}
-
-/** The end that a bad one brings over an edge. */
-export function inherited({ child: node, parent, policy }: Edge): End {
-  const state = inheritedState(parent.state, policy)
-  return { node, state, error: dependencyError(parent.item.id, parent.error) }
-}
-
-/** What the resolver sees of an item. */
-export function look({ item, parents }: WorkNode): { item: NewItem; parents: ResolvedParent[] } {
-  return { item, parents: parents.map(({ parent }) => toParent(parent)) }
-}
-
-function toParent({ item, state, output }: WorkNode): ResolvedParent {
-  const { id, modelId, step, sourceId, source } = item
-  return { id, modelId, step, sourceId, source, state, output: state === 'done' ? output : null }
-}
-
-export function claimedItem({ item, input, priority, attempt }: WorkNode): ClaimedItem {
-  const { id, timeoutMs, step, sourceId, tenant } = item
-  return { id, input, priority, attempt, timeoutMs, step, sourceId, tenant }
-}
-
-/** The items, those that ended because of them, and the parts of a fan-out that did not end well (without them it could not
- *  end well either), over any number of edges. */
-export function withDependents(nodes: readonly WorkNode[]): Set<WorkNode> {
-  const waiting = [...nodes]
-  const chosen = new Set<WorkNode>()
-  for (let node = waiting.pop(); node; node = waiting.pop()) {
-    if (chosen.has(node)) continue
-    chosen.add(node)
-    for (const { child } of node.children) {
-      if (child.error?.code === 'DEPENDENCY_FAILED' && hasEnded(child.state)) waiting.push(child)
-    }
-    for (const part of node.made) if (isRetryable(part.state)) waiting.push(part)
-  }
-  return chosen
 }

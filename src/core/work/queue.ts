@@ -4,7 +4,7 @@
 // head are kept with every change.
 import { Deadlines } from './deadlines.ts'
 import { Level, type Queued } from './level.ts'
-import { type Line, levelOf, takeInOrder } from './levels.ts'
+import { type LevelledQueue, levelOf, takeInOrder } from './levels.ts'
 import type { ClaimOrder, LevelHead } from './queue-head.ts'
 
 /** What an item brings to stand in a queue. */
@@ -18,7 +18,7 @@ export class WorkQueue<Item extends Waiting<Item>> {
   /** Highest priority first, then by tenant; levels stay when they are empty. */
   readonly #levels: Level<Item>[] = []
   readonly #due: Deadlines<Item, Level<Item>>
-  readonly #line: Line<Level<Item>, Item> = {
+  readonly #levelled: LevelledQueue<Level<Item>, Item> = {
     levels: this.#levels,
     turnOf,
     readyAtOf,
@@ -61,7 +61,7 @@ export class WorkQueue<Item extends Waiting<Item>> {
 
   /** Up to `maxCount`, in the order of a claim (levels.ts). */
   take(maxCount: number, order: ClaimOrder): Item[] {
-    return takeInOrder(this.#line, maxCount, order)
+    return takeInOrder(this.#levelled, maxCount, order)
   }
 
   #takeFirst(level: Level<Item>): Item {

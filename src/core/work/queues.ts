@@ -1,21 +1,10 @@
-// The queues of all models and what their heads show: kept up to date with every change, and told only where something
+// The queues of all models and what their heads show: kept up to date with every change, and read only where something
 // changed, so that a decision costs the same however many items wait.
 
 import type { ModelId } from '../model.ts'
-import type { WorkNode } from './node.ts'
+import type { ModelQueue, WorkNode } from './node.ts'
 import { WorkQueue } from './queue.ts'
 import type { QueueHead } from './queue-head.ts'
-
-export interface ModelQueue {
-  readonly modelId: ModelId
-  /** It holds what is not served: no head shows it, no claim takes from it. */
-  readonly isParked: boolean
-  readonly ready: WorkQueue<WorkNode>
-  blockedCount: number
-  /** Open dependencies on items of another model, by model id. */
-  readonly waitsOn: { readonly queue: ModelQueue; count: number }[]
-  isChanged: boolean
-}
 
 /** The model of what is resolved from outside and was never submitted. */
 export const outside = ''

@@ -34,16 +34,10 @@ export type Resolution =
 
 export type Expansion = Extract<Resolution, { type: 'expand' }>
 
-/** The resolver's answer for an item; null: it is not asked, and the item runs as it is. */
-export function askResolver(
-  resolver: Resolver | null,
-  item: Pick<NewItem, 'step'>,
-  look: () => { item: NewItem; parents: ResolvedParent[] },
-): Resolution | null {
-  if (item.step === null || !resolver) return null
-  const { item: whole, parents } = look()
+/** The resolver's answer for an item. */
+export function askResolver(resolver: Resolver, item: NewItem, parents: ResolvedParent[]): Resolution {
   try {
-    return resolver(whole, parents)
+    return resolver(item, parents)
   } catch (error) {
     const { code = 'BAD_EXPRESSION', message } = error as { code?: string; message: string }
     return { type: 'fail', error: { code, message } }

@@ -1,7 +1,7 @@
 // What is checked before a graph of items is added, by a caller or by a fan-out: every dependency is known or comes with it,
 // and none waits for itself over any path. The same for the graph in memory and for that of a store.
 import { SchedulerError } from '../errors.ts'
-import type { ItemId, NewItem } from './item.ts'
+import type { ItemId, ItemState, NewItem } from './item.ts'
 
 /** The items that are new, each once, in their order. Throws UNKNOWN_DEPENDENCY, or CYCLE with the path. */
 export function checkGraph(items: readonly NewItem[], isKnown: (id: ItemId) => boolean): NewItem[] {
@@ -70,13 +70,16 @@ function findCycle(fresh: ReadonlyMap<ItemId, NewItem>): ItemId[] | null {
 export interface KnownItems<Node> {
   find(id: ItemId): Node | null
   idOf(node: Node): ItemId
-  /** What it waits for, or would wait for if it were made new: nothing for one that is done. */
-  parentsOf(node: Node): readonly Node[]
+  parentsOf(node: Node): readonly { readonly parent: Node }[]
 }
 
 /** Throws CYCLE, with the path, when one of a fan-out's children would wait for the fan-out, which waits for its children.
  * The children have passed `checkGraph`. */
-export function refuseCircle<Node>(maker: Node, children: readonly NewItem[], known: KnownItems<Node>): void {
+export function refuseCircle<Node extends { readonly state: ItemState }>(
+  maker: Node,
+  children: readonly NewItem[],
+  known: KnownItems<Node>,
+): void {
   const foundFrom = new Map<Node, Node | ItemId | null>()
   const waiting: Node[] = []
   const note = (node: Node | null, from: Node | ItemId | null) => {
@@ -90,7 +93,8 @@ export function refuseCircle<Node>(maker: Node, children: readonly NewItem[], kn
     else for (const each of dependencies) note(known.find(each.id), id)
   }
   for (let node = waiting.pop(); node !== undefined && !foundFrom.has(maker); node = waiting.pop()) {
-    for (const parent of known.parentsOf(node)) note(parent, node)
+    // One that is done waits for nothing, and is not made new; any other may come to wait for its parents again.
+    if (node.state !== 'done') for (const { parent } of known.parentsOf(node)) note(parent, node)
   }
   if (!foundFrom.has(maker)) return
   const path = [known.idOf(maker)]

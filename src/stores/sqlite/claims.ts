@@ -1,18 +1,7 @@
 // Who holds which items. A claim is one row that names its items; in the file theirs go on saying `ready`. The owner keeps
 // the rows of leased items in memory from the claim to the end of the lease, by their token: a result needs no look-up.
-import type { ItemId } from '../../core/work/item.ts'
 import { all, type Queries } from './queries.ts'
-import type { ItemRow } from './rows.ts'
-
-export interface LiveClaim {
-  readonly token: string
-  readonly atMs: number
-  untilMs: number
-  readonly byId: Map<ItemId, ItemRow>
-  readonly bySeq: Map<number, ItemRow>
-  /** An item was taken from it: cancelled, or its lease ended. */
-  isBroken: boolean
-}
+import type { ItemRow, LiveClaim } from './rows.ts'
 
 /** As the file has it. */
 export interface StoredClaim {
@@ -23,49 +12,67 @@ export interface StoredClaim {
   items: string
 }
 
-export class SqliteClaims {
+export class Claims {
   readonly #query: Queries
-  /** As many as batches run. A list, and maps that go with their claim: see `SqliteItems.forget`. */
+  /** As many as batches run. A list, and maps that go with their claim: see `LiveRows.forget`. */
   #claims: LiveClaim[] = []
   #changed = new Set<LiveClaim>()
+  #opening = 0
+  #lastNumber = 0
 
   constructor(query: Queries) {
     this.#query = query
   }
 
+  /** Counts the openings of the file: a token of an earlier process never matches. */
+  open(): void {
+    this.#opening = Number(this.#query.open.run().lastInsertRowid)
+  }
+
   /** Begins anew with what is in the file. */
   reload(rowsOf: (claim: StoredClaim) => ItemRow[]): void {
     this.#claims = []
-    for (const claim of all<StoredClaim>(this.#query.claims))
-      this.hold(rowsOf(claim), claim.token, claim.until, claim.at)
+    for (const claim of all<StoredClaim>(this.#query.claims)) this.#keep(rowsOf(claim), claim)
     this.#changed = new Set()
   }
 
-  /** In the order of their queues. */
-  leased(): ItemRow[] {
-    return this.#claims.flatMap(({ bySeq }) => [...bySeq.values()]).sort((a, b) => a.turn! - b.turn!)
+  all(): readonly LiveClaim[] {
+    return this.#claims
+  }
+
+  /** The items that are held, in the order of their queues; of some claims only. */
+  held(isMeant: (claim: LiveClaim) => boolean = () => true): ItemRow[] {
+    const rows = this.#claims.filter(isMeant).flatMap(({ bySequence }) => [...bySequence.values()])
+    return rows.sort((a, b) => a.turn! - b.turn!)
   }
 
   /** The row of an item that is leased. */
-  rowOf(seq: number): ItemRow | undefined {
-    return this.#claims.find(({ bySeq }) => bySeq.has(seq))?.bySeq.get(seq)
+  rowOf(sequence: number): ItemRow | undefined {
+    return this.#claims.find(({ bySequence }) => bySequence.has(sequence))?.bySequence.get(sequence)
   }
 
   of(token: string): LiveClaim | undefined {
     return this.#claims.find((claim) => claim.token === token)
   }
 
-  /** Leases rows together. */
-  hold(rows: readonly ItemRow[], token: string, untilMs: number, atMs: number): void {
-    if (rows.length === 0) return
-    const claim: LiveClaim = { token, atMs, untilMs, byId: new Map(), bySeq: new Map(), isBroken: false }
+  /** Holds items together; answers with their token. One that holds nothing is not kept. */
+  hold(rows: readonly ItemRow[], untilMs: number, atMs: number): string {
+    const token = `${this.#opening}.${++this.#lastNumber}`
+    if (rows.length > 0) this.#changed.add(this.#keep(rows, { token, at: atMs, until: untilMs }))
+    return token
+  }
+
+  #keep(rows: readonly ItemRow[], { token, at, until }: Omit<StoredClaim, 'items'>): LiveClaim {
+    const byId: LiveClaim['byId'] = new Map()
+    const bySequence: LiveClaim['bySequence'] = new Map()
+    const claim = { token, atMs: at, untilMs: until, byId, bySequence, isBroken: false }
     for (const row of rows) {
       row.claim = claim
-      claim.byId.set(row.id!, row)
-      claim.bySeq.set(row.seq, row)
+      byId.set(row.id!, row)
+      bySequence.set(row.sequence, row)
     }
     this.#claims.push(claim)
-    this.#changed.add(claim)
+    return claim
   }
 
   prolong(claim: LiveClaim, untilMs: number): void {
@@ -73,14 +80,13 @@ export class SqliteClaims {
     this.#changed.add(claim)
   }
 
-  /** A row that is leased no more. `isOurs`: the holder of the token ended it. */
-  let(row: ItemRow, isOurs: boolean): void {
+  /** An item that is held no more. */
+  release(row: ItemRow): void {
     const claim = row.claim!
     row.claim = null
     claim.byId.delete(row.id!)
-    claim.bySeq.delete(row.seq)
-    if (!isOurs) claim.isBroken = true
-    if (claim.bySeq.size === 0) this.#claims = this.#claims.filter((each) => each !== claim)
+    claim.bySequence.delete(row.sequence)
+    if (claim.bySequence.size === 0) this.#claims = this.#claims.filter((each) => each !== claim)
     this.#changed.add(claim)
   }
 
@@ -89,9 +95,9 @@ export class SqliteClaims {
   }
 
   flush(): void {
-    for (const { token, atMs, untilMs, bySeq } of this.#changed) {
-      if (bySeq.size === 0) this.#query.dropClaim.run(token)
-      else this.#query.setClaim.run(token, atMs, untilMs, JSON.stringify([...bySeq.keys()]))
+    for (const { token, atMs, untilMs, bySequence } of this.#changed) {
+      if (bySequence.size === 0) this.#query.dropClaim.run(token)
+      else this.#query.setClaim.run(token, atMs, untilMs, JSON.stringify([...bySequence.keys()]))
     }
     this.#changed = new Set()
   }

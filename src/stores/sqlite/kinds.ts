@@ -1,34 +1,34 @@
 // Items come in few kinds: one for each model, step, priority, tenant and pipeline in use. In the file an item has the number of its
-// kind; in memory the kind has what its items are counted in and the level in which they queue. An item that is lent a
+// kind; in memory the kind has what its items are counted in and the level in which they queue. An item that inherits a
 // priority is of another kind from then on. The owner's copy of the table `kind`, from which nothing is taken away.
 import type { ModelId } from '../../core/model.ts'
 import type { Counted, Counts, KindName } from './counts.ts'
 import type { Level } from './level.ts'
 import { all, type Queries } from './queries.ts'
-import { SqliteQueue } from './queue.ts'
+import { Queues } from './queues.ts'
 
 export interface Kind extends Counted, KindName {
   readonly number: number
-  /** In the queue: an item's own, or what it was lent. */
+  /** In the queue: an item's own, or one that it inherited. */
   readonly priority: number
   /** Its pipeline is not served. */
   readonly isParked: boolean
   readonly level: Level
 }
 
-export class SqliteKinds {
+export class Kinds {
   readonly #query: Queries
   readonly #counts: Counts
-  readonly #queue: SqliteQueue
+  readonly #queues: Queues
   /** Of what is not served: nothing is taken from it. */
-  readonly #parked = new SqliteQueue()
+  readonly #parked = new Queues()
   #byNumber: Kind[] = []
   readonly #byName = new Map<string, Kind>()
 
-  constructor(query: Queries, counts: Counts, queue: SqliteQueue) {
+  constructor(query: Queries, counts: Counts, queues: Queues) {
     this.#query = query
     this.#counts = counts
-    this.#queue = queue
+    this.#queues = queues
   }
 
   /** After an opening, and after a transaction that was undone: counts and queue have begun anew. */
@@ -57,7 +57,7 @@ export class SqliteKinds {
     const { modelId, step, priority, tenant, pipeline } = name
     const { group, counts } = this.#counts.of(name)
     const { isParked } = group.model
-    const level = (isParked ? this.#parked : this.#queue).levelOf(modelId, priority, tenant)
+    const level = (isParked ? this.#parked : this.#queues).levelOf(modelId, priority, tenant)
     counts.queue = level
     group.model.due = level.due
     const kind = { number, modelId, step, priority, tenant, pipeline, isParked, group, counts, level }

@@ -1,5 +1,5 @@
 // The ready items of one model, priority and tenant, by turn; the owner keeps them in memory, 24 bytes for each. One that
-// becomes ready goes to the end. One that comes from elsewhere (given back, or lent a priority) has an earlier turn: it
+// becomes ready goes to the end. One that comes from elsewhere (given back, or with a priority that it inherited) has an earlier turn: it
 // waits in a heap beside, and the first of both is the first.
 
 import { Heap } from '../../core/heap.ts'
@@ -10,15 +10,15 @@ export type DueSeqs = Deadlines<number, Level>
 
 /** What a queue needs to know of an item that is ready. */
 export interface Waiting {
-  readonly seq: number
+  readonly sequence: number
   readonly turn: number | null
   readonly readyAtMs: number | null
   readonly latestEndAtMs: number | null
 }
 
-/** `seq` is 0 when it was removed. */
+/** `sequence` is 0 when it was removed. */
 interface Moved {
-  seq: number
+  sequence: number
   readonly turn: number
   readonly readyAtMs: number
 }
@@ -72,21 +72,21 @@ export class Level {
 
   #firstMoved(): Moved | null {
     for (let moved = this.#moved.first; moved !== null; moved = this.#moved.first) {
-      if (moved.seq !== 0) return moved
+      if (moved.sequence !== 0) return moved
       this.#moved.take()
     }
     return null
   }
 
   /** At its place by turn. */
-  add({ seq, turn, readyAtMs, latestEndAtMs }: Waiting): void {
-    if (turn! > this.#lastTurn) this.#push(seq, turn!, readyAtMs!)
+  add({ sequence, turn, readyAtMs, latestEndAtMs }: Waiting): void {
+    if (turn! > this.#lastTurn) this.#push(sequence, turn!, readyAtMs!)
     else {
-      const moved = { seq, turn: turn!, readyAtMs: readyAtMs! }
+      const moved = { sequence, turn: turn!, readyAtMs: readyAtMs! }
       this.#moved.add(moved)
       this.#movedByTurn.set(turn!, moved)
     }
-    if (latestEndAtMs !== null) this.due.add(seq, this, turn!, latestEndAtMs)
+    if (latestEndAtMs !== null) this.due.add(sequence, this, turn!, latestEndAtMs)
   }
 
   #push(seq: number, turn: number, readyAtMs: number): void {
@@ -113,7 +113,7 @@ export class Level {
     if (moved !== null && (this.#hasNoChunk || moved.turn < this.#chunks[0]![this.#start + 1]!)) {
       this.#moved.take()
       this.#movedByTurn.delete(moved.turn)
-      return moved.seq
+      return moved.sequence
     }
     const seq = this.#chunks[0]![this.#start]!
     this.#start += width
@@ -122,16 +122,16 @@ export class Level {
   }
 
   /** An item that waits no more, although it was not the first. */
-  remove({ seq, turn, latestEndAtMs }: Waiting): void {
+  remove({ sequence, turn, latestEndAtMs }: Waiting): void {
     this.removeTurn(turn!)
-    if (latestEndAtMs !== null) this.due.remove(seq)
+    if (latestEndAtMs !== null) this.due.remove(sequence)
   }
 
   /** The same for one that is not due any more. */
   removeTurn(turn: number): void {
     const moved = this.#movedByTurn.get(turn)
     if (moved) {
-      moved.seq = 0
+      moved.sequence = 0
       this.#movedByTurn.delete(turn)
       return
     }

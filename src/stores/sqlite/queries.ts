@@ -3,7 +3,7 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import type { ListQuery } from '../store.ts'
 import { stateNumber } from './schema.ts'
-import { SqliteWriter } from './writer.ts'
+import { Writer } from './writer.ts'
 
 /** Of `progress`, in the order in which rows are read and written. */
 const columns = 'seq submitted_at kind state attempt open turn ready_at until run latest_end_at'.split(' ')
@@ -111,7 +111,7 @@ export function prepareQueries(db: DatabaseSync): Queries {
 /** What is written row by row; the values come in this order. */
 export function prepareWriters(db: DatabaseSync) {
   const writer = (into: string, names: string, otherwise?: string) =>
-    new SqliteWriter(db, into, names.split(' '), otherwise)
+    new Writer(db, into, names.split(' '), otherwise)
   return {
     item: writer('INSERT INTO item', 'seq id priority max_attempts timeout deadline_at maker source_id parents source input'),
     progress: writer('INSERT OR REPLACE INTO progress', `${columns.join(' ')} room`),

@@ -1,47 +1,76 @@
 // Rows as they are in memory, and the way from a row to an item. The statements are in queries.ts.
 import { type ItemError, SchedulerError } from '../../core/errors.ts'
-import { type ItemId, itemStates, type NewItem, ofPipeline } from '../../core/work/item.ts'
+import type { ModelId } from '../../core/model.ts'
+import { type ItemId, type ItemState, itemStates, type NewItem, ofPipeline } from '../../core/work/item.ts'
 import type { ResolvedParent } from '../../core/work/resolver.ts'
+import type { GraphRow } from '../../core/work/working-set.ts'
 import type { ItemBrief, StoredItem } from '../store.ts'
-import type { LiveClaim } from './claims.ts'
 import type { Kind } from './kinds.ts'
 import { all, first, type Queries } from './queries.ts'
 import { policies } from './schema.ts'
 
 /** A row of `progress` in memory: what a change of state needs to know of an item. */
-export interface ItemRow {
-  readonly seq: number
-  /** Another one when it is lent a priority. */
-  kind: Kind
-  /** Its place in `itemStates`. */
-  state: number
-  attempt: number
-  /** Dependencies that have not ended. */
-  open: number
+export class ItemRow implements GraphRow {
+  readonly sequence: number
   readonly submittedAtMs: number
-  /** Its place in the queue: grows with every item that becomes ready. */
-  turn: number | null
-  readyAtMs: number | null
-  /** The moment of the next attempt. */
-  untilMs: number | null
+  /** Another one when it inherits a priority. */
+  kind: Kind
+  state: ItemState = 'blocked'
+  attempt = 0
+  openCount = 0
+  turn: number | null = null
+  readyAtMs: number | null = null
+  dueAtMs: number | null = null
   /** Its row in `run`. */
-  run: number | null
-  /** When it must have ended for its own deadline, and for those of the items that wait for it. */
-  latestEndAtMs: number | null
+  run: number | null = null
+  latestEndAtMs: number | null = null
   // The rest is null where it has not been asked for.
-  id: ItemId | null
-  maxAttempts: number | null
+  id: ItemId | null = null
+  maxAttempts: number | null = null
   /** Since when a claim holds it, or held it in this operation. */
-  startedAtMs: number | null
+  startedAtMs: number | null = null
   /** What it waits for, as `item.parents` has it. */
-  parents: Parent[] | null
+  parents: Parent[] | null = null
   /** What holds it. */
-  claim: LiveClaim | null
+  claim: LiveClaim | null = null
   // What the next flush writes.
-  isChanged: boolean
+  isChanged = false
   /** Not in the file yet. */
-  fresh: NewRow | null
-  outcome: Result | null
+  fresh: NewRow | null = null
+  outcome: Result | null = null
+
+  constructor(sequence: number, submittedAtMs: number, kind: Kind) {
+    this.sequence = sequence
+    this.submittedAtMs = submittedAtMs
+    this.kind = kind
+  }
+
+  get modelId(): ModelId {
+    return this.kind.modelId
+  }
+
+  get step(): string | null {
+    return this.kind.step
+  }
+
+  get priority(): number {
+    return this.kind.priority
+  }
+
+  get isParked(): boolean {
+    return this.kind.isParked
+  }
+}
+
+/** Items that are leased together. */
+export interface LiveClaim {
+  readonly token: string
+  readonly atMs: number
+  untilMs: number
+  readonly byId: Map<ItemId, ItemRow>
+  readonly bySequence: Map<number, ItemRow>
+  /** An item was taken from it: cancelled while it ran. */
+  isBroken: boolean
 }
 
 export type Parent = [seq: number, policy: number]
@@ -52,7 +81,7 @@ export interface NewRow {
   source: string | null
   input: string | null
   /** The fan-out item that made it. */
-  makerSeq: number | null
+  makerSequence: number | null
 }
 
 /** Throws BAD_VALUE for what JSON cannot say. */
@@ -63,7 +92,7 @@ export function toNewRow(item: NewItem, maker: ItemRow | null): NewRow {
     item: maker === null ? item : ofPipeline(item, maker.kind.pipeline),
     source,
     input,
-    makerSeq: maker?.seq ?? null,
+    makerSequence: maker?.sequence ?? null,
   }
 }
 
@@ -162,7 +191,7 @@ export function submitted({ item, source, input }: NewRow): NewItem {
 
 /** What the resolver sees of an ended parent. `row`: what this operation knows of it. */
 export function toParent(stored: EndedRow, row: ItemRow | undefined): ResolvedParent {
-  const state = itemStates[row?.state ?? stored.state]!
+  const state = row?.state ?? itemStates[stored.state]!
   return {
     id: stored.id,
     modelId: stored.model,

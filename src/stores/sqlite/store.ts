@@ -3,23 +3,21 @@
 // leases, which are in the file and may be lost with the machine. A call checks all that it may refuse before it changes
 // anything, so a refusal leaves the others of its transaction alone.
 // One process owns a database; others may read beside it (reader.ts). How items change state is in
-// graph.ts, what they look like in the file in schema.ts.
+// core/work/transitions.ts, what they look like in the file in schema.ts.
 import type { DatabaseSync } from 'node:sqlite'
 import { type ItemError, SchedulerError } from '../../core/errors.ts'
-import { isRetryable } from '../../core/work/edges.ts'
-import { hasEnded, type ItemId, itemStates, type NewItem } from '../../core/work/item.ts'
-import { leaseExpired } from '../../core/work/lease.ts'
+import type { ItemId, NewItem } from '../../core/work/item.ts'
+import { Transitions } from '../../core/work/transitions.ts'
 import type { Claim, ClaimRequest, Outcome, RetryQuery, Store, StoreOptions, StoreStats } from '../store.ts'
-import { SqliteClaims } from './claims.ts'
+import { Claims } from './claims.ts'
 import { failed, isFromSqlite, translate } from './errors.ts'
 import { lock, openDatabase } from './file.ts'
-import { SqliteGraph } from './graph.ts'
-import { SqliteKinds } from './kinds.ts'
-import { all, first, pageQuery, type Values } from './queries.ts'
-import { SqliteQueue } from './queue.ts'
+import { Kinds } from './kinds.ts'
+import { all, pageQuery } from './queries.ts'
+import { Queues } from './queues.ts'
 import { SqliteReader } from './reader.ts'
 import { type BriefRow, type ItemRow, json, parse } from './rows.ts'
-import { SqliteItems } from './working-set.ts'
+import { SqliteWorkingSet } from './working-set.ts'
 
 export { openSqliteReader } from './reader.ts'
 
@@ -53,14 +51,11 @@ interface Operation {
 class SqliteStore extends SqliteReader implements Store {
   readonly supports = { durable: true, shared: false }
   readonly #owner: DatabaseSync
-  readonly #kinds: SqliteKinds
-  readonly #claims: SqliteClaims
-  readonly #items: SqliteItems
-  readonly #queue = new SqliteQueue()
-  readonly #graph: SqliteGraph
-  /** Counts the openings of the file: a token of an earlier process never matches. */
-  readonly #opening: number
-  #claimNumber = 0
+  readonly #kinds: Kinds
+  readonly #claims: Claims
+  readonly #queues = new Queues()
+  readonly #set: SqliteWorkingSet
+  readonly #transitions: Transitions<ItemRow>
   #waitsForDisk = true
   #operations: Operation[] = []
   /** Why counts and rows may differ: what was undone could not be read again. */
@@ -70,27 +65,28 @@ class SqliteStore extends SqliteReader implements Store {
     super(file, db, options.serves)
     this.#owner = owner
     const { query, counts } = this
-    this.#claims = new SqliteClaims(query)
-    this.#kinds = new SqliteKinds(query, counts, this.#queue)
-    this.#items = new SqliteItems(db, query, this.#kinds, this.#claims)
-    this.#graph = new SqliteGraph(query, counts, this.#claims, this.#kinds, this.#items, options)
-    this.#opening = translate(file, () => {
+    this.#claims = new Claims(query)
+    this.#kinds = new Kinds(query, counts, this.#queues)
+    const beside = { query, counts, queues: this.#queues, kinds: this.#kinds, claims: this.#claims }
+    this.#set = new SqliteWorkingSet(db, beside)
+    this.#transitions = new Transitions(this.#set, options)
+    translate(file, () => {
       this.#restore()
-      return Number(this.query.open.run().lastInsertRowid)
+      this.#claims.open()
     })
   }
 
   /** What is kept beside the rows, from the rows. Cost: O(items). */
   #restore(): void {
     this.recount()
-    this.#queue.clear()
+    this.#queues.clear()
     this.#kinds.reload()
-    this.#graph.reload()
+    this.#transitions.reset()
+    this.#set.reload()
     for (const values of this.query.ready.iterate()) {
-      const [kind, seq, turn, readyAtMs, latestEndAtMs] = values as unknown as Values
-      this.#kinds
-        .of(kind!)
-        .level.add({ seq: seq!, turn: turn!, readyAtMs: readyAtMs!, latestEndAtMs: latestEndAtMs! })
+      const [kind, sequence, turn, readyAtMs, latestEndAtMs] = values as unknown as number[]
+      const item = { sequence: sequence!, turn: turn!, readyAtMs: readyAtMs!, latestEndAtMs: latestEndAtMs! }
+      this.#kinds.of(kind!).level.add(item)
     }
   }
 
@@ -100,7 +96,7 @@ class SqliteStore extends SqliteReader implements Store {
   }
 
   submit(items: NewItem[], nowMs: number) {
-    return this.#write(nowMs, () => this.#graph.submit(items, nowMs))
+    return this.#write(nowMs, () => this.#transitions.submit(items, nowMs))
   }
 
   override async queueHeads() {
@@ -111,17 +107,16 @@ class SqliteStore extends SqliteReader implements Store {
     return this.counts.stats()
   }
 
-  /** Of leases the disk is not waited for (docs/adr/0006). */
+  /** A lease is answered before it is on disk (docs/adr/0006). */
   #lease<T>(nowMs: number, work: () => T): Promise<T> {
     return this.#write(nowMs, work, true)
   }
 
   claim(request: ClaimRequest, nowMs: number): Promise<Claim> {
     return this.#lease(nowMs, () => {
-      const token = `${this.#opening}.${++this.#claimNumber}`
-      const taken = this.#items.take(this.#queue.take(request))
+      const taken = this.#set.takeReady(request)
       const rows = taken.map(({ row }) => row)
-      this.#graph.lease(rows, token, nowMs + request.leaseMs, nowMs)
+      const token = this.#transitions.lease(rows, request.leaseMs, nowMs)
       const items = taken.map(({ row: { id, kind, attempt }, input, timeoutMs, sourceId }) => {
         const { priority, step, tenant } = kind
         return { id: id!, input: parse(input), priority, attempt, timeoutMs, step, sourceId, tenant }
@@ -140,26 +135,10 @@ class SqliteStore extends SqliteReader implements Store {
 
   finish(token: string, outcomes: Outcome[], nowMs: number) {
     return this.#write(nowMs, () => {
-      const outputs = outcomes.map(outputOf)
-      const rows = this.#claims.of(token)?.byId
-      this.#items.lookForChildren(outcomes.flatMap(({ id }) => rows?.get(id) ?? []))
-      const accepted: ItemId[] = []
-      const stale: ItemId[] = []
-      for (const [index, outcome] of outcomes.entries()) {
-        const row = rows?.get(outcome.id)
-        if (row) this.#record(row, outcome, outputs[index]!, nowMs)
-        ;(row ? accepted : stale).push(outcome.id)
-      }
-      return { accepted, stale }
+      const packed = outcomes.map(pack)
+      this.#set.prefetchChildren(outcomes.flatMap(({ id }) => this.#set.heldBy(token, id) ?? []))
+      return this.#transitions.finish(token, packed, nowMs)
     })
-  }
-
-  #record(row: ItemRow, outcome: Outcome, output: string | null, nowMs: number): void {
-    if (outcome.type === 'done') this.#graph.end(row, 'done', output, null, nowMs)
-    else if (outcome.type === 'release') this.#graph.giveBack(row, row.attempt - 1, true)
-    else if (outcome.retryable && row.attempt < row.maxAttempts!)
-      this.#graph.schedule(row, outcome.retryAtMs, outcome.error)
-    else this.#graph.end(row, 'failed', null, outcome.error, nowMs)
   }
 
   cancel(
@@ -170,25 +149,14 @@ class SqliteStore extends SqliteReader implements Store {
     return this.#write(nowMs, () => {
       const rows = this.#rowsOf(ids)
       json(cause, 'The cause')
-      const before = this.#cancelledCount()
-      for (const row of rows) {
-        if (!hasEnded(itemStates[row.state]!)) this.#graph.end(row, 'cancelled', null, cause, nowMs)
-      }
-      return { cancelledCount: this.#cancelledCount() - before }
+      return { cancelledCount: this.#transitions.cancel(rows, cause, nowMs) }
     })
-  }
-
-  #cancelledCount(): number {
-    return this.counts
-      .stats()
-      .groups.reduce((sum, { state, count }) => sum + (state === 'cancelled' ? count : 0), 0)
   }
 
   retry(which: ItemId[] | RetryQuery, nowMs: number) {
     return this.#write(nowMs, () => {
-      const ids = Array.isArray(which) ? which : this.#retryable(which)
-      const rows = this.#rowsOf(ids).filter(({ state }) => isRetryable(itemStates[state]!))
-      return { retriedCount: this.#graph.renew(rows, nowMs) }
+      const rows = this.#rowsOf(Array.isArray(which) ? which : this.#retryable(which))
+      return { retriedCount: this.#transitions.retry(rows, nowMs) }
     })
   }
 
@@ -199,9 +167,9 @@ class SqliteStore extends SqliteReader implements Store {
   }
 
   #rowsOf(ids: ItemId[]): ItemRow[] {
-    this.#items.look(new Set(ids))
+    this.#set.prefetch(new Set(ids))
     return ids.map((id) => {
-      const row = this.#items.byId(id)
+      const row = this.#set.find(id)
       if (row) return row
       throw new SchedulerError('UNKNOWN_ITEM', `No item is called "${id}". \`plimsoll items\` lists them.`, {
         id,
@@ -210,38 +178,11 @@ class SqliteStore extends SqliteReader implements Store {
   }
 
   sweep(nowMs: number) {
-    return this.#write(nowMs, () => {
-      let changedCount = 0
-      for (const row of this.#claims.leased()) {
-        // An end before it may have taken this one along.
-        if (row.claim === null || row.claim.untilMs > nowMs) continue
-        changedCount++
-        if (row.attempt < row.maxAttempts!) this.#graph.giveBack(row, row.attempt, false)
-        else this.#graph.end(row, 'failed', null, leaseExpired, nowMs)
-      }
-      for (const row of this.#items.due(nowMs)) {
-        changedCount++
-        this.#graph.makeReady(row, nowMs)
-      }
-      this.#items.flush()
-      const lateAtMs = this.#queue.dropLate(nowMs)
-      const { until } = first<{ until: number | null }>(this.query.nextDue)!
-      const ends = this.#claims.leased().map(({ claim }) => claim!.untilMs)
-      const nextAtMs = ends.reduce(
-        (least, each) => Math.min(least, each),
-        Math.min(lateAtMs, until ?? lateAtMs),
-      )
-      return { changedCount, nextAtMs: Number.isFinite(nextAtMs) ? nextAtMs : null }
-    })
+    return this.#write(nowMs, () => this.#transitions.sweep(nowMs))
   }
 
   releaseAll(nowMs: number): Promise<number> {
-    return this.#write(nowMs, () => {
-      const rows = this.#claims.leased()
-      for (const row of rows) this.#graph.giveBack(row, row.attempt - 1, false)
-      this.#graph.releaseHeldBack(nowMs)
-      return rows.length
-    })
+    return this.#write(nowMs, () => this.#transitions.releaseAll(nowMs))
   }
 
   override async close(): Promise<void> {
@@ -305,11 +246,11 @@ class SqliteStore extends SqliteReader implements Store {
   #perform({ work, nowMs, resolve, reject }: Operation): () => void {
     try {
       const value = work()
-      this.#graph.flush(nowMs)
+      this.#set.write(nowMs)
       return () => resolve(value as never)
     } catch (error) {
-      if (isFromSqlite(error) || !this.#graph.isClean) throw error
-      this.#items.forget()
+      if (isFromSqlite(error) || !this.#set.isClean) throw error
+      this.#set.forget()
       return () => reject(error)
     }
   }
@@ -325,9 +266,12 @@ class SqliteStore extends SqliteReader implements Store {
   }
 }
 
-/** The output as JSON. Throws BAD_VALUE, also for an error that JSON cannot say. */
-function outputOf(outcome: Outcome): string | null {
-  if (outcome.type === 'done') return json(outcome.output, `The output of item "${outcome.id}"`)
+/** With its output as JSON. Throws BAD_VALUE, also for an error that JSON cannot say. */
+function pack(outcome: Outcome): Outcome {
+  if (outcome.type === 'done') {
+    const { type, id, output } = outcome
+    return { type, id, output: json(output, `The output of item "${id}"`) }
+  }
   if (outcome.type === 'fail') json(outcome.error, `The error of item "${outcome.id}"`)
-  return null
+  return outcome
 }

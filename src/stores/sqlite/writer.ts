@@ -6,7 +6,7 @@ const manyCount = 16
 
 type Value = string | number | null
 
-export class SqliteWriter {
+export class Writer {
   readonly #one: StatementSync
   readonly #many: StatementSync
   readonly #width: number

@@ -26,7 +26,7 @@ export const foundBugs: Mutants = {
     ],
   ],
   'releases what another parent is about to end': [
-    ['core/work/graph.ts', ' && (work.length === 0 || !badEdge(child))', ''],
+    ['core/work/transitions.ts', ' && (work.length === 0 || this.#badEnd(child) === null)', ''],
   ],
   'a booking of nothing needs headroom': [
     [

@@ -5,11 +5,11 @@
 
 import type { ModelId } from '../../core/model.ts'
 import { Deadlines } from '../../core/work/deadlines.ts'
-import { type Line, levelOf, takeInOrder } from '../../core/work/levels.ts'
+import { type LevelledQueue, levelOf, takeInOrder } from '../../core/work/levels.ts'
 import type { ClaimRequest } from '../store.ts'
 import { type DueSeqs, Level } from './level.ts'
 
-class ModelQueue implements Line<Level, number> {
+class ModelQueue implements LevelledQueue<Level, number> {
   readonly levels: Level[] = []
   readonly due: DueSeqs
 
@@ -36,7 +36,7 @@ class ModelQueue implements Line<Level, number> {
   }
 }
 
-export class SqliteQueue {
+export class Queues {
   readonly #queues = new Map<ModelId, ModelQueue>()
   #lateMs = Number.NEGATIVE_INFINITY
 
