@@ -7,11 +7,8 @@ import { formatBytes, parseBytes } from '../core/units.ts'
 import { celNames, compileTemplate } from './expressions.ts'
 import { checkGpus, largestOffer } from './gpus.ts'
 import { type CheckedFile, pipelineSchema } from './schema.ts'
-import { explainIssue, type Fault } from './shape-faults.ts'
+import { explainIssue, type Fault, type ReportFault } from './shape-faults.ts'
 import { suggest } from './suggest.ts'
-
-export type { Fault } from './shape-faults.ts'
-export type Report = (path: (string | number)[], message: string) => void
 
 /** The checked file, or its faults: of its shape first, then of its parts in their order. */
 export function findFaults(
@@ -23,7 +20,7 @@ export function findFaults(
   // What does not need a right shape is told too, so that one reading shows it all.
   const file = (data ?? loose(value)) as CheckedFile | null
   if (file) {
-    const report: Report = (path, message) => faults.push({ path, message })
+    const report: ReportFault = (path, message) => faults.push({ path, message })
     checkGpus(file, report)
     checkModels(file, isFile, report)
     checkPolicy(file, report)
@@ -60,7 +57,7 @@ function isRecord(value: unknown): value is Record<string, unknown> {
   return value !== null && typeof value === 'object' && !Array.isArray(value)
 }
 
-function checkModels(file: CheckedFile, isFile: (path: string) => boolean, report: Report): void {
+function checkModels(file: CheckedFile, isFile: (path: string) => boolean, report: ReportFault): void {
   const { models } = file
   const largest = largestOffer(file) ?? 0
   for (const [name, model] of Object.entries(models)) {
@@ -106,7 +103,7 @@ function vramOf({ vram, exec }: CheckedFile['models'][string]): number | null {
   return vram === undefined ? (exec === undefined ? null : 0) : attempt(() => parseBytes(vram))
 }
 
-function checkPolicy({ policy }: CheckedFile, report: Report): void {
+function checkPolicy({ policy }: CheckedFile, report: ReportFault): void {
   if (!isRecord(policy)) return
   for (const [name, value] of Object.entries(policy)) {
     if (!Object.hasOwn(policyOptions, name)) continue // told as an unknown key
@@ -126,7 +123,11 @@ function attempt<T>(work: () => T): T | null {
   }
 }
 
-function checkSources({ sources }: CheckedFile, isFile: (path: string) => boolean, report: Report): void {
+function checkSources(
+  { sources }: CheckedFile,
+  isFile: (path: string) => boolean,
+  report: ReportFault,
+): void {
   const names = Object.keys(sources).filter((name) => sources[name])
   const reading = names.filter((name) => sources[name]!.stdin !== undefined)
   if (reading.length > 1)
@@ -149,7 +150,7 @@ function checkSources({ sources }: CheckedFile, isFile: (path: string) => boolea
 /** What expressions call by these names is not a step. */
 const ownNames = ['source', 'each', 'row']
 
-function checkSteps(file: CheckedFile, report: Report): void {
+function checkSteps(file: CheckedFile, report: ReportFault): void {
   const { steps, sources, models } = file
   const needs = new Map<string, Set<string>>()
   for (const [name, step] of Object.entries(steps)) {
@@ -185,7 +186,7 @@ function checkNames(
   name: string,
   step: CheckedFile['steps'][string],
   { steps }: CheckedFile,
-  report: Report,
+  report: ReportFault,
 ): Set<string> {
   const path = ['steps', name]
   const waits = new Set<string>()
@@ -238,7 +239,7 @@ function namesNothing(used: string, known: readonly string[]): string {
 function namesIn(
   value: unknown,
   at: (string | number)[],
-  report: Report,
+  report: ReportFault,
 ): { used: string; at: (string | number)[] }[] {
   if (value !== null && typeof value === 'object') {
     const parts = Array.isArray(value) ? [...value.entries()] : Object.entries(value)
@@ -253,13 +254,13 @@ function namesIn(
 }
 
 /** A condition or a list that is text around an expression would always be a text. */
-function checkIsExpression(value: unknown, at: (string | number)[], report: Report): void {
+function checkIsExpression(value: unknown, at: (string | number)[], report: ReportFault): void {
   const isOne = attempt(() => compileTemplate(value).isExpression) ?? true // told by namesIn
   if (typeof value === 'string' && !isOne)
     report(at, `must be one expression, \${…}, with nothing around it; it is ${JSON.stringify(value)}`)
 }
 
-function checkReport({ report: tables = [], steps, sources }: CheckedFile, report: Report): void {
+function checkReport({ report: tables = [], steps, sources }: CheckedFile, report: ReportFault): void {
   for (const [index, { each, rows, columns }] of tables.entries()) {
     const path = ['report', index]
     if ((each === undefined) === (rows === undefined)) report(path, 'needs exactly one of each and rows')

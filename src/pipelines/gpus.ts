@@ -8,8 +8,8 @@
 import { parseBytes } from '../core/units.ts'
 import { defaultSafetyRatio, lineBytes } from '../core/vram.ts'
 import type { DeviceSpec } from '../devices/device.ts'
-import type { Report } from './faults.ts'
 import type { CheckedFile } from './schema.ts'
+import type { ReportFault } from './shape-faults.ts'
 
 type Gpu = Exclude<CheckedFile['gpus'], string>[number]
 
@@ -19,7 +19,7 @@ function listOf({ gpus }: CheckedFile): readonly Gpu[] {
   return gpus === 'auto' ? [automatic] : gpus
 }
 
-export function checkGpus(file: CheckedFile, report: Report): void {
+export function checkGpus(file: CheckedFile, report: ReportFault): void {
   const gpus = listOf(file)
   for (const [index, gpu] of gpus.entries()) {
     const fault = (key: string, message: string) => report(['gpus', index, key], message)

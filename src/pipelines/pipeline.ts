@@ -10,9 +10,10 @@ import type { EdgePolicy } from '../core/work/item.ts'
 import type { DeviceSpec } from '../devices/device.ts'
 import type { RunnerSpec } from '../runners/runner.ts'
 import { compileTemplate, type Template } from './expressions.ts'
-import { type Fault, findFaults } from './faults.ts'
+import { findFaults } from './faults.ts'
 import { compileGpus } from './gpus.ts'
 import type { CheckedFile, PipelineFile } from './schema.ts'
+import type { Fault } from './shape-faults.ts'
 
 export interface Pipeline {
   name: string

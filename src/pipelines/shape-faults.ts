@@ -9,6 +9,9 @@ export interface Fault {
   message: string
 }
 
+/** Notes a fault of the part of the file at `path`. */
+export type ReportFault = (path: (string | number)[], message: string) => void
+
 /** `parent`: where the value stands that the issue's own path begins in. */
 export function explainIssue(issue: z.core.$ZodIssue, parent: (string | number)[] = []): Fault[] {
   const path = [...parent, ...(issue.path as (string | number)[])]
