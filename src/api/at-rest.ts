@@ -1,6 +1,7 @@
 // The host that a database at rest is: its rows, and beside them the journal and the profiles of its last run. It also reads
 // beside a run that does not answer. Code that one use case alone needs is loaded when that use case is asked.
 import { existsSync } from 'node:fs'
+import { hasEnded } from '../core/work/item.ts'
 import type { Pipeline } from '../pipelines/pipeline.ts'
 import type { RunFiles } from '../record/files.ts'
 import type { StoreReader } from '../stores/store.ts'
@@ -54,6 +55,7 @@ function hostOver(store: StoreReader, { files, pipeline }: AtRest): Host {
       return (await import('../record/measured.ts')).measureModels(readJournal(files.journal))
     },
     async restMs(stats) {
+      if (stats.groups.every(({ state }) => hasEnded(state))) return null
       const last = await lastRun()
       if (last === null) return null
       const { forecastRest } = await import('../forecast/rest.ts')
