@@ -1,6 +1,5 @@
 // How long a pipeline would take on a card, before anyone buys it: the same decisions, simulated, with times and sizes measured
 // by earlier runs or, where there are none, declared ones; and which of several cards is enough.
-import { z } from 'zod'
 import { SchedulerError } from '../core/errors.ts'
 import { parsePolicy } from '../core/policy.ts'
 import type { DeviceOptions } from '../core/state/state.ts'
@@ -12,69 +11,13 @@ import { planWorkload } from '../forecast/plan-workload.ts'
 import type { Pipeline } from '../pipelines/pipeline.ts'
 import { readSources } from '../pipelines/sources.ts'
 import { shapesFor } from './host.ts'
-import { amount, type ReadingUseCase, whole } from './use-case.ts'
+import type { Answer, Cards, Input } from './schemas/plan.ts'
+import type { ReadingUseCase } from './use-case.ts'
 
-const choice = z.object({
-  gpus: z.string().describe('What the choice is called in the answer.'),
-  memoryBytes: z.array(whole.positive()).min(1).describe('The memory of each card.'),
-})
-
-const lateStep = z.object({
-  step: z.string(),
-  count: whole.describe('Items whose deadline cannot be met.'),
-  datedCount: whole.describe('Items that have one.'),
-  givenMs: z.number().describe('Of the one that is latest: the time it has.'),
-  neededMs: z.number().describe('The time it takes.'),
-  loadedMs: z.number().describe('The time it would take were its models loaded.'),
-})
-
-const forecastAnswer = z.object({
-  gpus: z.string(),
-  capacityBytes: amount,
-  makespanMs: amount.describe('From the start to the last end.'),
-  loads: whole,
-  evictions: whole.describe('Instances that are stopped to make room.'),
-  busyRatio: amount.describe('Share of the time in which a card computes.'),
-  stallRatio: amount.describe('Share of the time in which work waits for a load.'),
-  peakBytes: amount,
-  waitMs: amount.describe('Mean wait of an item.'),
-  bottleneck: z.enum(['compute', 'loads', 'dependencies']).describe('What a faster run would need most.'),
-  deadlines: z.object({ met: whole, missed: whole }).loose(),
-  infeasibleDeadlines: z.array(lateStep).describe('Steps with deadlines that no order of work can meet.'),
-})
-
-const tooSmall = z.object({
-  gpus: z.string(),
-  capacityBytes: amount,
-  tooSmall: z.string().describe('Which model does not fit, and what is missing.'),
-})
-
-const planInput = z.strictObject({
-  records: whole
-    .min(1)
-    .optional()
-    .describe('Records of each source of files or standard input; left out: those that are there.'),
-  choices: z.array(choice).min(1).optional().describe("Cards to compare; left out: the pipeline's own."),
-})
-
-const planAnswer = z.object({
-  items: whole.describe('Items that were planned.'),
-  isMeasured: z.boolean().describe('Times and shares are from earlier runs.'),
-  forecasts: z.array(z.union([forecastAnswer, tooSmall])).describe('One for each choice, in order.'),
-  enough: z.string().describe('The smallest choice that is nearly as fast as the best.'),
-  unsizedModels: z
-    .array(z.string())
-    .describe('Models of unknown size: counted as needing a whole card alone.'),
-})
-
-export type PlanInput = z.infer<typeof planInput>
-export type PlanAnswer = z.infer<typeof planAnswer>
-
-export const plan: ReadingUseCase<PlanInput, PlanAnswer> = {
+export const plan: ReadingUseCase<Input, Answer> = {
   name: 'plan',
   description: 'How long a pipeline takes on a card, and which card is enough.',
-  input: planInput,
-  answer: planAnswer,
+  schemas: () => import('./schemas/plan.ts'),
   effect: 'computes',
   async answerOf(host, { records, choices }) {
     const { pipeline, store } = host
@@ -107,7 +50,7 @@ export const plan: ReadingUseCase<PlanInput, PlanAnswer> = {
   },
 }
 
-function cardsOf({ gpus, memoryBytes }: z.infer<typeof choice>, pipeline: Pipeline): Choice {
+function cardsOf({ gpus, memoryBytes }: Cards, pipeline: Pipeline): Choice {
   const safetyRatio = pipeline.gpus[0]?.safetyRatio ?? 0.9
   return { gpus, devices: simulatedCards(memoryBytes, { safetyRatio }) }
 }

@@ -6,7 +6,7 @@
 //   reads     by any host: a running daemon, or a database beside it or after it
 //   changes   by the owner of the database alone: the running daemon, or whoever opens the database while nobody runs it
 //   computes  by the process that asks, since it takes seconds of CPU that a running daemon does not have
-import { z } from 'zod'
+import type { z } from 'zod'
 import { SchedulerError } from '../core/errors.ts'
 import type { Host, OwnerHost } from './host.ts'
 
@@ -18,6 +18,11 @@ interface Described<Input, Answer> {
   name: string
   /** One sentence for people. */
   description: string
+  /** Loaded when they are asked for: what checks takes longer to load than Node itself. */
+  schemas(): Promise<Schemas<Input, Answer>>
+}
+
+interface Schemas<Input, Answer> {
   input: z.ZodType<Input>
   answer: z.ZodType<Answer>
 }
@@ -36,20 +41,14 @@ export type Effect = 'reads' | 'computes' | 'changes'
 
 export type UseCase<Input, Answer> = ReadingUseCase<Input, Answer> | ChangingUseCase<Input, Answer>
 
-/** Throws BAD_VALUE with every fault of the input: what it is of, and what is wrong with it. */
-export function parseInput<Input>(
-  { name, input }: Pick<UseCase<Input, unknown>, 'name' | 'input'>,
-  value: unknown,
-): Input {
+/** The input as it was sent, checked. Throws BAD_VALUE with every fault: what it is of, and what is wrong with it. */
+export async function parseInput<Input>(useCase: UseCase<Input, unknown>, value: unknown): Promise<Input> {
+  const { input } = await useCase.schemas()
   const parsed = input.safeParse(value)
   if (parsed.success) return parsed.data
   const faults = parsed.error.issues.map(({ path, message }) =>
     [path.join('.'), message].filter(Boolean).join(': '),
   )
-  throw new SchedulerError('BAD_VALUE', `The input of ${name} is wrong: ${faults.join('; ')}.`, { faults })
+  const text = `The input of ${useCase.name} is wrong: ${faults.join('; ')}.`
+  throw new SchedulerError('BAD_VALUE', text, { faults })
 }
-
-/** A whole number of something, or a moment or a duration in ms. */
-export const whole = z.number().int()
-/** Zero or more. */
-export const amount = z.number().nonnegative()

@@ -1,33 +1,17 @@
 // Why an item waits: from the store (what it depends on) and from the scheduler's state, by the code that decides; and when
 // it starts, by a simulation of what is left.
-import { z } from 'zod'
 import { type WaitingItem, whyWaiting } from '../core/explain/explain.ts'
 import { hasEnded, type StoredItem } from '../core/work/item.ts'
 import { forecastStart } from '../forecast/rest.ts'
 import { type Host, shapesFor } from './host.ts'
-import { findItem, itemState } from './item.ts'
+import { findItem } from './item.ts'
+import type { Answer, Input } from './schemas/why.ts'
 import type { ReadingUseCase } from './use-case.ts'
 
-const whyInput = z.strictObject({
-  id: z.string().min(1).describe('The id of an item, or the beginning of it.'),
-})
-const whyAnswer = z.object({
-  id: z.string().describe('The whole id.'),
-  state: itemState,
-  reasons: z.array(z.string()).describe('What it waits for, or why it does not, in sentences.'),
-  startsInMs: z
-    .number()
-    .nullable()
-    .describe('From now, ms; null: it does not wait, or that cannot be foreseen.'),
-})
-
-export type Why = z.infer<typeof whyAnswer>
-
-export const why: ReadingUseCase<z.infer<typeof whyInput>, Why> = {
+export const why: ReadingUseCase<Input, Answer> = {
   name: 'why',
   description: 'Why an item waits, and when it starts.',
-  input: whyInput,
-  answer: whyAnswer,
+  schemas: () => import('./schemas/why.ts'),
   effect: 'reads',
   async answerOf(host, { id }) {
     const item = await findItem(host.store, id)
@@ -35,7 +19,7 @@ export const why: ReadingUseCase<z.infer<typeof whyInput>, Why> = {
   },
 }
 
-async function explain(host: Host, item: StoredItem): Promise<Pick<Why, 'reasons' | 'startsInMs'>> {
+async function explain(host: Host, item: StoredItem): Promise<Pick<Answer, 'reasons' | 'startsInMs'>> {
   const { store, pipeline } = host
   if (hasEnded(item.state))
     return { reasons: [item.error?.message ?? `It does not wait: it is ${item.state}.`], startsInMs: null }

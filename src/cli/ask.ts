@@ -1,7 +1,7 @@
 // Asks a use case for a command: the daemon that runs on the database, if there is one, else the database.
 import { existsSync } from 'node:fs'
 import { type AtRest, changeAtRest, readAtRest } from '../api/at-rest.ts'
-import { type Effect, parseInput, type UseCase } from '../api/use-case.ts'
+import type { Effect, UseCase } from '../api/use-case.ts'
 import { SchedulerError } from '../core/errors.ts'
 import { socketFile } from '../http/socket-path.ts'
 import { findDatabase } from '../record/files.ts'
@@ -10,23 +10,22 @@ import type { DatabaseFlags } from './options.ts'
 /** The database of `--db`, or of a pipeline that the command names. */
 export type Target = Pick<DatabaseFlags, 'db'> | AtRest
 
-/** Throws BAD_VALUE for a wrong input and where it is not clear which database is meant, NO_ANSWER, and what the use case
+/** Throws BAD_VALUE where it is not clear which database is meant, NO_ANSWER, and what the use case
  * throws. */
 export async function ask<Input, Answer>(
   useCase: UseCase<Input, Answer>,
   input: Input,
   target: Target,
 ): Promise<Answer> {
-  const checked = parseInput(useCase, input)
   const at = 'files' in target ? target : { files: findDatabase(target.db), pipeline: null }
   if (useCase.effect !== 'computes' && existsSync(socketFile(at.files.database))) {
     const { askDaemon } = await import('../http/client.ts')
-    const reply = await askDaemon(at.files.database, useCase.name, checked)
-    if (reply.type === 'answer') return useCase.answer.parse(reply.answer)
+    const reply = await askDaemon(at.files.database, useCase.name, input)
+    if (reply.type === 'answer') return (await useCase.schemas()).answer.parse(reply.answer)
     if (reply.type === 'silent') await tellOfSilence(useCase.effect, at)
   }
-  if (useCase.effect === 'changes') return changeAtRest(at, (host) => useCase.answerOf(host, checked))
-  return readAtRest(at, (host) => useCase.answerOf(host, checked))
+  if (useCase.effect === 'changes') return changeAtRest(at, (host) => useCase.answerOf(host, input))
+  return readAtRest(at, (host) => useCase.answerOf(host, input))
 }
 
 /** Throws NO_ANSWER where the database alone cannot answer. */

@@ -47,7 +47,7 @@ async function answer(host: OwnerHost, { method, path, body }: ApiRequest): Prom
       'BAD_VALUE',
       `${path} is asked with POST and its input as JSON, not with ${method}.`,
     )
-  return useCase.answerOf(host, parseInput(useCase, parseBody(body)))
+  return useCase.answerOf(host, await parseInput(useCase, parseBody(body)))
 }
 
 function parseBody(body: string): unknown {

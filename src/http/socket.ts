@@ -94,8 +94,9 @@ async function serve(host: OwnerHost, request: IncomingMessage, response: Server
 
 function send(response: ServerResponse, { status, body }: ApiResponse): void {
   if (response.destroyed) return
-  response.writeHead(status, { 'content-type': 'application/json' })
-  response.end(JSON.stringify(body))
+  const text = JSON.stringify(body)
+  const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }
+  response.writeHead(status, headers).end(text)
 }
 
 /** null: the client has gone, or was cut off. Throws TOO_LARGE. */

@@ -1,6 +1,7 @@
 // `plimsoll items`: the items of a run, filtered.
-import type { Command } from 'commander'
-import { items, pageSize } from '../../api/items.ts'
+import { type Command, Option } from 'commander'
+import { items } from '../../api/items.ts'
+import { pageSize } from '../../api/page.ts'
 import { formatMs } from '../../core/units.ts'
 import { type ItemState, itemStates } from '../../core/work/item.ts'
 import type { StoredItem } from '../../stores/store.ts'
@@ -9,7 +10,6 @@ import { aboutDatabase, type DatabaseFlags, wholeNumber } from '../options.ts'
 import { printJson, printTable } from '../output.ts'
 
 interface Flags extends DatabaseFlags {
-  /** Checked by the use case. */
   state?: ItemState
   step?: string
   limit: string
@@ -17,7 +17,7 @@ interface Flags extends DatabaseFlags {
 
 export function itemsCommand(command: Command): void {
   aboutDatabase(command)
-    .option('--state <state>', `only those in this state: ${itemStates.join(', ')}`)
+    .addOption(new Option('--state <state>', 'only those in this state').choices(itemStates))
     .option('--step <step>', 'only those of this step')
     .option('--limit <count>', 'at most so many', '100')
     .action(async (flags: Flags) => {

@@ -1,6 +1,7 @@
 // `plimsoll models PIPELINE`: the models, what they need, and what was measured beside what is declared.
 import type { Command } from 'commander'
-import { type Footprint, type KnownModel, models } from '../../api/models.ts'
+import { models } from '../../api/models.ts'
+import type { Footprint, KnownModel } from '../../api/schemas/models.ts'
 import { formatBytes, formatMs } from '../../core/units.ts'
 import { readPipeline } from '../../pipelines/pipeline.ts'
 import { databaseOf, runFiles } from '../../record/files.ts'

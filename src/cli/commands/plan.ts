@@ -1,6 +1,7 @@
 // `plimsoll plan PIPELINE`: how long a pipeline would take on a card, and which card is enough.
 import type { Command } from 'commander'
-import { type PlanAnswer, type PlanInput, plan } from '../../api/plan.ts'
+import { plan } from '../../api/plan.ts'
+import type { Answer, Input } from '../../api/schemas/plan.ts'
 import { SchedulerError } from '../../core/errors.ts'
 import { formatBytes, formatMs } from '../../core/units.ts'
 import { formatLate } from '../../forecast/late-steps.ts'
@@ -51,7 +52,7 @@ async function printPlan(file: string, flags: Flags): Promise<void> {
 }
 
 /** The cards to compare, or those of --gpu together. */
-function inputOf({ sources, gpu = [], compare }: Flags): PlanInput {
+function inputOf({ sources, gpu = [], compare }: Flags): Input {
   if (gpu.length > 0 && compare !== undefined)
     throw new SchedulerError(
       'BAD_VALUE',
@@ -63,7 +64,7 @@ function inputOf({ sources, gpu = [], compare }: Flags): PlanInput {
   return { records, choices: compared ?? own }
 }
 
-function printForecasts(title: string, forecasts: PlanAnswer['forecasts']): void {
+function printForecasts(title: string, forecasts: Answer['forecasts']): void {
   const hasDeadlines = forecasts.some((each) => 'deadlines' in each && countOf(each) > 0)
   const rows = forecasts.map((each) =>
     'tooSmall' in each
@@ -89,7 +90,7 @@ function countOf({ deadlines: { met, missed } }: { deadlines: { met: number; mis
 }
 
 /** What the figures do not say. */
-function printRemarks({ unsizedModels, forecasts }: PlanAnswer): void {
+function printRemarks({ unsizedModels, forecasts }: Answer): void {
   if (unsizedModels.length > 0)
     print(
       `No size is known of ${unsizedModels.join(', ')}: counted as needing a whole card alone. Declare vram, or run it once.`,

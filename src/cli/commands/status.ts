@@ -1,6 +1,7 @@
 // `plimsoll status`: how far a run is, also while it runs.
 import type { Command } from 'commander'
-import { type DeviceFigures, type Status, status } from '../../api/status.ts'
+import type { Answer, DeviceFigures } from '../../api/schemas/status.ts'
+import { status } from '../../api/status.ts'
 import { formatBytes, formatMs } from '../../core/units.ts'
 import { hasEnded, itemStates } from '../../core/work/item.ts'
 import { countsByStep } from '../../forecast/plan-workload.ts'
@@ -19,7 +20,7 @@ export function statusCommand(command: Command): void {
   })
 }
 
-function restSentence({ isRunning, etaMs, groups }: Status): string {
+function restSentence({ isRunning, etaMs, groups }: Answer): string {
   const isOver = groups.every(({ state }) => hasEnded(state))
   const about = etaMs === null ? null : `about ${formatMs(etaMs)}`
   if (isRunning)
@@ -28,7 +29,7 @@ function restSentence({ isRunning, etaMs, groups }: Status): string {
   return `not running; ${about ? `${about} of work are left` : 'items are left'}, \`plimsoll run PIPELINE\` continues`
 }
 
-function printSteps({ database, groups }: Status): void {
+function printSteps({ database, groups }: Answer): void {
   const states = itemStates.filter((state) => groups.some((group) => group.state === state))
   const rows = [...countsByStep({ groups })].map(([step, counts]) => [
     step,
