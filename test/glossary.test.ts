@@ -14,12 +14,18 @@ const string = ["'", '"', '`'].map((quote) => String.raw`${quote}(?:\\.|[^${quot
 const pattern = String.raw`(?<=(?:[(,=:[!&|?{};>+]|return|\n)\s*)\/(?:\\.|\[(?:\\.|[^\]\\\n])*\]|[^/\\\n[])+\/`
 const notCode = new RegExp([comment, string, pattern].join('|'), 'g')
 
-/** The identifiers of a text, each once: not those in comments and strings, but those that a template evaluates. */
-function identifiersOf(text: string): Set<string> {
-  const code = text.replace(notCode, (piece) =>
-    piece.startsWith('`') ? [...piece.matchAll(/\$\{([^}]*)\}/g)].map(([, each]) => each).join(' ; ') : '',
+/** Without comments and strings; what a template evaluates stays. */
+function codeOf(text: string): string {
+  return text.replace(notCode, (piece) =>
+    piece.startsWith('`')
+      ? [...piece.matchAll(/\$\{([^}]*)\}/g)].map(([, each]) => codeOf(each!)).join(' ; ')
+      : '',
   )
-  return new Set(code.match(/[A-Za-z_$][\w$]*/g))
+}
+
+/** The identifiers of a text, each once. */
+function identifiersOf(text: string): Set<string> {
+  return new Set(codeOf(text).match(/[A-Za-z_$][\w$]*/g))
 }
 
 /** `keepAliveMs`, `keep-alive-ms` and `KEEP_ALIVE_MS`: ` keep alive ms `. */
@@ -106,7 +112,7 @@ test('every word of the glossary is there once, and is said in src', () => {
 test('a planted identifier is found in any case and number, and a comment or a string is none', () => {
   const text = [
     'const memoryBudgets = replicaCount + REPLICA_FACTOR // a replica',
-    "const text = 'replica' + `${freeMemoryBytes} replica` + /replica/.source",
+    "const text = 'replica' + `${freeMemoryBytes + 'replica'} replica` + /replica/.source",
     'class GpuReplicas { freeBytes = batchLimit }',
   ].join('\n')
   const parsed = parse(

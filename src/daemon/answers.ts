@@ -16,8 +16,8 @@ import type { LiveInstance } from './live-instance.ts'
 export const leaseMs = 60_000
 
 /** First pause before an item is tried again, and the longest, ms. Chosen, not measured. */
-const firstBackoffMs = 1000
-const maxBackoffMs = 300_000
+const firstPauseMs = 1000
+const longestPauseMs = 300_000
 
 export interface RecordContext {
   store: Store
@@ -132,12 +132,12 @@ export async function record(
 function outcomeOf(answer: ItemAnswer, { attempt }: ClaimedItem, { clock, random }: RecordContext): Outcome {
   if (answer.type === 'output') return { type: 'done', id: answer.id, output: answer.output }
   const { id, error, retryable } = answer
-  return { type: 'fail', id, error, retryable, retryAtMs: clock.nowMs() + backoffMs(attempt, random()) }
+  return { type: 'fail', id, error, retryable, retryAtMs: clock.nowMs() + pauseMs(attempt, random()) }
 }
 
 /** Doubles with each attempt; `chance` (0 to 1) spreads it from half to one and a half. */
-export function backoffMs(attempt: number, chance: number): number {
-  return Math.round(Math.min(maxBackoffMs, firstBackoffMs * 2 ** (attempt - 1)) * (0.5 + chance))
+export function pauseMs(attempt: number, chance: number): number {
+  return Math.round(Math.min(longestPauseMs, firstPauseMs * 2 ** (attempt - 1)) * (0.5 + chance))
 }
 
 /** One item may take its own limit; a batch as long as the sum of them. null: the runner's limit. */

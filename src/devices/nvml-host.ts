@@ -113,13 +113,13 @@ function read(nvml: NvmlLibrary, { handle, gpu }: Opened): NvmlReading {
   const processes = nvml.processes(handle)
   const { totalBytes, reservedBytes, freeBytes } = nvml.memory(handle)
   const utilisation = Buffer.alloc(8)
-  const isTold = nvml.may('nvmlDeviceGetUtilizationRates', handle, utilisation)
+  const isKnown = nvml.may('nvmlDeviceGetUtilizationRates', handle, utilisation)
   return {
     totalBytes,
     reservedBytes,
     freeBytes,
     processes: processes && [...processes],
-    utilisationRatio: isTold ? utilisation.readUInt32LE() / 100 : null,
+    utilisationRatio: isKnown ? utilisation.readUInt32LE() / 100 : null,
     health: readHealth(nvml, gpu),
   }
 }

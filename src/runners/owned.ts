@@ -40,10 +40,10 @@ export async function endStrays(owner: string, limitMs = Number.POSITIVE_INFINIT
   }, limitMs)
 }
 
-async function isTrueSoon(look: () => boolean, limitMs: number): Promise<boolean> {
+async function isTrueSoon(isTrue: () => boolean, limitMs: number): Promise<boolean> {
   const startMs = performance.now()
   for (;;) {
-    if (look()) return true
+    if (isTrue()) return true
     const passedMs = performance.now() - startMs
     if (passedMs >= limitMs) return false
     await new Promise((wake) => setTimeout(wake, passedMs < impatienceMs ? firstPollMs : pollMs))

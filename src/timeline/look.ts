@@ -70,10 +70,10 @@ export function label(x: number, y: number, className: string, text: string): st
 
 /** A rectangle with a tooltip; `paint` is a class or, with `#`, a pattern. */
 export function bar(x: number, y: number, width: number, height: number, paint: string, tip = ''): string {
-  const look = paint.startsWith('#') ? `fill="url(${paint})"` : `class="${paint}"`
+  const fill = paint.startsWith('#') ? `fill="url(${paint})"` : `class="${paint}"`
   const size = `x="${px(x)}" y="${px(y)}" width="${px(width)}" height="${px(height)}"`
   const corner = width > 3 && height > 6 ? ' rx="1.5"' : ''
-  return `<rect ${size}${corner} ${look}${tip ? `><title>${escapeXml(tip)}</title></rect>` : '/>'}`
+  return `<rect ${size}${corner} ${fill}${tip ? `><title>${escapeXml(tip)}</title></rect>` : '/>'}`
 }
 
 /** About how wide a text of 12 px is; browsers differ by a few percent. */
