@@ -1,5 +1,6 @@
-// The host that a database at rest is: its rows, and beside them the journal and the profiles of its last run. It also reads
-// beside a run that does not answer. Code that one use case alone needs is loaded when that use case is asked.
+// The host that a database at rest is: its rows, and beside them the journal and the profiles of its last
+// run. It also reads beside a run that does not answer. Code that one use case alone needs is loaded when
+// that use case is asked.
 import { existsSync } from 'node:fs'
 import { hasEnded } from '../core/work/item.ts'
 import type { Pipeline } from '../pipelines/pipeline.ts'
@@ -13,13 +14,15 @@ export interface AtRest {
   pipeline: Pipeline | null
 }
 
-/** Reads, also beside an owner; a database that is not there yet is empty. Throws STORE_CORRUPT, STORE_FAILED. */
+/** Reads, also beside an owner; a database that is not there yet is empty. Throws STORE_CORRUPT,
+ * STORE_FAILED. */
 export async function readAtRest<T>(at: AtRest, work: (host: Host) => Promise<T>): Promise<T> {
   const store = await openReader(at.files.database)
   return work(hostOver(store, at)).finally(() => store.close())
 }
 
-/** Changes, as the owner of the database. Throws STORE_LOCKED where a run has it, STORE_CORRUPT, STORE_FULL, STORE_FAILED. */
+/** Changes, as the owner of the database. Throws STORE_LOCKED where a run has it, STORE_CORRUPT, STORE_FULL,
+ * STORE_FAILED. */
 export async function changeAtRest<T>(at: AtRest, work: (host: OwnerHost) => Promise<T>): Promise<T> {
   const { openSqliteStore } = await import('../stores/sqlite/store.ts')
   const { machineClock, startClock } = await import('../daemon/clock.ts')

@@ -1,5 +1,5 @@
-// Who answers a use case: a running daemon, from its memory, or a database at rest, from its files. Both are this
-// interface, so a use case is written once, and tested over a host that is made up.
+// Who answers a use case: a running daemon, from its memory, or a database at rest, from its files. Both are
+// this interface, so a use case is written once, and tested over a host that is made up.
 import type { ModelId } from '../core/model.ts'
 import type { ModelProfile } from '../core/state/profile.ts'
 import type { Jobs } from '../daemon/jobs.ts'

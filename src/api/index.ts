@@ -1,5 +1,5 @@
-// The table of use cases: what can be asked, by name. The socket of a running daemon and the documentation go by it; the
-// command line names them one by one, so that a command loads its own code only.
+// The table of use cases: what can be asked, by name. The socket of a running daemon and the documentation go
+// by it; the command line names them one by one, so that a command loads its own code only.
 import { cancel } from './cancel.ts'
 import { items } from './items.ts'
 import { models } from './models.ts'

@@ -6,7 +6,8 @@ import type { StoreReader } from '../stores/store.ts'
 /** Ids that are named where the beginning of one is not enough. */
 const namedCount = 5
 
-/** The item with this id, or the only one that begins so. Throws UNKNOWN_ITEM, or BAD_VALUE when several do. */
+/** The item with this id, or the only one that begins so. Throws UNKNOWN_ITEM, or BAD_VALUE when several
+ * do. */
 export async function findItem(store: StoreReader, id: string): Promise<StoredItem> {
   const exact = await store.get(id)
   if (exact) return exact

@@ -1,5 +1,6 @@
-// How long a pipeline would take on a card, before anyone buys it: the same decisions, simulated, with times and sizes measured
-// by earlier runs or, where there are none, declared ones; and which of several cards is enough.
+// How long a pipeline would take on a card, before anyone buys it: the same decisions, simulated, with times
+// and sizes measured by earlier runs or, where there are none, declared ones; and which of several cards is
+// enough.
 import { SchedulerError } from '../core/errors.ts'
 import { parsePolicy } from '../core/policy.ts'
 import type { DeviceOptions } from '../core/state/state.ts'

@@ -1,4 +1,5 @@
-// What a run shows while it is on, from its host: counts by step, what each device holds, and how long the rest takes.
+// What a run shows while it is on, from its host: counts by step, what each device holds, and how long the
+// rest takes.
 
 import type { ModelId } from '../core/model.ts'
 import { bookedBytes } from '../core/state/ledger.ts'

@@ -1,5 +1,5 @@
-// How far a run is: items by step and state, how long the rest takes, and of a run that is on what its devices hold and what
-// is not as it should be.
+// How far a run is: items by step and state, how long the rest takes, and of a run that is on what its
+// devices hold and what is not as it should be.
 import { deviceNotes, modelNotes } from '../core/explain/memory.ts'
 import { bookedBytes, headroomBytes } from '../core/state/ledger.ts'
 import { cpuDeviceId } from '../core/state/state.ts'

@@ -1,5 +1,6 @@
-// What a run could not prove at its end: instances whose processes are not gone, or whose memory the device does not show
-// back, in the time that a close may take. They are named, since somebody may have to do something about them.
+// What a run could not prove at its end: instances whose processes are not gone, or whose memory the device
+// does not show back, in the time that a close may take. They are named, since somebody may have to do
+// something about them.
 import { causeOf } from '../core/explain/memory.ts'
 import type { DeviceId, InstanceId } from '../core/state/events.ts'
 import type { State } from '../core/state/state.ts'

@@ -1,10 +1,11 @@
-// What can be asked of Plimsoll is a list of use cases: a name, the schema of the input, the schema of the answer, and a
-// function from a host and an input to an answer. Everybody who asks goes by that list: the command line, the socket of a
-// running daemon, and the documentation of the JSON.
+// What can be asked of Plimsoll is a list of use cases: a name, the schema of the input, the schema of the
+// answer, and a function from a host and an input to an answer. Everybody who asks goes by that list: the
+// command line, the socket of a running daemon, and the documentation of the JSON.
 //
 // The effect says where a use case may be carried out:
 //   reads     by any host: a running daemon, or a database beside it or after it
-//   changes   by the owner of the database alone: the running daemon, or whoever opens the database while nobody runs it
+//   changes   by the owner of the database alone: the running daemon, or whoever opens the database while
+//             nobody runs it
 //   computes  by the process that asks, since it takes seconds of CPU that a running daemon does not have
 import type { z } from 'zod'
 import { SchedulerError } from '../core/errors.ts'
@@ -41,7 +42,8 @@ export type Effect = 'reads' | 'computes' | 'changes'
 
 export type UseCase<Input, Answer> = ReadingUseCase<Input, Answer> | ChangingUseCase<Input, Answer>
 
-/** The input as it was sent, checked. Throws BAD_VALUE with every fault: what it is of, and what is wrong with it. */
+/** The input as it was sent, checked. Throws BAD_VALUE with every fault: what it is of, and what is wrong
+ * with it. */
 export async function parseInput<Input>(useCase: UseCase<Input, unknown>, value: unknown): Promise<Input> {
   const { input } = await useCase.schemas()
   const parsed = input.safeParse(value)

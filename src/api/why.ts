@@ -1,5 +1,5 @@
-// Why an item waits: from the store (what it depends on) and from the scheduler's state, by the code that decides; and when
-// it starts, by a simulation of what is left.
+// Why an item waits: from the store (what it depends on) and from the scheduler's state, by the code that
+// decides; and when it starts, by a simulation of what is left.
 import { type WaitingItem, whyWaiting } from '../core/explain/explain.ts'
 import { hasEnded, type StoredItem } from '../core/work/item.ts'
 import { forecastStart } from '../forecast/rest.ts'

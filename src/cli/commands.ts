@@ -1,4 +1,5 @@
-// The commands, with what `--help` says of each. It loads the code of none: a command is loaded when it is called.
+// The commands, with what `--help` says of each. It loads the code of none: a command is loaded when it is
+// called.
 import type { Command } from 'commander'
 
 export interface CommandEntry {

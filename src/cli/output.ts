@@ -1,4 +1,5 @@
-// The two ways to answer: a table for people, or one JSON value with --json. And the way to the files that a command writes.
+// The two ways to answer: a table for people, or one JSON value with --json. And the way to the files that a
+// command writes.
 import { accessSync, constants, mkdirSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { SchedulerError } from '../core/errors.ts'
@@ -21,7 +22,8 @@ export function counted(count: number, one: string, many = `${one}s`): string {
   return `${count} ${count === 1 ? one : many}`
 }
 
-/** Throws BAD_VALUE where a file cannot be written: before the work is done that ends in it. `flag` names it. */
+/** Throws BAD_VALUE where a file cannot be written: before the work is done that ends in it. `flag` names
+ * it. */
 export function assertWritable(file: string, flag: string): void {
   const refuse = (why: string) => {
     throw new SchedulerError('BAD_VALUE', `${flag} ${file} cannot be written: ${why}.`, { file })

@@ -3,8 +3,8 @@ import { Command, CommanderError } from 'commander'
 import { commands } from './commands.ts'
 import { helpText, summary } from './help.ts'
 
-/** `parsed`: what the process was called with, without the program's own name. Throws what the command throws; what cannot be
- * parsed has been said when a CommanderError comes. */
+/** `parsed`: what the process was called with, without the program's own name. Throws what the command
+ * throws; what cannot be parsed has been said when a CommanderError comes. */
 export async function runProgram(parsed: readonly string[], version: string): Promise<void> {
   const program = new Command('plimsoll')
     .description(summary)

@@ -1,5 +1,5 @@
-// Progress of a run for people who watch it: a line for each step, one for each device with what is on it, and the time
-// left. All is cut to the width of the terminal: bars go first, then sizes, then ends of lines.
+// Progress of a run for people who watch it: a line for each step, one for each device with what is on it,
+// and the time left. All is cut to the width of the terminal: bars go first, then sizes, then ends of lines.
 //
 //   ocr     ━━━━━━━━━━━━────────  12/20   1 failed  2.4/s
 //   ram     ━━━━━━━━━━━━━━━━━━━┃  1.05 of 1.08 GB  [ocr 780 MB ▶] [rate 310 MB]

@@ -1,6 +1,7 @@
-// Progress of a run for people who watch it. On a terminal it is drawn in place; in a log it is one plain line each
-// time. The caller says how often and brings the state; only the rate is reckoned here, from one painting to the next.
-// Nothing is hidden or switched on the terminal, so a run that is killed leaves it as it was.
+// Progress of a run for people who watch it. On a terminal it is drawn in place; in a log it is one plain
+// line each time. The caller says how often and brings the state; only the rate is reckoned here, from one
+// painting to the next. Nothing is hidden or switched on the terminal, so a run that is killed leaves it as
+// it was.
 import type { ProgressState, StepProgress } from '../api/progress.ts'
 import { cellCount } from './cells.ts'
 import { progressText, renderProgress } from './progress-lines.ts'
@@ -56,7 +57,8 @@ export class TerminalPainter {
     this.#painted = []
   }
 
-  /** To the first line of the last painting, and away with it. A terminal that became narrower has wrapped its lines. */
+  /** To the first line of the last painting, and away with it. A terminal that became narrower has wrapped
+   * its lines. */
   #eraser(): string {
     const columns = this.#stream.columns || 80
     const rowCount = this.#painted.reduce((sum, cells) => sum + Math.max(1, Math.ceil(cells / columns)), 0)

@@ -1,5 +1,5 @@
-// Tables for a terminal. Columns of numbers, also with units, are aligned right; when a table is wider than the
-// terminal, the widest columns give way first, and what is cut ends with an ellipsis.
+// Tables for a terminal. Columns of numbers, also with units, are aligned right; when a table is wider than
+// the terminal, the widest columns give way first, and what is cut ends with an ellipsis.
 //
 //   Pictures
 //    file         │ stars │ text

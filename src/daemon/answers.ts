@@ -1,9 +1,10 @@
-// A claimed batch is handed to its instance, and each answer is recorded as it comes, so that kill -9 in the middle of a
-// batch loses only the items that had no answer yet. Answers that arrive while a write is under way are written together
-// by the next one.
+// A claimed batch is handed to its instance, and each answer is recorded as it comes, so that kill -9 in the
+// middle of a batch loses only the items that had no answer yet. Answers that arrive while a write is under
+// way are written together by the next one.
 //
-// A batch of several items that runs out of memory, or takes its instance with it, gives back what was not answered. The
-// next batches are smaller, until the item that is to blame, if there is one, fails alone. That item is not tried again.
+// A batch of several items that runs out of memory, or takes its instance with it, gives back what was not
+// answered. The next batches are smaller, until the item that is to blame, if there is one, fails alone. That
+// item is not tried again.
 
 import type { ItemError } from '../core/errors.ts'
 import { outOfMemory } from '../runners/out-of-memory.ts'
@@ -12,7 +13,8 @@ import type { Claim, ClaimedItem, Outcome, Store } from '../stores/store.ts'
 import type { Clock } from './clock.ts'
 import type { LiveInstance } from './live-instance.ts'
 
-/** A claim without a sign of life for this long is given to another; three heartbeats fit in. Chosen, not measured. */
+/** A claim without a sign of life for this long is given to another; three heartbeats fit in. Chosen, not
+ * measured. */
 export const leaseMs = 60_000
 
 /** First pause before an item is tried again, and the longest, ms. Chosen, not measured. */
@@ -43,7 +45,8 @@ export interface BatchResult {
 export interface BatchOptions {
   /** Its only item failed before, together with others: a failure now is its own. */
   isSuspect: boolean
-  /** Called at once when the instance can no longer be used, before anything is recorded: nothing more may run on it. */
+  /** Called at once when the instance can no longer be used, before anything is recorded: nothing more may
+   * run on it. */
   onFailure: (error: ItemError) => void
 }
 
@@ -118,7 +121,8 @@ export async function runBatch(
   return { failedCount, runMs, peakBytes, residentBytes, isOutOfMemory, hasCrashed, hasFailed }
 }
 
-/** Writes outcomes, and reports those that the store took: what a user cancelled meanwhile is not ours to end. */
+/** Writes outcomes, and reports those that the store took: what a user cancelled meanwhile is not ours to
+ * end. */
 export async function record(
   token: string,
   outcomes: Outcome[],

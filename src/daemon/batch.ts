@@ -1,6 +1,7 @@
 // What the daemon does with the items of a queue, one command at a time:
 //
-//   run-batch    claim items, run them on their instance, record each answer (answers.ts), measure what the batch held
+//   run-batch    claim items, run them on their instance, record each answer (answers.ts), measure what the
+//                batch held
 //   fail-queue   claim what is ready, and fail it with the reason
 //
 // Both report their effects as events. Both throw only what the store throws.

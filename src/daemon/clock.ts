@@ -1,8 +1,9 @@
-// Time as an argument: the daemon asks this object, the simulation brings another. A machine has two clocks: the wall clock,
-// which people and NTP set, by hours if need be, and a steady one that only counts. The daemon's time is the wall clock's at
-// its start and counts steadily from there: a wall clock that is set while it runs ends no lease, makes nothing overdue and
-// stretches no pause. It does not start before the latest moment that the store knows, so that time never goes back over a
-// store either: a retry that is due in a second is not put off by the hours that a clock was set back between two runs.
+// Time as an argument: the daemon asks this object, the simulation brings another. A machine has two clocks:
+// the wall clock, which people and NTP set, by hours if need be, and a steady one that only counts. The
+// daemon's time is the wall clock's at its start and counts steadily from there: a wall clock that is set
+// while it runs ends no lease, makes nothing overdue and stretches no pause. It does not start before the
+// latest moment that the store knows, so that time never goes back over a store either: a retry that is due
+// in a second is not put off by the hours that a clock was set back between two runs.
 
 export interface Clock {
   /** Milliseconds since 1970, whole; never less than before. */

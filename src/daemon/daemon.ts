@@ -1,12 +1,12 @@
-// The loop around the core: take an event, apply it, ask decide until it has nothing to do, carry out the commands without
-// waiting, set one timer. It knows no policy, no pipeline and no end: it goes on until it is closed. Everything it learns
-// arrives as an event, in one line of time:
+// The loop around the core: take an event, apply it, ask decide until it has nothing to do, carry out the
+// commands without waiting, set one timer. It knows no policy, no pipeline and no end: it goes on until it is
+// closed. Everything it learns arrives as an event, in one line of time:
 //
 //   store ──heads──▶ apply ──▶ decide ──command──▶ instances (load, stop) and batches (claim, run, record) ──event──▶ apply
 //
-// Whoever wants to know whether the work is over asks at a moment of rest: no batch is under way, and the heads of the
-// queues are current (`whenAtRest`). An error of the store stops the loop: running work is stopped by `close`, and the next
-// start goes on from what was recorded.
+// Whoever wants to know whether the work is over asks at a moment of rest: no batch is under way, and the
+// heads of the queues are current (`whenAtRest`). An error of the store stops the loop: running work is
+// stopped by `close`, and the next start goes on from what was recorded.
 
 import { decide } from '../core/decide/decide.ts'
 import type { Model, ModelId } from '../core/model.ts'
@@ -26,8 +26,8 @@ import { HeadReader } from './heads.ts'
 import { Instances } from './instances.ts'
 import type { Booked } from './release.ts'
 
-/** How long `close` waits for instances to be gone and their memory to be back, and then for the last writes, ms: an unload
- * of 5 s, a grace of 2 s and a release of 5 s fit in twice. Chosen, not measured. */
+/** How long `close` waits for instances to be gone and their memory to be back, and then for the last writes,
+ * ms: an unload of 5 s, a grace of 2 s and a release of 5 s fit in twice. Chosen, not measured. */
 const closeLimitMs = 30_000
 
 export interface DaemonOptions {
@@ -117,8 +117,8 @@ export class Daemon {
     })
   }
 
-  /** To be called after every change of the store that the daemon did not make itself: reads the heads again. The first
-   * reading comes when every device has been read. */
+  /** To be called after every change of the store that the daemon did not make itself: reads the heads again.
+   * The first reading comes when every device has been read. */
   queuesChanged(): void {
     if (this.#hasObserved) this.#heads.changed()
   }
@@ -139,8 +139,9 @@ export class Daemon {
     return answered
   }
 
-  /** Stops every instance at once, proves that they are gone and records what they had answered; the rest of their items
-   * goes back. Answers with instances of which there is no proof in time: memory may never come back. */
+  /** Stops every instance at once, proves that they are gone and records what they had answered; the rest of
+   * their items goes back. Answers with instances of which there is no proof in time: memory may never come
+   * back. */
   async close(): Promise<InstanceId[]> {
     this.#isOver = true
     this.#cancelTimer()
@@ -175,7 +176,8 @@ export class Daemon {
     this.#emit({ type: 'command-issued', atMs: this.#options.clock.nowMs(), command })
   }
 
-  /** Asks for commands until there are none. Events that are emitted meanwhile are seen by the next question. */
+  /** Asks for commands until there are none. Events that are emitted meanwhile are seen by the next
+   * question. */
   #pump(): void {
     if (this.#isPumping || this.#isOver || !this.#hasObserved) return
     this.#isPumping = true

@@ -1,7 +1,7 @@
-// What the core is told of the queues: their heads, read after every change, and of those only what is new. One reading at
-// a time: changes that come meanwhile are read by the next, so that older heads never follow newer ones. The same loop asks
-// the store for what has come due (leases that ended, retries) when the moment is there, and not while a reading is on: a
-// store that takes its time would be asked every millisecond.
+// What the core is told of the queues: their heads, read after every change, and of those only what is new.
+// One reading at a time: changes that come meanwhile are read by the next, so that older heads never follow
+// newer ones. The same loop asks the store for what has come due (leases that ended, retries) when the moment
+// is there, and not while a reading is on: a store that takes its time would be asked every millisecond.
 import type { ModelId } from '../core/model.ts'
 import type { State } from '../core/state/state.ts'
 import { emptyHead, type QueueHead } from '../core/work/queue-head.ts'
@@ -31,7 +31,8 @@ export class HeadReader {
     this.#options = options
   }
 
-  /** When the store has something due next and nobody is about to ask for it; Infinity: never, or a reading is on. */
+  /** When the store has something due next and nobody is about to ask for it; Infinity: never, or a reading
+   * is on. */
   get dueAtMs(): number {
     return this.#reading ? Number.POSITIVE_INFINITY : this.#dueAtMs
   }

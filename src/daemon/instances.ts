@@ -1,5 +1,5 @@
-// Starts and stops instances, and proves that their memory came back. Each function carries out one command and ends with
-// the event that reports its effect; a failure is an event too, never an exception.
+// Starts and stops instances, and proves that their memory came back. Each function carries out one command
+// and ends with the event that reports its effect; a failure is an event too, never an exception.
 import type { ItemError } from '../core/errors.ts'
 import type { InstanceId, SchedulerEvent } from '../core/state/events.ts'
 import type { Device } from '../devices/device.ts'
@@ -75,8 +75,8 @@ export class Instances {
     if (!live.ending) await this.#failed(instanceId, exit.cause)
   }
 
-  /** A batch says that the instance can no longer be used: ends with instance-failed and memory-released. For other
-   * batches on it this is an end that was asked for. */
+  /** A batch says that the instance can no longer be used: ends with instance-failed and memory-released. For
+   * other batches on it this is an end that was asked for. */
   fail(instanceId: InstanceId, message: string): Promise<void> {
     const live = this.live.get(instanceId)
     if (live) live.isAsked = true
@@ -97,8 +97,8 @@ export class Instances {
     return this.#end(instanceId)
   }
 
-  /** Ends all instances. After `limitMs` those that are not proven gone, or whose memory is not back, are left to the next
-   * start: answers with them. */
+  /** Ends all instances. After `limitMs` those that are not proven gone, or whose memory is not back, are
+   * left to the next start: answers with them. */
   async close(limitMs: number): Promise<InstanceId[]> {
     await within(this.#clock, limitMs, Promise.all([...this.live.keys()].map((id) => this.stop(id))))
     this.#waits.endAll()

@@ -1,11 +1,12 @@
-// What people and programs ask of the items of a running daemon: submit a pipeline's items, cancel some, try some again.
-// Each is one operation on the store, at the daemon's time, after which the daemon reads its queues again. Each may be
-// asked twice, and may be cut off by kill -9 between any two lines: the same submission again completes it.
+// What people and programs ask of the items of a running daemon: submit a pipeline's items, cancel some, try
+// some again. Each is one operation on the store, at the daemon's time, after which the daemon reads its
+// queues again. Each may be asked twice, and may be cut off by kill -9 between any two lines: the same
+// submission again completes it.
 //
-// A pipeline's items are submitted as it is now. Items of that pipeline that it no longer has are cancelled as superseded,
-// with the parts that fan-outs made of them, and come back when it has them again. Items of other pipelines are left alone;
-// those of none, which an older Plimsoll wrote, count as those of the pipeline that is submitted next. What has ended is
-// not read at all.
+// A pipeline's items are submitted as it is now. Items of that pipeline that it no longer has are cancelled
+// as superseded, with the parts that fan-outs made of them, and come back when it has them again. Items of
+// other pipelines are left alone; those of none, which an older Plimsoll wrote, count as those of the
+// pipeline that is submitted next. What has ended is not read at all.
 import type { ItemId, ItemState, NewItem } from '../core/work/item.ts'
 import { allBriefs, type ItemBrief, type RetryQuery, type Store } from '../stores/store.ts'
 import type { Clock } from './clock.ts'
@@ -32,7 +33,8 @@ export class Jobs {
     this.#options = options
   }
 
-  /** `items`: all of the pipeline as it is now, each after those it needs, without the parts that fan-out makes. */
+  /** `items`: all of the pipeline as it is now, each after those it needs, without the parts that fan-out
+   * makes. */
   async submit(pipeline: string, items: readonly NewItem[]): Promise<{ addedCount: number }> {
     const { store, clock, onChange } = this.#options
     const ids = new Set(items.map(({ id }) => id))

@@ -1,4 +1,5 @@
-// An instance as the daemon holds it: the runner's process, the device it is on, and how far its end has come.
+// An instance as the daemon holds it: the runner's process, the device it is on, and how far its end has
+// come.
 import type { Device } from '../devices/device.ts'
 import type { Instance } from '../runners/runner.ts'
 

@@ -1,5 +1,5 @@
-// A daemon from files: its database, its devices, its runners, what was learned before, its journal. It knows no sources and
-// no end. run.ts gives it the items of one pipeline and says when they are done.
+// A daemon from files: its database, its devices, its runners, what was learned before, its journal. It knows
+// no sources and no end. run.ts gives it the items of one pipeline and says when they are done.
 import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { leadTimes, type Model, type ModelId } from '../core/model.ts'
@@ -34,14 +34,16 @@ export interface OpenOptions {
   machinery: Machinery
   policy: Policy
   resolver: Resolver
-  /** Whether the daemon works on a pipeline's items; null: those that an older Plimsoll wrote. Default: on all. */
+  /** Whether the daemon works on a pipeline's items; null: those that an older Plimsoll wrote. Default: on
+   * all. */
   serves?: (pipeline: string | null) => boolean
 }
 
 export class OpenDaemon {
   readonly daemon: Daemon
   readonly store: Store
-  /** The daemon's, which the moments of items and of the journal are of; it may be ahead of the wall clock. */
+  /** The daemon's, which the moments of items and of the journal are of; it may be ahead of the wall
+   * clock. */
   readonly clock: Clock
   readonly jobs: Jobs
   readonly events: EventStream

@@ -1,5 +1,6 @@
-// What the devices show, twice a second, each on its own: one that takes its time keeps none waiting. Each reading is one
-// memory-observed event, also those that are asked for in between, when a release is awaited or a batch is measured.
+// What the devices show, twice a second, each on its own: one that takes its time keeps none waiting. Each
+// reading is one memory-observed event, also those that are asked for in between, when a release is awaited
+// or a batch is measured.
 import type { InstanceId, SchedulerEvent } from '../core/state/events.ts'
 import type { Device, DeviceReading } from '../devices/device.ts'
 import type { Clock, Waits } from './clock.ts'
@@ -29,8 +30,8 @@ export class Readings {
     this.#options = options
   }
 
-  /** Resolves when each device has been read once; rejects when one cannot be. Later a device that cannot be read has no new
-   * reading: the last one stands, and grows stale. */
+  /** Resolves when each device has been read once; rejects when one cannot be. Later a device that cannot be
+   * read has no new reading: the last one stands, and grows stale. */
   async start(devices: Iterable<Device>): Promise<void> {
     await Promise.all(
       [...devices].map(async (device) => {

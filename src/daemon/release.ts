@@ -1,10 +1,11 @@
-// Proof that the memory of an instance is back: first its processes are gone, then its device shows its bytes free. From five
-// seconds on it is told what is in the way, again whenever that changes; nobody gives up.
+// Proof that the memory of an instance is back: first its processes are gone, then its device shows its bytes
+// free. After five seconds it reports what is in the way, and again whenever that changes; it never gives up.
+// Two kinds of devices cannot show it as such:
 //
-//   a device that is not well   shows nothing: the end of the processes is the proof
-//   one that cannot tell who holds what   what is in use must have gone down by most of what was booked, or to what is
-//                                         booked for others or was foreign. It is waited for some seconds; what is then
-//                                         not back is used beyond the books, and that is foreign use
+//   not well             The device shows nothing. The end of the processes is the proof.
+//   who holds what       The device cannot tell. What is in use must have gone down by most of what was
+//                        booked, or to what is booked for others or was foreign. It is waited for some
+//                        seconds; what is not back then is used beyond the books, and that is foreign use.
 
 import { formatBytes } from '../core/units.ts'
 import type { Device } from '../devices/device.ts'

@@ -1,5 +1,6 @@
-// A run of one pipeline: a daemon that is given the pipeline's items and works until they are done. The command line and
-// programs that embed Plimsoll use the same function. It reads no standard input: whoever calls it passes the text in.
+// A run of one pipeline: a daemon that is given the pipeline's items and works until they are done. The
+// command line and programs that embed Plimsoll use the same function. It reads no standard input: whoever
+// calls it passes the text in.
 import { admit } from '../core/decide/admission.ts'
 import { parsePolicy } from '../core/policy.ts'
 import type { SchedulerEvent } from '../core/state/events.ts'
@@ -32,7 +33,8 @@ export interface Run {
   files: RunFiles
   daemon: Daemon
   store: Store
-  /** The daemon's, which the moments of items and of the journal are of; it may be ahead of the wall clock. */
+  /** The daemon's, which the moments of items and of the journal are of; it may be ahead of the wall
+   * clock. */
   clock: Clock
   /** Submit, cancel and retry while it runs. */
   jobs: Jobs
@@ -46,7 +48,8 @@ export interface Run {
   reapedCount: number
   /** Those of them that cannot be ended, for people; their memory counts as foreign use. */
   leftovers: readonly string[]
-  /** Resolves when nothing is left that could run, or a drain has ended; rejects when the daemon cannot go on. */
+  /** Resolves when nothing is left that could run, or a drain has ended; rejects when the daemon cannot go
+   * on. */
   finished: Promise<void>
   /** Closes the devices and the database; the daemon must have been closed before. */
   close(): Promise<void>
@@ -82,7 +85,8 @@ export async function startRun({ pipeline, files, inputs, stdin, onEvent }: RunO
   }
 }
 
-/** Between the opening of a daemon and its start. Throws NEVER_FITS and UNKNOWN_MODEL; then nothing is submitted. */
+/** Between the opening of a daemon and its start. Throws NEVER_FITS and UNKNOWN_MODEL; then nothing is
+ * submitted. */
 export async function submitRun(
   { daemon, jobs }: Pick<OpenDaemon, 'daemon' | 'jobs'>,
   pipeline: string,
@@ -100,8 +104,8 @@ function countDeadlinesFrom(nowMs: number, items: readonly NewItem[]): void {
   for (const item of items) if (item.deadlineAtMs !== null) item.deadlineAtMs += nowMs
 }
 
-/** Nothing is left that could run: nothing is ready, and what is blocked waits for nothing that comes by itself. After the
- * start of a drain no more is asked for than the end of what runs. */
+/** Nothing is left that could run: nothing is ready, and what is blocked waits for nothing that comes by
+ * itself. After the start of a drain no more is asked for than the end of what runs. */
 export function isRunOver({ state, dueAtMs }: Rest): boolean {
   if (state.isDraining) return true
   if (state.models.some(({ readyCount }) => readyCount > 0)) return false

@@ -1,13 +1,14 @@
 // The daemon's events for many readers, none of which can hold up the loop. Two ways to hear of them:
 //
-//   listen      called within the loop with every event, in order. For what may lose nothing and takes its time from the
-//               loop: the journal. A listener must be quick, and must not throw.
-//   subscribe   read when the reader has time. The last `keptCount` events are kept once, for all readers; a reader that
-//               was slower than that is told how many it lost, and goes on with the oldest that is kept.
+//   listen      called within the loop with every event, in order. For what may lose nothing and takes its
+//               time from the loop: the journal. A listener must be quick, and must not throw.
+//   subscribe   read when the reader has time. The last `keptCount` events are kept once, for all readers; a
+//               reader that was slower than that is told how many it lost, and goes on with the oldest that
+//               is kept.
 //
-// Events are numbered. A reader that was cut off goes on after the last number that it saw. The numbers of one start of the
-// daemon are above those of all earlier ones, as long as `firstSequence` is: a reader that comes from before a restart is
-// told that it lost some, and nobody knows how many.
+// Events are numbered. A reader that was cut off goes on after the last number that it saw. The numbers of
+// one start of the daemon are above those of all earlier ones, as long as `firstSequence` is: a reader that
+// comes from before a restart is told that it lost some, and nobody knows how many.
 //
 // From River's subscription manager (a bounded channel for each subscriber), with one buffer instead of many.
 import type { SchedulerEvent } from '../core/state/events.ts'
@@ -23,7 +24,8 @@ export interface NumberedEvent {
 
 /** What came since the last reading. */
 export interface EventReading {
-  /** Events before these that the reader has lost, having been too slow; null: some, of an earlier start of the daemon. */
+  /** Events before these that the reader has lost, having been too slow; null: some, of an earlier start of
+   * the daemon. */
   lostCount: number | null
   /** In order; at least one. */
   events: NumberedEvent[]

@@ -1,5 +1,6 @@
-// Models as a forecast counts them: with the sizes that a run would book, declared or learned, and the pace and load times that
-// were measured. A model of which no size is known is booked as its first load would be: alone, with a whole device.
+// Models as a forecast counts them: with the sizes that a run would book, declared or learned, and the pace
+// and load times that were measured. A model of which no size is known is booked as its first load would be:
+// alone, with a whole device.
 
 import type { Model } from '../core/model.ts'
 import { activeBytesOn, loadingBytesOn, needsDevice } from '../core/state/footprint.ts'

@@ -1,7 +1,8 @@
-// A forecast costs some milliseconds, and many may ask for it at once. So one is made now and then, stands for a while, and
-// counts down meanwhile.
+// A forecast costs some milliseconds, and many may ask for it at once. So one is made now and then, stands
+// for a while, and counts down meanwhile.
 
-/** A forecast stands for so long, and for this many times as long as it took to make, ms. Chosen, not measured. */
+/** A forecast stands for so long, and for this many times as long as it took to make, ms. Chosen, not
+ * measured. */
 const standsMs = 3000
 const standsShare = 50
 

@@ -1,5 +1,5 @@
-// Deadlines that cannot be met, step by step, for those who submit: how many of how many, and the worst of them with what would
-// do. Where the step of an item is not known its model stands for it.
+// Deadlines that cannot be met, step by step, for those who submit: how many of how many, and the worst of
+// them with what would do. Where the step of an item is not known its model stands for it.
 import { formatInfeasible, infeasibleDeadlines, type OpenItem } from '../core/decide/admission.ts'
 import type { State } from '../core/state/state.ts'
 import { hasEnded, type StoredItem } from '../core/work/item.ts'

@@ -1,6 +1,7 @@
-// From a pipeline to the workload that a forecast simulates: as many items as its steps would make of so many records, with
-// times and shares from earlier runs where there are any. A step that ran for a third of its records is planned for every
-// third one; a fan-out is planned with the mean number of its parts. All records are there at once.
+// From a pipeline to the workload that a forecast simulates: as many items as its steps would make of so many
+// records, with times and shares from earlier runs where there are any. A step that ran for a third of its
+// records is planned for every third one; a fan-out is planned with the mean number of its parts. All records
+// are there at once.
 import type { Model } from '../core/model.ts'
 import type { ItemState } from '../core/work/item.ts'
 import type { Pipeline, Step } from '../pipelines/pipeline.ts'
@@ -16,7 +17,8 @@ export interface StepShape {
   partCount: number
 }
 
-/** Shapes from what a store counts: skipped items did not run; parts stand under their model, without a step. */
+/** Shapes from what a store counts: skipped items did not run; parts stand under their model, without a
+ * step. */
 export function shapesOf({ steps }: Pipeline, { groups }: StoreStats): Map<string, StepShape> {
   const shapes = new Map<string, StepShape>()
   const sum = (wanted: (group: StoreStats['groups'][number]) => boolean) =>
@@ -32,8 +34,8 @@ export function shapesOf({ steps }: Pipeline, { groups }: StoreStats): Map<strin
   return shapes
 }
 
-/** As far as counts tell, where the pipeline is not known: a step that was skipped for half of its records will be for half of
- *  the rest. */
+/** As far as counts tell, where the pipeline is not known: a step that was skipped for half of its records
+ * will be for half of the rest. */
 export function countedShapes(stats: StoreStats): Map<string, StepShape> {
   const shapes = [...countsByStep(stats)].map(([step, counts]): [string, StepShape] => {
     const done = counts.get('done') ?? 0

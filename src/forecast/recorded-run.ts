@@ -1,5 +1,6 @@
-// A recorded run as a workload, to be run again under another policy or on another card: its items with what they waited for and
-// when they were submitted, its models with the sizes and times that were measured, its devices and its policy.
+// A recorded run as a workload, to be run again under another policy or on another card: its items with what
+// they waited for and when they were submitted, its models with the sizes and times that were measured, its
+// devices and its policy.
 import { SchedulerError } from '../core/errors.ts'
 import { defaultPolicy } from '../core/policy.ts'
 import type { DeviceOptions } from '../core/state/state.ts'

@@ -1,5 +1,6 @@
-// How long the rest of a run takes: what is left, simulated from what is loaded now, with the times that the run has learned,
-// by the code that decides in it. Where too much is left for that, its compute and its first loads one after another.
+// How long the rest of a run takes: what is left, simulated from what is loaded now, with the times that the
+// run has learned, by the code that decides in it. Where too much is left for that, its compute and its first
+// loads one after another.
 
 import { SchedulerError } from '../core/errors.ts'
 import { type Model, runMs } from '../core/model.ts'
@@ -96,7 +97,8 @@ function simulateRest(
   }
 }
 
-/** For a run that is on: less what others hold and what does not come back; none where nothing may be loaded. */
+/** For a run that is on: less what others hold and what does not come back; none where nothing may be
+ * loaded. */
 function roomOf(device: DeviceState): number {
   return device.fault === null ? Math.max(0, offeredBytes(device)) : 0
 }

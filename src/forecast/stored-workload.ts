@@ -1,6 +1,6 @@
-// From items of a store to a workload that can be simulated: those of a run once more, or what is left of it. Items that never
-// run (skipped ones, what a fan-out gathers into) are left out; what waits for them waits for what they waited for, and
-// for the children they made.
+// From items of a store to a workload that can be simulated: those of a run once more, or what is left of it.
+// Items that never run (skipped ones, what a fan-out gathers into) are left out; what waits for them waits
+// for what they waited for, and for the children they made.
 import { hasEnded, type ItemId } from '../core/work/item.ts'
 import type { WorkloadItem } from '../sim/workload.ts'
 import type { StoredItem } from '../stores/store.ts'

@@ -4,7 +4,8 @@ import { basePath } from '../api/use-case.ts'
 import { type ErrorCode, errorKinds, SchedulerError } from '../core/errors.ts'
 import { shortPath, socketFile } from './socket-path.ts'
 
-/** A daemon answers within milliseconds; one that takes so long has been stopped, or waits for its disk, ms. Chosen. */
+/** A daemon answers within milliseconds; one that takes so long has been stopped, or waits for its disk, ms.
+ * Chosen. */
 const answerLimitMs = 4000
 
 export type Reply =
@@ -36,7 +37,8 @@ export async function askDaemon(database: string, name: string, input: unknown):
   }
 }
 
-/** HTTP/1.0 by hand: the answer ends with its connection. node:http takes longer to load than the rest of a command. */
+/** HTTP/1.0 by hand: the answer ends with its connection. node:http takes longer to load than the rest of a
+ * command. */
 function post(socketPath: string, path: string, body: string): Promise<{ status: number; body: string }> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = []

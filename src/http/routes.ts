@@ -1,6 +1,6 @@
-// What a running daemon answers to a request over HTTP: `POST /api/v1/<use case>` with the input as JSON, the answer as JSON, and
-// errors as `{ error: { code, message, retryable, details } }` with the status of the table of errors. It knows no socket and no
-// port, so it is tested without one.
+// What a running daemon answers to a request over HTTP: `POST /api/v1/<use case>` with the input as JSON, the
+// answer as JSON, and errors as `{ error: { code, message, retryable, details } }` with the status of the
+// table of errors. It knows no socket and no port, so it is tested without one.
 import type { OwnerHost } from '../api/host.ts'
 import { useCases } from '../api/index.ts'
 import { basePath, parseInput } from '../api/use-case.ts'

@@ -1,9 +1,10 @@
-// Where a running daemon listens: a Unix socket beside its database, by the same name. Both sides find it by the database
-// alone.
+// Where a running daemon listens: a Unix socket beside its database, by the same name. Both sides find it by
+// the database alone.
 //
-// The path of a socket may have 107 bytes (sun_path of Linux; 103 elsewhere), and a project may lie deeper. Then the folder is
-// opened, and the socket named through the open folder, `/proc/self/fd/7/archive.sock`: short, and the same file. Where
-// there is no /proc, a path that is short from the working folder is taken. A name that is too long by itself is hashed.
+// The path of a socket may have 107 bytes (sun_path of Linux; 103 elsewhere), and a project may lie deeper.
+// Then the folder is opened, and the socket named through the open folder, `/proc/self/fd/7/archive.sock`:
+// short, and the same file. Where there is no /proc, a path that is short from the working folder is taken. A
+// name that is too long by itself is hashed.
 import { closeSync, constants, existsSync, openSync } from 'node:fs'
 import { basename, dirname, join, relative, resolve } from 'node:path'
 

@@ -1,8 +1,9 @@
-// A running daemon's socket. Only the user that runs it may connect: the file is made under a mask that allows nobody else, so
-// that there is no moment at which others could. Whoever has the lock of the database owns the name of the socket: what
-// a killed run left there is removed.
+// A running daemon's socket. Only the user that runs it may connect: the file is made under a mask that
+// allows nobody else, so that there is no moment at which others could. Whoever has the lock of the database
+// owns the name of the socket: what a killed run left there is removed.
 //
-// A client must not harm the run: bodies are bounded, slow ones are cut off, and what goes wrong with one is its own affair.
+// A client must not harm the run: bodies are bounded, slow ones are cut off, and what goes wrong with one is
+// its own affair.
 import { lstatSync, rmSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { OwnerHost } from '../api/host.ts'
@@ -25,7 +26,8 @@ export interface ListeningSocket {
   close(): Promise<void>
 }
 
-/** Called with the lock of the database held. Throws where the socket cannot be made; the run can go on without it. */
+/** Called with the lock of the database held. Throws where the socket cannot be made; the run can go on
+ * without it. */
 export async function listenOnSocket(host: OwnerHost): Promise<ListeningSocket> {
   const file = socketFile(host.files.database)
   const short = shortPath(file)

@@ -1,8 +1,10 @@
 // Where a run keeps its files: a database, and beside it, by the same name, everything else.
 //
 //   .plimsoll/archive.db             items, results (SQLite)
-//   .plimsoll/archive.runners.jsonl  processes that were started, so that the next start reaps what a kill -9 left
-//   .plimsoll/archive.journal.jsonl  events and decisions; further ones in archive.journal.2.jsonl and so on, 256 MB in all
+//   .plimsoll/archive.runners.jsonl  processes that were started, so that the next start reaps what a kill -9
+//                                    left
+//   .plimsoll/archive.journal.jsonl  events and decisions; further ones in archive.journal.2.jsonl and so on,
+//                                    256 MB in all
 //   .plimsoll/archive.profiles.json   what was learned of the models: memory, times
 //   .plimsoll/archive.results.jsonl  results, one source a line
 //   .plimsoll/archive.timeline.svg   the picture
@@ -45,7 +47,8 @@ export function databasesHere(): string[] {
   return globSync(['.plimsoll/*.db', '*/.plimsoll/*.db', 'examples/*/.plimsoll/*.db']).sort()
 }
 
-/** The database that a command means: `--db`, or the only one under `.plimsoll` here or one level of folders below. */
+/** The database that a command means: `--db`, or the only one under `.plimsoll` here or one level of folders
+ * below. */
 export function findDatabase(db: string | undefined): RunFiles {
   if (db !== undefined) {
     if (!existsSync(db))

@@ -1,11 +1,13 @@
-// Reads the journal of a run back into what happened: for each device its memory over time, for each model on it the
-// residencies (load, resident, release) and the batches. The timeline draws it and the summary counts it.
+// Reads the journal of a run back into what happened: for each device its memory over time, for each model on
+// it the residencies (load, resident, release) and the batches. The timeline draws it and the summary counts
+// it.
 //
-// Time is elapsed time: it starts at 0 with the first `run` line, and the pause before a resumed run is left out and
-// kept as a cut. What is still open when a run ends without a word (kill -9) ends with the run's last line.
-// A journal may be damaged at its end; lines about things that are not known change nothing. Where its first files are gone,
-// the history begins with a snapshot: what was loaded then has been loaded since before the beginning.
-// What is booked is what core/state/apply.ts books: it is asked, since that changes with what was measured.
+// Time is elapsed time: it starts at 0 with the first `run` line, and the pause before a resumed run is left
+// out and kept as a cut. What is still open when a run ends without a word (kill -9) ends with the run's last
+// line. A journal may be damaged at its end; lines about things that are not known change nothing. Where its
+// first files are gone, the history begins with a snapshot: what was loaded then has been loaded since before
+// the beginning. What is booked is what core/state/apply.ts books: it is asked, since that changes with what
+// was measured.
 import type { ModelId } from '../core/model.ts'
 import type {
   BatchId,

@@ -1,6 +1,7 @@
-// The files of a journal, which is the event log of all runs of one database. A file is closed at a size, and the journal
-// goes on in the next one, which begins with a snapshot; so the last file alone tells the present. What is too much in all
-// goes from the front, oldest first: then the first file that is left is where the knowledge of its readers begins.
+// The files of a journal, which is the event log of all runs of one database. A file is closed at a size, and
+// the journal goes on in the next one, which begins with a snapshot; so the last file alone tells the
+// present. What is too much in all goes from the front, oldest first: then the first file that is left is
+// where the knowledge of its readers begins.
 //
 //   archive.record.jsonl      written by an older Plimsoll, which had one file; read first
 //   archive.journal.jsonl     the first

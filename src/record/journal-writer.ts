@@ -1,9 +1,10 @@
-// Writes the journal of a run: its facts, then every event, before it is applied. Lines are written in groups; kill -9 may
-// lose the last fraction of a second of them, never a result: results are in the store.
+// Writes the journal of a run: its facts, then every event, before it is applied. Lines are written in
+// groups; kill -9 may lose the last fraction of a second of them, never a result: results are in the store.
 //
-// A file that has become large is closed, and the journal goes on in the next one. That begins with the run's line and a
-// snapshot of the state, in which every event of the files before is applied, and no later one. It is one write, but kill
-// -9 may tear it: then its readers go back to the file before, which has all that the snapshot would have said.
+// A file that has become large is closed, and the journal goes on in the next one. That begins with the run's
+// line and a snapshot of the state, in which every event of the files before is applied, and no later one. It
+// is one write, but kill -9 may tear it: then its readers go back to the file before, which has all that the
+// snapshot would have said.
 import { appendFileSync } from 'node:fs'
 import type { SchedulerEvent } from '../core/state/events.ts'
 import { profilesOf } from '../core/state/profile.ts'
@@ -17,7 +18,8 @@ import { dropOldest, fileForRun, nextJournalFile, sizeOf } from './journal-files
 const groupSize = 64
 const groupMs = 250
 
-/** What a file may hold after its beginning: some 15,000 events, which a reader of the present replays in some 50 ms. */
+/** What a file may hold after its beginning: some 15,000 events, which a reader of the present replays in
+ * some 50 ms. */
 const defaultFileBytes = 4e6
 
 /** What all files of a journal may hold: a day of a busy daemon. Chosen, not measured. */

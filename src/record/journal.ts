@@ -1,8 +1,9 @@
-// The journal of a database's runs, as it is read: for each run a line with its facts (devices, models, policy), then one
-// for each event and command, as JSON. It is what the timeline is drawn from and what a replay reads.
+// The journal of a database's runs, as it is read: for each run a line with its facts (devices, models,
+// policy), then one for each event and command, as JSON. It is what the timeline is drawn from and what a
+// replay reads.
 //
-// A run that outgrows a file (journal-writer.ts) goes on in the next one (journal-files.ts). That begins with the run's line
-// again, which says which part it is, and with a snapshot of all that the scheduler knew.
+// A run that outgrows a file (journal-writer.ts) goes on in the next one (journal-files.ts). That begins with
+// the run's line again, which says which part it is, and with a snapshot of all that the scheduler knew.
 import { closeSync, openSync, readSync } from 'node:fs'
 import { SchedulerError } from '../core/errors.ts'
 import type { Model } from '../core/model.ts'
@@ -15,7 +16,8 @@ import { journalFiles } from './journal-files.ts'
 
 export interface RunLine {
   type: 'run'
-  /** 2 since a journal has several files. A Plimsoll that knows only version 1 would take a further part for another run. */
+  /** 2 since a journal has several files. A Plimsoll that knows only version 1 would take a further part for
+   * another run. */
   version: 1 | 2
   /** Of the run in all its parts. Left out (version 1): `atMs`. */
   startedAtMs?: number
@@ -69,8 +71,9 @@ function isKnown(version: number | undefined): boolean {
   return version === 1 || version === 2
 }
 
-/** All lines of a journal, in order, read as they are asked for. Where a run only goes on in another file, nothing is said
- * twice: its further run lines and its snapshots are left out. Where the beginning of a run is gone, they come first. */
+/** All lines of a journal, in order, read as they are asked for. Where a run only goes on in another file,
+ * nothing is said twice: its further run lines and its snapshots are left out. Where the beginning of a run
+ * is gone, they come first. */
 export function* readJournal(journal: string): Generator<JournalLine> {
   let isWithin = false
   for (const line of linesOf(journalFiles(journal))) {

@@ -1,4 +1,5 @@
-// What the scheduler of a database's last run knows now, or knew at its end: the last file of its journal, played back.
+// What the scheduler of a database's last run knows now, or knew at its end: the last file of its journal,
+// played back.
 import { statSync } from 'node:fs'
 import type { State } from '../core/state/state.ts'
 import type { RunFiles } from './files.ts'
@@ -15,8 +16,8 @@ export interface LastRun {
   pid: number | null
 }
 
-/** null: no run is recorded. Files before the last one are read only where that has no beginning of a state: its first lines
- * were torn by a kill. `read`: for tests. */
+/** null: no run is recorded. Files before the last one are read only where that has no beginning of a state:
+ * its first lines were torn by a kill. `read`: for tests. */
 export function readLastRun({ journal }: Pick<RunFiles, 'journal'>, read = linesOf): LastRun | null {
   const files = journalFiles(journal)
   for (let first = files.length - 1; first >= 0; first--) {

@@ -1,5 +1,5 @@
-// What runs measured of each model, from their journal: loads and unloads with their mean times, the time of a batch by its
-// size, and the most memory an instance held.
+// What runs measured of each model, from their journal: loads and unloads with their mean times, the time of
+// a batch by its size, and the most memory an instance held.
 import type { ModelId } from '../core/model.ts'
 import type { EventOf, InstanceId } from '../core/state/events.ts'
 import type { JournalLine } from './journal.ts'
@@ -20,8 +20,8 @@ export interface Measured {
   batches: { count: number; items: number; ms: number; itemsSquared: number; itemsMs: number }
 }
 
-/** A batch of n items takes overheadMs + perItemMs × n: the straight line through what batches took (least squares). Where
- * all had one size, or larger ones took no longer, every item has its mean share. */
+/** A batch of n items takes overheadMs + perItemMs × n: the straight line through what batches took (least
+ * squares). Where all had one size, or larger ones took no longer, every item has its mean share. */
 export function profileOf({ itemMs, batches }: Measured): { overheadMs: number; perItemMs: number } {
   const { count, items, ms, itemsSquared, itemsMs } = batches
   const spread = count * itemsSquared - items * items

@@ -1,5 +1,5 @@
-// The profiles of a pipeline's models, kept beside its database, so that the next run begins with what this one learned. A
-// profile is of a model as it is declared and started: one that has changed is learned anew.
+// The profiles of a pipeline's models, kept beside its database, so that the next run begins with what this
+// one learned. A profile is of a model as it is declared and started: one that has changed is learned anew.
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { z } from 'zod'
 import type { Model, ModelId } from '../core/model.ts'
@@ -41,7 +41,8 @@ const profileFile = z.object({
 
 type Declared = { models: readonly Model[]; runnerSpecs: ReadonlyMap<ModelId, RunnerSpec> }
 
-/** Profiles of models that are declared as they were. A file that cannot be read is none: all is learned anew. */
+/** Profiles of models that are declared as they were. A file that cannot be read is none: all is learned
+ * anew. */
 export function readProfiles(file: string, declared: Declared): ModelProfile[] {
   if (!existsSync(file)) return []
   try {

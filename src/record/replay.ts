@@ -1,6 +1,7 @@
-// A journal played back: the state that the scheduler had at its last event, for questions from outside (`why`, `plan`).
-// It is the same `apply` on the same events, so the answer reads the data that decided. A state begins with the line of a
-// run, or, where a run only goes on, with a snapshot; what comes before the first of these is passed over.
+// A journal played back: the state that the scheduler had at its last event, for questions from outside
+// (`why`, `plan`). It is the same `apply` on the same events, so the answer reads the data that decided. A
+// state begins with the line of a run, or, where a run only goes on, with a snapshot; what comes before the
+// first of these is passed over.
 
 import { defaultPolicy } from '../core/policy.ts'
 import { apply } from '../core/state/apply.ts'
@@ -20,8 +21,8 @@ export interface Replay {
   pid: number | null
 }
 
-/** null: the lines hold no beginning of a state. Resumed runs begin with nothing loaded. Throws BAD_VALUE for another
- * version. */
+/** null: the lines hold no beginning of a state. Resumed runs begin with nothing loaded. Throws BAD_VALUE for
+ * another version. */
 export function replay(lines: Iterable<JournalLine>): Replay | null {
   let run: RunLine | null = null
   let state: State | null = null
@@ -39,7 +40,8 @@ export function replay(lines: Iterable<JournalLine>): Replay | null {
   return run && state && { state, lastAtMs, isRunning: isOn(run), pid: run.process?.pid ?? null }
 }
 
-/** Where lines are missing (a disk was full), what follows may make no sense: then it changes nothing, or only a part. */
+/** Where lines are missing (a disk was full), what follows may make no sense: then it changes nothing, or
+ * only a part. */
 export function applyWhereLinesMayLack(state: State, event: SchedulerEvent): void {
   try {
     apply(state, event)

@@ -1,5 +1,6 @@
-// The figures of a run, counted from its journal: what the end of `plimsoll run` prints. Work that a kill cut off is
-// not counted; it was done again and is counted there. The start of a worker that needs no device memory is no load.
+// The figures of a run, counted from its journal: what the end of `plimsoll run` prints. Work that a kill cut
+// off is not counted; it was done again and is counted there. The start of a worker that needs no device
+// memory is no load.
 
 import { type DeviceHistory, type RunHistory, readHistory } from './history.ts'
 import type { JournalLine } from './journal.ts'
@@ -29,7 +30,8 @@ export interface RunSummary extends RunFigures {
   wallMs: number
   /** How often the run was taken up again. */
   resumes: number
-  /** What came before this moment is no longer in the journal and not counted, by the run's clock, ms; null: all is. */
+  /** What came before this moment is no longer in the journal and not counted, by the run's clock, ms; null:
+   * all is. */
   knownSinceMs: number | null
   devices: (RunFigures & { id: string; kind: string })[]
 }

@@ -1,6 +1,7 @@
-// How the timeline looks: colours, type, hatches, and the few functions that write SVG. Colours are told apart by
-// people with any kind of colour vision (Okabe and Ito's set, red kept for the budget line); each is written as a
-// class, so that light and dark differ in the style sheet alone and viewers without CSS variables show it too.
+// How the timeline looks: colours, type, hatches, and the few functions that write SVG. Colours are told
+// apart by people with any kind of colour vision (Okabe and Ito's set, red kept for the budget line); each is
+// written as a class, so that light and dark differ in the style sheet alone and viewers without CSS
+// variables show it too.
 
 /** Light fill, dark fill, ink that is readable on each. */
 const modelColours = [
@@ -41,7 +42,8 @@ text{font-family:${sans};font-size:12px;fill:#24292f;font-variant-numeric:tabula
 </style>`
 }
 
-/** Hatches for loads (dense, rising) and releases (sparse, falling): one pair for each colour in use, one neutral. */
+/** Hatches for loads (dense, rising) and releases (sparse, falling): one pair for each colour in use, one
+ * neutral. */
 export function hatches(colourCount: number): string {
   const names = [
     ...Array.from({ length: Math.min(colourCount, modelColours.length) }, (_, n) => `m${n}`),

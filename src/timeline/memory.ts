@@ -1,5 +1,6 @@
-// The memory chart under a device's rows: what is booked, stacked by model, under the red budget line, and what was
-// measured as a dotted line. Where several changes fall into one pixel the highest is kept, so that no peak is lost.
+// The memory chart under a device's rows: what is booked, stacked by model, under the red budget line, and
+// what was measured as a dotted line. Where several changes fall into one pixel the highest is kept, so that
+// no peak is lost.
 import { formatBytes } from '../core/units.ts'
 import type { DeviceHistory } from '../record/history.ts'
 import { label, px } from './look.ts'
@@ -57,7 +58,8 @@ function drawAxis(
   })
 }
 
-/** What is booked after each change. A pixel with several has the highest, and before a pause of changes the last. */
+/** What is booked after each change. A pixel with several has the highest, and before a pause of changes the
+ * last. */
 function bookedLevels(device: DeviceHistory, scale: TimeScale): Level[] {
   const bytes = device.models.map(() => 0)
   const levels: Level[] = [{ x: scale.leftPx, bytes: [...bytes], totalBytes: 0 }]

@@ -1,9 +1,10 @@
-// The rows of a device in the timeline: one for each model, with its loads (hatched), residencies (pale), batches
-// (solid, with the number of items where it fits), releases (hatched) and marks for evictions and faults.
+// The rows of a device in the timeline: one for each model, with its loads (hatched), residencies (pale),
+// batches (solid, with the number of items where it fits), releases (hatched) and marks for evictions and
+// faults.
 //
-// Bars narrower than a pixel are merged with their neighbours: a hundred thousand batches become at most some hundred
-// bars in a row. A merged bar is as solid as its batches fill it, and its tooltip has the counts. A row of very many
-// residencies has no crosses, and no loads and releases that are too short to be seen.
+// Bars narrower than a pixel are merged with their neighbours: a hundred thousand batches become at most some
+// hundred bars in a row. A merged bar is as solid as its batches fill it, and its tooltip has the counts. A
+// row of very many residencies has no crosses, and no loads and releases that are too short to be seen.
 
 import { formatReason } from '../core/explain/explain.ts'
 import type { ModelId } from '../core/model.ts'
@@ -167,8 +168,8 @@ function batchTip(modelId: ModelId, batches: readonly BatchRun[], items: number)
   return `${modelId}: ${figures}${end}${lineOf(reason)}`
 }
 
-/** A cross where an instance was evicted, a red diamond where it failed. Marks that would touch are one; where there
- * are many they are small. */
+/** A cross where an instance was evicted, a red diamond where it failed. Marks that would touch are one;
+ * where there are many they are small. */
 function drawMarks(
   { modelId, residencies }: ModelHistory,
   y: number,
@@ -198,7 +199,8 @@ const crossPath = 'M-3.5-3.5 3.5 3.5M-3.5 3.5 3.5-3.5'
 export const crossShape = `<path class="halo" d="${crossPath}"/><path class="cross" d="${crossPath}"/>`
 export const diamondShape = '<path class="fault" d="M0-5 5 0 0 5-5 0z"/>'
 
-/** Stretches in pixels, from things in the order of their start; what is too narrow to be seen alone is merged. */
+/** Stretches in pixels, from things in the order of their start; what is too narrow to be seen alone is
+ * merged. */
 function merge<Thing>(
   spans: readonly { startMs: number; endMs: number; thing: Thing }[],
   scale: TimeScale,

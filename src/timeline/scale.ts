@@ -1,5 +1,5 @@
-// Elapsed time to pixels, and the round moments that are named on the axis. A cut, where a run ended and was resumed,
-// takes a narrow gap of its own, however long the pause was.
+// Elapsed time to pixels, and the round moments that are named on the axis. A cut, where a run ended and was
+// resumed, takes a narrow gap of its own, however long the pause was.
 import { formatMs } from '../core/units.ts'
 
 export interface TimeScale {

@@ -1,6 +1,7 @@
-// A run as a picture: an SVG that needs nothing but a viewer, readable on light and dark pages. From top to bottom: the
-// figures, a legend, then for each device a row for each model in the order of its first load, and the memory chart
-// under its budget line; devices without memory (steps on the CPU) come last; the time axis is at the bottom.
+// A run as a picture: an SVG that needs nothing but a viewer, readable on light and dark pages. From top to
+// bottom: the figures, a legend, then for each device a row for each model in the order of its first load,
+// and the memory chart under its budget line; devices without memory (steps on the CPU) come last; the time
+// axis is at the bottom.
 //
 //   record/history.ts     what happened          rows.ts    bars of a model
 //   scale.ts      time to pixels         memory.ts  the chart
@@ -26,8 +27,8 @@ interface Block {
   svg: string
 }
 
-/** The picture of a record, as SVG text: some hundred kB at most, however long the run. Throws BAD_VALUE for a record
- * of another version. */
+/** The picture of a record, as SVG text: some hundred kB at most, however long the run. Throws BAD_VALUE for
+ * a record of another version. */
 export function drawTimeline(record: Iterable<JournalLine>): string {
   const history = readHistory(record)
   const summary = summarizeHistory(history)

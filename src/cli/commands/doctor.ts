@@ -1,5 +1,6 @@
-// `plimsoll doctor`: whether this machine has what Plimsoll needs, each as a line with what to do about it, and the devices
-// that are seen; and whether the runs whose databases are here are well. With --gpu-check, whether what they show can be trusted.
+// `plimsoll doctor`: whether this machine has what Plimsoll needs, each as a line with what to do about it,
+// and the devices that are seen; and whether the runs whose databases are here are well. With --gpu-check,
+// whether what they show can be trusted.
 import { accessSync, constants, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { totalmem } from 'node:os'
 import { join } from 'node:path'
@@ -163,8 +164,8 @@ function memory(): Finding {
   return { what: 'memory', isGood: true, found: `${formatBytes(totalmem())} RAM${allowed}`, advice: '' }
 }
 
-/** A run whose database is here: of one that is on, what is not as it should be with its memory; of one that is over, what it
- *  left behind. */
+/** A run whose database is here: of one that is on, what is not as it should be with its memory; of one that
+ * is over, what it left behind. */
 function run(file: string): Finding {
   const files = runFiles(file)
   const what = `run ${file}`

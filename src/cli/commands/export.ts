@@ -1,4 +1,5 @@
-// `plimsoll export`: every item of a run as JSON lines, with input, output and error, in the order of submission.
+// `plimsoll export`: every item of a run as JSON lines, with input, output and error, in the order of
+// submission.
 import { createWriteStream } from 'node:fs'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'

@@ -1,14 +1,17 @@
-// Whether a device's memory can be trusted: a worker holds stated numbers of bytes on it, and what the ledger would book is
-// compared with what the device shows, step by step, until its memory is back. Anyone with a card can run it; the same
-// check runs on RAM, and in the tests over stand-ins for the vendors' libraries.
+// Whether a device's memory can be trusted: a worker holds stated numbers of bytes on it, and what the ledger
+// would book is compared with what the device shows, step by step, until its memory is back. Anyone with a
+// card can run it; the same check runs on RAM, and in the tests over stand-ins for the vendors' libraries.
 //
-//   the worker has opened the device   what it holds now is booked for every later step: a context is not stated, it is measured
+//   the worker has opened the device   what it holds now is booked for every later step: a context is not
+//                                      stated, it is measured
 //   it holds S1, S2, S1 again          booked: context + stated
-//   it has ended                       booked 0; timed from the end of the process group until the device shows it
+//   it has ended                       booked 0; timed from the end of the process group until the device
+//                                      shows it
 //   the last two again                 memory that comes back once comes back again
 //
-// A step is good when booked and measured agree within `toleranceOf` before `settleMs` is over. Where the driver does not
-// tell which process holds what, the difference of all that is used is taken; that is noted, since others change it too.
+// A step is good when booked and measured agree within `toleranceOf` before `settleMs` is over. Where the
+// driver does not tell which process holds what, the difference of all that is used is taken; that is noted,
+// since others change it too.
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -52,7 +55,8 @@ export interface CheckOptions {
 const mebibyte = 2 ** 20
 const pollMs = 20
 
-/** Drivers hand out memory in pieces of 2 MiB, and a context grows a little with its first use. Chosen, not measured. */
+/** Drivers hand out memory in pieces of 2 MiB, and a context grows a little with its first use. Chosen, not
+ * measured. */
 function toleranceOf(bytes: number): number {
   return Math.max(16 * mebibyte, 0.02 * bytes)
 }
@@ -178,7 +182,8 @@ class Check {
   async #end(): Promise<void> {
     const instance = this.#instance!
     await instance.stop()
-    // Gone when no byte is its own and what is used is what was: a driver may list nobody and give nothing back.
+    // Gone when no byte is its own and what is used is what was: a driver may list nobody and give nothing
+    // back.
     const released = await this.#settle(
       (_, { usedBytes, oursBytes }) => !oursBytes && usedBytes - this.#beforeBytes <= toleranceOf(0),
     )

@@ -40,7 +40,8 @@ function rowOf({ id, vramBytes, learned, loadMs, batch, measured }: KnownModel):
   ]
 }
 
-/** What an instance was learned to hold, the mean error of what was booked for it, and the instances that it is from. */
+/** What an instance was learned to hold, the mean error of what was booked for it, and the instances that it
+ * is from. */
 function learnedCells(footprints: readonly Footprint[]): [string, string, string] {
   const seen = footprints.filter(({ residentCount }) => residentCount > 0)
   const each = (text: (footprint: Footprint) => string) => seen.map(text).join(' / ')

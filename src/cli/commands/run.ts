@@ -1,6 +1,6 @@
-// `plimsoll run PIPELINE [INPUTS…]`: starts or continues a run, shows its progress, and ends with the results, the
-// figures and the picture. Ctrl-C lets running batches finish and stops; a second Ctrl-C stops at once. In both cases, as
-// after kill -9, the same command goes on where it was.
+// `plimsoll run PIPELINE [INPUTS…]`: starts or continues a run, shows its progress, and ends with the
+// results, the figures and the picture. Ctrl-C lets running batches finish and stops; a second Ctrl-C stops
+// at once. In both cases, as after kill -9, the same command goes on where it was.
 import { writeFileSync } from 'node:fs'
 import { relative } from 'node:path'
 import { text } from 'node:stream/consumers'

@@ -1,5 +1,6 @@
-// `plimsoll simulate DIR`: a workload on simulated cards, under our policy or a baseline; `--from RUN`: a recorded run once
-// more, under another policy, budget or card. With --json one object; without, a table and a timeline. The clock that measures the cost of a decision is given to the simulator from here.
+// `plimsoll simulate DIR`: a workload on simulated cards, under our policy or a baseline; `--from RUN`: a
+// recorded run once more, under another policy, budget or card. With --json one object; without, a table and
+// a timeline. The clock that measures the cost of a decision is given to the simulator from here.
 import { writeFileSync } from 'node:fs'
 import { basename, join, resolve } from 'node:path'
 import type { Command } from 'commander'
