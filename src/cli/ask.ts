@@ -22,14 +22,14 @@ export async function ask<Input, Answer>(
     const { askDaemon } = await import('../http/client.ts')
     const reply = await askDaemon(at.files.database, useCase.name, input)
     if (reply.type === 'answer') return (await useCase.schemas()).answer.parse(reply.answer)
-    if (reply.type === 'silent') await tellOfSilence(useCase.effect, at)
+    if (reply.type === 'silent') await warnOfSilence(useCase.effect, at)
   }
   if (useCase.effect === 'changes') return changeAtRest(at, (host) => useCase.answerOf(host, input))
   return readAtRest(at, (host) => useCase.answerOf(host, input))
 }
 
 /** Throws NO_ANSWER where the database alone cannot answer. */
-async function tellOfSilence(effect: Effect, { files }: AtRest): Promise<void> {
+async function warnOfSilence(effect: Effect, { files }: AtRest): Promise<void> {
   const { readLastRun } = await import('../record/last-run.ts')
   const pid = readLastRun(files)?.pid ?? null
   const who = `The run of ${files.database}${pid === null ? '' : ` (process ${pid})`} does not answer`

@@ -24,12 +24,12 @@ async function run(): Promise<void> {
   try {
     await runProgram(parsed, version)
   } catch (error) {
-    process.exitCode = usageExitCode(error) ?? (await tell(error))
+    process.exitCode = usageExitCode(error) ?? (await report(error))
   }
 }
 
 /** Says what is wrong; answers with the exit code. */
-async function tell(error: unknown): Promise<number> {
+async function report(error: unknown): Promise<number> {
   const { SchedulerError } = await import('../core/errors.ts')
   const { message, stack, syscall } = error as NodeJS.ErrnoException
   const known = error instanceof SchedulerError ? error : null
