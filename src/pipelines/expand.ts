@@ -20,7 +20,7 @@ export function expandPipeline(pipeline: Pipeline, inputs: Inputs = {}, nowMs = 
       spec.kind === 'module' ? hash(readFileSync(spec.file, 'utf8')) : '',
     ]),
   )
-  const idsByStep = new Map<string, ItemId[]>()
+  const idsByStep = new Map<string, ItemId[]>([...pipeline.steps.keys()].map((name) => [name, []]))
   const items: NewItem[] = []
   const add = (step: Step, record: SourceRecord | null, needed: { id: ItemId; step: string }[]) => {
     const basis = [
@@ -44,7 +44,7 @@ export function expandPipeline(pipeline: Pipeline, inputs: Inputs = {}, nowMs = 
       deadlineAtMs: step.deadlineMs === null ? null : nowMs + step.deadlineMs,
     })
     items.push(item)
-    idsByStep.set(step.name, [...(idsByStep.get(step.name) ?? []), item.id])
+    idsByStep.get(step.name)!.push(item.id)
     return item.id
   }
 
@@ -63,7 +63,7 @@ export function expandPipeline(pipeline: Pipeline, inputs: Inputs = {}, nowMs = 
     add(
       step,
       null,
-      [...step.needs.keys()].flatMap((name) => (idsByStep.get(name) ?? []).map((id) => ({ id, step: name }))),
+      [...step.needs.keys()].flatMap((name) => idsByStep.get(name)!.map((id) => ({ id, step: name }))),
     )
   }
   return items
