@@ -60,6 +60,12 @@ export const daemonMutants: Mutants = {
   'an error of the store is swallowed': [
     ['daemon/answers.ts', 'if (storeError !== null) throw storeError', 'storeError'],
   ],
+  'a run is over while a retry is due': [
+    ['daemon/run.ts', ' || dueAtMs === Number.POSITIVE_INFINITY', ' || dueAtMs > 0'],
+  ],
+  'a run is over while items are ready': [
+    ['daemon/run.ts', 'if (state.models.some(({ readyCount }) => readyCount > 0)) return false', ''],
+  ],
   'a drain never ends': [['daemon/run.ts', 'if (state.isDraining) return true', '']],
   'a claim for an instance that is gone is kept': [['daemon/batch.ts', 'await giveBack(claim, context)', '']],
   'an item is charged for the memory that another wanted': [
