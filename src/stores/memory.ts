@@ -1,5 +1,6 @@
-// The store in memory: the core's graph behind the contract. Nothing outlives the process; everything that was submitted
-// stays until it is closed. Calls are carried out at once and one after another.
+// The store in memory: a graph of items (core/work/graph.ts) behind the store's contract. Nothing outlives
+// the process, and everything that was submitted stays until it ends. Calls are carried out at once, one
+// after another.
 
 import { WorkGraph } from '../core/work/graph.ts'
 import type { ItemId, ItemState } from '../core/work/item.ts'

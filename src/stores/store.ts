@@ -2,21 +2,24 @@
 // SQLite, later PostgreSQL) and one suite, test/stores/conformance.ts, holds them to it.
 //
 // Rules that every store keeps:
-//  (1) A call happens completely or not at all. What a resolved promise said survives kill -9 (where `supports.durable`).
+//  (1) A call happens completely or not at all. What a resolved promise said survives kill -9 (where
+//      `supports.durable`).
 //  (2) Submitting a known id changes nothing: the same call may be made twice.
 //  (3) Only the holder of the current lease token can end an item. A stale token changes nothing.
-//  (4) Dependents are released in the transaction that ends the item they wait for; released together, they become
-//      ready in the order of their submission.
-//  (5) Within a model: interactive levels first, then urgent items, the earliest deadline first, then overdue items oldest
-//      first, then by priority; between the tenants of one priority the one that has had least; first in, first out inside a
-//      level. A batch never mixes interactive and other items.
-//  (6) An item lends its priority and its deadline to what it waits for, over any number of edges, as long as that has not
-//      ended. What was lent is not taken back, and outlives the process with the item.
-//  (7) Nothing waits for itself. A submission in a circle is refused; a fan-out whose children would wait for it fails alone.
-//  (8) A store may serve some pipelines only. Items of the others are parked: they are in no queue head and no claim takes
-//      them; one that nothing holds back any more stays blocked, and its step is not asked about, until a store opens that
-//      serves its pipeline and gives back what was leased. They can be read, cancelled and retried, and ends pass on to them
-//      as to any other; time goes on for them too.
+//  (4) Dependents are released in the transaction that ends the item they wait for; released together, they
+//      become ready in the order of their submission.
+//  (5) Within a model interactive levels come first, then urgent items, the earliest deadline first, then
+//      overdue items, the oldest first, then the others by priority. Between the tenants of one priority the one
+//      that has had least comes first; inside a level items are first in, first out. A batch never mixes
+//      interactive and other items.
+//  (6) An item inherits the priority and the deadline of the items that wait for it, over any number of edges,
+//      as long as it has not ended. What it has inherited stays with it, and outlives the process.
+//  (7) Nothing waits for itself. A submission in a circle is refused; a fan-out whose children would wait for it
+//      fails alone.
+//  (8) A store may serve some pipelines only. Items of the others are parked: no queue head shows them and no
+//      claim takes them. They can be read, cancelled and retried; ends pass on to them, leases of them end and
+//      their retries come due as ever. But none is released: an item that has nothing to wait for any more stays
+//      blocked, and no resolver is asked about it, until a store that serves its pipeline opens (`releaseAll`).
 //  (9) Time is an argument. The store has no clock, no timer and no chance.
 import type { ItemError } from '../core/errors.ts'
 import type { ModelId } from '../core/model.ts'
@@ -48,19 +51,21 @@ export interface Store {
   claim(request: ClaimRequest, nowMs: number): Promise<Claim>
   /** Prolongs a claim's leases. False: at least one item of it is no longer ours. */
   heartbeat(token: string, leaseMs: number, nowMs: number): Promise<boolean>
-  /** Ends items of a claim, or gives them back. Items that the token does not hold are left alone and listed as stale. */
+  /** Ends items of a claim, or gives them back. Items that the token does not hold are left alone and listed
+   * as stale. */
   finish(token: string, outcomes: Outcome[], nowMs: number): Promise<{ accepted: ItemId[]; stale: ItemId[] }>
-  /** Cancels items that have not ended, and what depends on them (by their edge policies). `cause` is kept with them;
-   * default CANCELLED. Throws UNKNOWN_ITEM. */
+  /** Cancels items that have not ended, and what depends on them (by their edge policies). `cause` is kept
+   * with them; default CANCELLED. Throws UNKNOWN_ITEM. */
   cancel(ids: ItemId[], nowMs: number, cause?: ItemError): Promise<{ cancelledCount: number }>
-  /** Makes failed or cancelled items new (attempt 0), with the dependents that failed or were skipped because of them,
-   * and the parts of a fan-out that failed or were cancelled. Ids of items in other states are left alone. Throws UNKNOWN_ITEM. */
+  /** Makes failed or cancelled items new (attempt 0), with the dependents that failed or were skipped because
+   * of them, and the parts of a fan-out that failed or were cancelled. Ids of items in other states are left
+   * alone. Throws UNKNOWN_ITEM. */
   retry(which: ItemId[] | RetryQuery, nowMs: number): Promise<{ retriedCount: number }>
-  /** Returns items whose lease has ended (a used attempt; dead when it was the last), makes due ones ready, and forgets
-   * deadlines that have passed. `nextAtMs`: when there is something of this again. */
+  /** Returns items whose lease has ended (a used attempt; dead when it was the last), makes due ones ready,
+   * and forgets deadlines that have passed. `nextAtMs`: when there is something of this again. */
   sweep(nowMs: number): Promise<{ changedCount: number; nextAtMs: number | null }>
-  /** Returns every leased item to the front of its queue without using up its attempt, and releases what an earlier owner did
-   * not serve: for the only owner, at its start. Answers how many were leased. */
+  /** Returns every leased item to the front of its queue without using up its attempt, and releases what an
+   * earlier owner did not serve: for the only owner, at its start. Answers how many were leased. */
   releaseAll(nowMs: number): Promise<number>
   get(id: ItemId): Promise<StoredItem | null>
   /** In order of submission, after a cursor. */

@@ -1,5 +1,6 @@
-// Random calls of a store, for properties: graphs over three models and two tenants with priorities and deadlines to lend, late
-// submissions, two pipelines of which one is not served, fan-outs into new and known items (wrong ones too), results, failures, cancels, retries, leases that end.
+// Random calls of a store, for properties: graphs over three models and two tenants with priorities and
+// deadlines to inherit, late submissions, two pipelines of which one is not served, fan-outs into new and known
+// items (wrong ones too), results, failures, cancels, retries, leases that end.
 import fc from 'fast-check'
 import type { Dependency, NewItem } from '../../src/core/work/item.ts'
 import type { ClaimOrder } from '../../src/core/work/queue-head.ts'
@@ -36,16 +37,49 @@ const newcomer = fc.record({
   }),
 })
 
-/** The calls; each with the time that passes before it, and which item it is about, counted back from the newest. `steps`: whether items have steps, for stores with `resolver`. */
+/** The calls; each with the time that passes before it, and which item it is about, counted back from the
+ * newest. `steps`: whether items have steps, for stores with `resolver`. */
 export function actions(passingMs: fc.Arbitrary<number>, { steps }: { steps: boolean }) {
   const action = fc.oneof(
-    { weight: 5, arbitrary: fc.record({ type: fc.constant('submit' as const), newcomers: fc.array(newcomer, { minLength: 1, maxLength: 4 }), isReversed: fc.boolean() }) },
-    { weight: 4, arbitrary: fc.record({ type: fc.constant('claim' as const), model: fc.nat(2), count: fc.integer({ min: 1, max: 4 }), overdueAgeMs: fc.constantFrom(5, 1e9), isUrgent: fc.boolean(), annHasHadMs: fc.nat(2) }) },
-    { weight: 6, arbitrary: fc.record({ type: fc.constant('finish' as const), how: fc.constantFrom('done' as const, 'done' as const, 'fail' as const, 'release' as const), retryable: fc.boolean() }) },
-    { weight: 3, arbitrary: fc.record({ type: fc.constantFrom('cancel' as const, 'retry' as const, 'retry' as const) }) },
-    { weight: 2, arbitrary: fc.record({ type: fc.constantFrom('sweep' as const, 'sweep' as const, 'releaseAll' as const) }) },
+    {
+      weight: 5,
+      arbitrary: fc.record({
+        type: fc.constant('submit' as const),
+        newcomers: fc.array(newcomer, { minLength: 1, maxLength: 4 }),
+        isReversed: fc.boolean(),
+      }),
+    },
+    {
+      weight: 4,
+      arbitrary: fc.record({
+        type: fc.constant('claim' as const),
+        model: fc.nat(2),
+        count: fc.integer({ min: 1, max: 4 }),
+        overdueAgeMs: fc.constantFrom(5, 1e9),
+        isUrgent: fc.boolean(),
+        annHasHadMs: fc.nat(2),
+      }),
+    },
+    {
+      weight: 6,
+      arbitrary: fc.record({
+        type: fc.constant('finish' as const),
+        how: fc.constantFrom('done' as const, 'done' as const, 'fail' as const, 'release' as const),
+        retryable: fc.boolean(),
+      }),
+    },
+    {
+      weight: 3,
+      arbitrary: fc.record({ type: fc.constantFrom('cancel' as const, 'retry' as const, 'retry' as const) }),
+    },
+    {
+      weight: 2,
+      arbitrary: fc.record({
+        type: fc.constantFrom('sweep' as const, 'sweep' as const, 'releaseAll' as const),
+      }),
+    },
     { weight: 1, arbitrary: fc.record({ type: fc.constantFrom('heartbeat' as const, 'unknown' as const) }) },
-  ) // biome-ignore format: a table
+  )
   const timed = fc
     .tuple(action, fc.nat(20), passingMs)
     .map(([each, back, afterMs]) => ({ ...each, back, afterMs, steps }))
@@ -165,8 +199,15 @@ function itemsOf({ newcomers, steps }: Of<'submit'>, known: readonly string[], n
     const deadlineAtMs = deadlineInMs === null ? null : nowMs + deadlineInMs
     ids.push(id)
     return item(id, dependencies, {
-      modelId, priority, tenant, pipeline, deadlineAtMs, maxAttempts, step: steps ? step : null, source: { ...fan, named },
-    }) // biome-ignore format: an item
+      modelId,
+      priority,
+      tenant,
+      pipeline,
+      deadlineAtMs,
+      maxAttempts,
+      step: steps ? step : null,
+      source: { ...fan, named },
+    })
   })
 }
 
@@ -176,8 +217,8 @@ interface Fan {
   policy: Dependency['policy']
 }
 
-/** Skips, runs with what it is shown, or fans out by the item's source: the first child waits for the items that are named, the
- *  others are the named ones; some fan out in their turn. */
+/** Skips, runs with what it is shown, or fans out by the item's source: the first child waits for the items
+ * that are named, the others are the named ones; some fan out in their turn. */
 export const resolver: Resolver = ({ id, step, source, priority, tenant, deadlineAtMs }, parents) => {
   if (step === 'skip') return { type: 'skip', reason: 'chance' }
   const shown = parents.map((parent) => [parent.id, parent.state, parent.output])

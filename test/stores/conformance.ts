@@ -1,11 +1,12 @@
-// What every store must do, as tests that an author of another store can run too: `testStore({ test, name, open })`.
-// Time is given; nothing waits.
+// What every store must do, as tests that an author of another store can run too: `testStore({ test, name,
+// open })`. Time is given; nothing waits.
 
 import assert from 'node:assert/strict'
 import { type NewItemOptions, newItem } from '../../src/core/work/item.ts'
 import { plainOrder } from '../../src/core/work/queue-head.ts'
 import type { Store, StoreOptions } from '../../src/stores/store.ts'
 import { allItems } from '../../src/stores/store.ts'
+import { testDurableStore } from './durable.ts'
 import { testStoreOrder } from './order.ts'
 import { testStorePipelines } from './pipelines.ts'
 import { testStoreProperties } from './properties.ts'
@@ -17,8 +18,8 @@ export interface StoreUnderTest {
   name: string
   /** A new, empty store. */
   open: (options?: StoreOptions) => Promise<Store>
-  /** The same store, closed and opened with other options, for one that is durable. */
-  reopen?: (store: Store, options?: StoreOptions) => Promise<Store>
+  /** The store that another one is, opened once more; for a store that supports `durable`. */
+  openAgain?: (store: Store, options?: StoreOptions) => Promise<Store>
 }
 
 export const order = { ...plainOrder, interactiveFrom: 8 }
@@ -71,6 +72,27 @@ export function checker({ test, name, open }: StoreUnderTest, options?: StoreOpt
     })
 }
 
+/** Runs a test on a new store that outlives its process, `reopen` closes it and opens it with other options. Where
+ * it does not, the test is skipped. */
+export function durableChecker({ test, name, open, openAgain }: StoreUnderTest, options?: StoreOptions) {
+  return (title: string, body: (store: Store, reopen: Reopen) => Promise<void>) =>
+    test(`${name}: ${title}`, async (context) => {
+      let store = await open(options)
+      try {
+        if (!store.supports.durable) return context.skip('it does not outlive its process')
+        await body(store, async (others) => {
+          await store.close()
+          store = await openAgain!(store, others)
+          return store
+        })
+      } finally {
+        await store.close()
+      }
+    })
+}
+
+type Reopen = (options?: StoreOptions) => Promise<Store>
+
 export function testStore(under: StoreUnderTest): void {
   const check = checker(under)
 
@@ -95,6 +117,15 @@ export function testStore(under: StoreUnderTest): void {
     await store.submit([item('child', ['parent', 'parent']), item('parent')], 1)
     assert.equal(await end(store, 'done'), 'parent')
     assert.deepEqual(await states(store), { child: 'ready', parent: 'done' })
+  })
+
+  check('any text is an id: a call made twice changes nothing', async (store) => {
+    const ids = ['a\0b', 'half \ud800', '"[', 'ünï 🚢']
+    const items = ids.map((id) => item(id))
+    assert.deepEqual(await store.submit(items, 1), { addedCount: 4, knownCount: 0 })
+    assert.deepEqual(await store.submit([...items, item('last', ids)], 2), { addedCount: 1, knownCount: 4 })
+    for (const id of ids) assert.equal((await store.get(id))!.state, 'ready', id)
+    assert.deepEqual(await store.cancel(ids, 3), { cancelledCount: 5 })
   })
 
   check('changes nothing when the same items are submitted again', async (store) => {
@@ -288,5 +319,6 @@ export function testStore(under: StoreUnderTest): void {
   testStoreOrder(under)
   testStoreSteps(under)
   testStorePipelines(under)
+  testDurableStore(under)
   testStoreProperties(under)
 }

@@ -1,6 +1,6 @@
-// What is left of a SQLite store that is killed between any two of its writes, or whose disk refuses any of them: a state that it
-// had between two calls, never part of one, with items, leases, counts, queues and what was lent as in a memory store to which
-// the same calls were made.
+// What is left of a SQLite store that is killed between any two of its writes, or whose disk refuses any of
+// them: a state that it had between two calls, never part of one, with items, leases, counts, queues and what
+// was inherited as in a memory store to which the same calls were made.
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'

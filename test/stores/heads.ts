@@ -1,5 +1,6 @@
-// What the heads of a store's queues must say, counted anew from all of its items, slowly and in another way: plain loops over
-// what `list` answers, or over the rows of a file. And what items must have been lent, from their dependencies alone.
+// What the heads of a store's queues must say, counted anew from all of its items, slowly and in another way:
+// plain loops over what `list` answers, or over the rows of a file. And what items must have inherited, from
+// their dependencies alone.
 import assert from 'node:assert/strict'
 import { type Dependency, hasEnded, type StoredItem } from '../../src/core/work/item.ts'
 import type { QueueHead } from '../../src/core/work/queue-head.ts'
@@ -26,8 +27,8 @@ export interface CountedItem
   turn?: number | null
 }
 
-/** Of what is served, by model id. A head's deadline is the earliest of its ready items after `sweptAtMs`. Who is first in a level needs the turns:
- *  without them it is one of those that came at the same time. */
+/** Of what is served, by model id. A head's deadline is the earliest of its ready items after `sweptAtMs`.
+ * Who is first in a level needs the turns: without them it is one of those that came at the same time. */
 export function recount(items: readonly CountedItem[], sweptAtMs = Number.NEGATIVE_INFINITY): QueueHead[] {
   const byId = new Map(items.map((each) => [each.id, each]))
   const heads: QueueHead[] = []
@@ -84,49 +85,50 @@ function openDependencies(own: readonly CountedItem[], byId: ReadonlyMap<string,
   return [...counts].sort(([a], [b]) => (a < b ? -1 : 1)).map(([modelId, count]) => ({ modelId, count }))
 }
 
-/** What an item has at least is what those have that wait for it; at most, what any has had that ever waited for it: what was
- *  lent is not taken back. The two are one where nobody stopped waiting before its time. */
-export function checkLending(items: readonly CountedItem[], leadMs: (modelId: string) => number): void {
+/** What an item has is at least what it inherits from those that wait for it, and at most what it inherits from
+ * all that ever waited for it: what it has inherited stays with it. The two are one where nobody stopped waiting
+ * before its time. */
+export function checkInheritance(items: readonly CountedItem[], leadMs: (modelId: string) => number): void {
   const isWaiting = ({ state }: CountedItem) => state === 'blocked'
-  const least = borrowed(items, leadMs, isWaiting)
-  const most = borrowed(items, leadMs, () => true)
+  const least = inherited(items, leadMs, isWaiting)
+  const most = inherited(items, leadMs, () => true)
   for (const { id, state, effectivePriority, latestEndAtMs } of items) {
     if (hasEnded(state)) continue
     const [low, high] = [least.get(id)!, most.get(id)!]
-    assert.ok(effectivePriority >= low.priority, `${id} has ${effectivePriority}, is lent ${low.priority}`)
+    assert.ok(effectivePriority >= low.priority, `${id} has ${effectivePriority}, inherits ${low.priority}`)
     assert.ok(effectivePriority <= high.priority, `${id} has ${effectivePriority}, at most ${high.priority}`)
     const endAtMs = latestEndAtMs ?? Number.POSITIVE_INFINITY
-    assert.ok(endAtMs <= low.endAtMs, `${id} must end by ${endAtMs}, is lent ${low.endAtMs}`)
+    assert.ok(endAtMs <= low.endAtMs, `${id} must end by ${endAtMs}, inherits ${low.endAtMs}`)
     assert.ok(endAtMs >= high.endAtMs, `${id} must end by ${endAtMs}, at the earliest ${high.endAtMs}`)
   }
 }
 
-interface Borrowed {
+interface Inherited {
   priority: number
   endAtMs: number
 }
 
 /** What each item has by itself and from those that wait for it, over any number of edges. */
-function borrowed(
+function inherited(
   items: readonly CountedItem[],
   leadMs: (modelId: string) => number,
-  lends: (child: CountedItem) => boolean,
-): Map<string, Borrowed> {
-  const has = new Map<string, Borrowed>()
+  waits: (child: CountedItem) => boolean,
+): Map<string, Inherited> {
+  const has = new Map<string, Inherited>()
   for (const { id, priority, deadlineAtMs } of items)
     has.set(id, { priority, endAtMs: deadlineAtMs ?? Number.POSITIVE_INFINITY })
   // No way is longer. There may be circles through items that are done: nobody waits along them.
   let isChanged = true
   for (let round = 0; isChanged && round < items.length; round++) {
     isChanged = false
-    for (const child of items.filter(lends)) {
-      const { priority, endAtMs } = has.get(child.id)!
+    for (const child of items.filter(waits)) {
+      const from = has.get(child.id)!
       for (const { id } of child.dependencies) {
         const parent = has.get(id)!
-        const lent = Math.max(parent.priority, priority)
-        const lentEndAtMs = Math.min(parent.endAtMs, endAtMs - leadMs(child.modelId))
-        if (lent === parent.priority && lentEndAtMs === parent.endAtMs) continue
-        has.set(id, { priority: lent, endAtMs: lentEndAtMs })
+        const priority = Math.max(parent.priority, from.priority)
+        const endAtMs = Math.min(parent.endAtMs, from.endAtMs - leadMs(child.modelId))
+        if (priority === parent.priority && endAtMs === parent.endAtMs) continue
+        has.set(id, { priority, endAtMs })
         isChanged = true
       }
     }

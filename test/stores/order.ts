@@ -1,5 +1,5 @@
-// In which order every store gives its items: by class, deadline, priority, tenant and arrival, and what the items that wait
-// lend to those they wait for. Part of the suite that `testStore` runs.
+// In which order every store gives its items: by class, deadline, priority, tenant and arrival, and what
+// items inherit from those that wait for them. Part of the suite that `testStore` runs.
 import assert from 'node:assert/strict'
 import { broken, checker, claim, end, idsOf, item, order, type StoreUnderTest } from './conformance.ts'
 
@@ -108,15 +108,15 @@ export function testStoreOrder(under: StoreUnderTest): void {
     assert.deepEqual(idsOf({ items }), ['z', 'b', 'c', 'd', 'e', 'f', 'a'])
   })
 
-  check('lends priority and deadline to what is waited for, over any number of edges', async (store) => {
+  check('what is waited for inherits priority and deadline, over any number of edges', async (store) => {
     await store.submit([item('a'), item('b', ['a']), item('other', [], { priority: 2 })], 1)
     await store.submit([item('c', ['b'], { priority: 5, deadlineAtMs: 500 })], 2)
-    const lent = async (id: string) => {
+    const inherited = async (id: string) => {
       const { priority, effectivePriority, latestEndAtMs } = (await store.get(id))!
       return [priority, effectivePriority, latestEndAtMs]
     }
-    assert.deepEqual(await lent('a'), [0, 5, 500])
-    assert.deepEqual(await lent('b'), [0, 5, 500])
+    assert.deepEqual(await inherited('a'), [0, 5, 500])
+    assert.deepEqual(await inherited('b'), [0, 5, 500])
     assert.equal(await end(store, 'done'), 'a')
     assert.equal(await end(store, 'done'), 'b')
     assert.equal(await end(store, 'done'), 'c')

@@ -1,8 +1,19 @@
-// Items of several pipelines in one store, of which it may serve some only; part of the suite that `testStore` runs.
+// Items of several pipelines in one store, of which it may serve some only; part of the suite that
+// `testStore` runs.
 import assert from 'node:assert/strict'
 import type { NewItem } from '../../src/core/work/item.ts'
-import type { Resolver, Store, StoreOptions } from '../../src/stores/store.ts'
-import { broken, checker, claim, end, idsOf, item, type StoreUnderTest, states } from './conformance.ts'
+import type { Resolver, StoreOptions } from '../../src/stores/store.ts'
+import {
+  broken,
+  checker,
+  claim,
+  durableChecker,
+  end,
+  idsOf,
+  item,
+  type StoreUnderTest,
+  states,
+} from './conformance.ts'
 
 /** `list` fans out into two parts and gathers them; every other step runs with what its parents came to. */
 const resolver: Resolver = ({ id, step, pipeline }, parents) => {
@@ -79,18 +90,7 @@ export function testStorePipelines(under: StoreUnderTest): void {
     assert.deepEqual(await store.retry({ state: 'cancelled' }, 50), { retriedCount: 0 })
   })
 
-  const lasting = (
-    title: string,
-    body: (store: Store, reopen: NonNullable<StoreUnderTest['reopen']>) => Promise<void>,
-  ) =>
-    under.test(`${under.name}: ${title}`, async (context) => {
-      const store = await under.open(only('a'))
-      if (store.supports.durable) await body(store, under.reopen!)
-      else {
-        context.skip('it does not outlive its process: what it serves never changes')
-        await store.close()
-      }
-    })
+  const lasting = durableChecker(under, only('a'))
 
   lasting(
     'another pipeline comes and goes, and the first goes on as if nothing had been',
@@ -103,7 +103,7 @@ export function testStorePipelines(under: StoreUnderTest): void {
       ]
       await store.submit(items, 1)
       await claim(store, 1, 10)
-      store = await reopen(store, only('b'))
+      store = await reopen(only('b'))
       assert.equal(await store.releaseAll(20), 1)
       const before = await states(store)
       assert.deepEqual(before, { a1: 'ready', a2: 'ready', a3: 'blocked', list: 'blocked' })
@@ -111,7 +111,7 @@ export function testStorePipelines(under: StoreUnderTest): void {
       assert.deepEqual(idsOf(await claim(store, 9, 22)), ['b1'])
       assert.equal((await store.sweep(500)).changedCount, 1)
       assert.deepEqual(await states(store), { ...before, b1: 'ready' })
-      store = await reopen(store, only('a'))
+      store = await reopen(only('a'))
       assert.equal(await store.releaseAll(600), 0)
       assert.deepEqual((await store.queueHeads())[0]!.readyCount, 2)
       for (const id of ['a1', 'a2', 'a3', 'list/x', 'list/y']) assert.equal(await end(store, 'done', 700), id)
@@ -125,12 +125,11 @@ export function testStorePipelines(under: StoreUnderTest): void {
         'list/y': 'done',
       })
       assert.equal((await store.get('a1'))!.attempt, 1)
-      await store.close()
     },
   )
 
   lasting('what would have gone on goes on when it is served again', async (store, reopen) => {
-    store = await reopen(store, only('b'))
+    store = await reopen(only('b'))
     await store.submit(
       [of('b', 'b1'), of('a', 'a1', ['b1']), of('a', 'list', ['b1'], { step: 'list' }), of('a', 'a2')],
       1,
@@ -139,7 +138,7 @@ export function testStorePipelines(under: StoreUnderTest): void {
     await store.cancel(['a2'], 20)
     await store.retry(['a2'], 21)
     assert.deepEqual(await states(store), { b1: 'done', a1: 'blocked', list: 'blocked', a2: 'blocked' })
-    store = await reopen(store, only('a'))
+    store = await reopen(only('a'))
     assert.deepEqual(await states(store), { b1: 'done', a1: 'blocked', list: 'blocked', a2: 'blocked' })
     await store.releaseAll(30)
     assert.deepEqual(await states(store), {
@@ -151,6 +150,5 @@ export function testStorePipelines(under: StoreUnderTest): void {
       'list/y': 'ready',
     })
     assert.deepEqual((await claim(store, 1, 40)).items[0]!.input, ['a', ['b1']])
-    await store.close()
   })
 }

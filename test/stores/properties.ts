@@ -1,5 +1,6 @@
-// What must hold of a store after anything that is asked of it, as properties over small worlds; part of the suite that
-// `testStore` runs. The heads of the queues, which a store keeps as counts, are compared with a recount from its items.
+// What must hold of a store after anything that is asked of it, as properties over small worlds; part of the
+// suite that `testStore` runs. The heads of the queues, which a store keeps as counts, are compared with a
+// recount from its items.
 
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
@@ -8,7 +9,7 @@ import type { QueueHead } from '../../src/core/work/queue-head.ts'
 import { allItems, type Store, type StoredItem } from '../../src/stores/store.ts'
 import { actions, dayAtMs, perform, resolver, serves, worldOf } from './actions.ts'
 import type { StoreUnderTest } from './conformance.ts'
-import { checkLending, recount } from './heads.ts'
+import { checkInheritance, recount } from './heads.ts'
 
 export function testStoreProperties({ test, name, open }: StoreUnderTest): void {
   const check = (title: string, passingMs: fc.Arbitrary<number>) =>
@@ -40,11 +41,11 @@ async function checkItems(store: Store, nowMs: number, after: unknown): Promise<
   const items = await allItems(store)
   compareHeads(await store.queueHeads(), items, nowMs, JSON.stringify(after))
   for (const item of items) checkItem(item)
-  checkLending(items, () => 0)
+  checkInheritance(items, () => 0)
 }
 
-/** Who is first in a level needs the turn, which items do not show: the moment must be that of one of them. A deadline that has
- * passed may still be shown, until the next sweep. */
+/** Who is first in a level needs the turn, which items do not show: the moment must be that of one of them. A
+ * deadline that has passed may still be shown, until the next sweep. */
 function compareHeads(
   heads: readonly QueueHead[],
   items: readonly StoredItem[],

@@ -1,5 +1,5 @@
-// What can be read of a store: pages of items, whole and in brief, counts, and the latest moment; part of the suite that
-// `testStore` runs.
+// What can be read of a store: pages of items, whole and in brief, counts, and the latest moment; part of the
+// suite that `testStore` runs.
 import assert from 'node:assert/strict'
 import type { ListQuery } from '../../src/stores/store.ts'
 import { checker, claim, end, idsOf, item, type StoreUnderTest } from './conformance.ts'

@@ -1,5 +1,5 @@
-// Every call of a store that writes, made while something refuses it: it fails with a code that says why and changes nothing,
-// and answers as ever once nothing refuses any more.
+// Every call of a store that writes, made while something refuses it: it fails with a code that says why and
+// changes nothing, and answers as ever once nothing refuses any more.
 import assert from 'node:assert/strict'
 import type { DatabaseSync } from 'node:sqlite'
 import { openSqliteStore } from '../../src/stores/sqlite/store.ts'

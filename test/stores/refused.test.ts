@@ -1,5 +1,5 @@
-// A SQLite store whose disk is full, whose file another process has locked, or is damaged while it is open: the real thing, for
-// every call that writes.
+// A SQLite store whose disk is full, whose file another process has locked, or is damaged while it is open:
+// the real thing, for every call that writes.
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'

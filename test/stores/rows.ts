@@ -1,15 +1,16 @@
-// The rows of a SQLite store's file, read beside its owner with one query for each table and no condition: whether the tables
-// agree, and whether what the owner keeps in memory beside them says the same.
+// The rows of a SQLite store's file, read beside its owner with one query for each table and no condition:
+// whether the tables agree, and whether what the owner keeps in memory beside them says the same.
 import assert from 'node:assert/strict'
 import { DatabaseSync } from 'node:sqlite'
 import { hasEnded, type ItemState } from '../../src/core/work/item.ts'
 import { leadMs, serves, type World } from './actions.ts'
-import { type CountedItem, checkLending, recount } from './heads.ts'
+import { type CountedItem, checkInheritance, recount } from './heads.ts'
 
-/** The heads are those that a slow count of the file's rows finds, and what the rows say of lending is right. */
+/** The heads are those that a slow count of the file's rows finds, and what the rows say of inheritance
+ * is right. */
 export async function checkFile({ store, sweptAtMs }: World, file: string): Promise<void> {
   const rows = rowsInFile(file)
-  checkLending(rows, leadMs)
+  checkInheritance(rows, leadMs)
   assert.deepEqual(await store.queueHeads(), recount(rows, sweptAtMs))
 }
 
@@ -60,10 +61,20 @@ function rowsInFile(file: string): CountedItem[] {
     const kind = kindByNumber.get(row.kind!)!
     const dependencies = parentsOf(parents!).map((parent) => ({ id: itemBySeq.get(parent)!.id }))
     return {
-      id, modelId: kind.model, tenant: kind.tenant, pipeline: kind.pipeline, state: stateOf(seq as number), priority, effectivePriority: kind.priority,
-      deadlineAtMs: deadline_at, latestEndAtMs: row.latest_end_at, submittedAtMs: row.submitted_at, readyAtMs: row.ready_at,
-      turn: row.turn, dependencies,
-    } as CountedItem // biome-ignore format: a row
+      id,
+      modelId: kind.model,
+      tenant: kind.tenant,
+      pipeline: kind.pipeline,
+      state: stateOf(seq as number),
+      priority,
+      effectivePriority: kind.priority,
+      deadlineAtMs: deadline_at,
+      latestEndAtMs: row.latest_end_at,
+      submittedAtMs: row.submitted_at,
+      readyAtMs: row.ready_at,
+      turn: row.turn,
+      dependencies,
+    } as CountedItem
   })
 }
 

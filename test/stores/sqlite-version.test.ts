@@ -1,5 +1,5 @@
-// Files of earlier versions, as those versions wrote them, are brought up to date when they are opened: nothing is lost, and
-// their leases go on.
+// Files of earlier versions, as those versions wrote them, are brought up to date when they are opened:
+// nothing is lost, and their leases go on.
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -75,7 +75,8 @@ test('a file of the first version is brought up to date, with its items, events 
   await (await openSqliteStore({ file })).close()
 })
 
-/** A fan-out with one part done and one leased, what waits for it, one to be tried again at 500, and one that failed. */
+/** A fan-out with one part done and one leased, what waits for it, one to be tried again at 500, and one that
+ * failed. */
 const thirdVersion = `
 PRAGMA application_id = 0x504c494d; PRAGMA user_version = 3; PRAGMA journal_mode = WAL;
 CREATE TABLE item (seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, model TEXT NOT NULL, priority INTEGER NOT NULL,

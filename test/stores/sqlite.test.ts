@@ -1,6 +1,6 @@
-// What is SQLite's own: owners that are killed, readers beside them, transactions of many calls. The rules that it shares with
-// other stores are in conformance.ts (run for both in stores.test.ts), what a file may be in sqlite-file.test.ts, crashes
-// and refusals at every write in crash.test.ts and refused.test.ts.
+// What is SQLite's own: owners that are killed, readers beside them, transactions of many calls. The rules
+// that it shares with other stores are in conformance.ts (run for both in stores.test.ts), what a file may be
+// in sqlite-file.test.ts, crashes and refusals at every write in crash.test.ts and refused.test.ts.
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -187,75 +187,6 @@ test('a reader beside the owner sees each committed state whole: items, leases, 
     await store.finish(token, [{ type: 'done', id: 'a', output: { text: 'ä' } }], 12)
     await same()
     await reader.close()
-  }))
-
-test('a lease outlives its process: the next owner sweeps it, and an old token means nothing', async () => {
-  const file = newFile()
-  const first = await openSqliteStore({ file })
-  await first.submit([item('a'), item('b')], 1)
-  const old = await claim(first, 1, 10, 'm', 100)
-  await first.heartbeat(old.token, 100, 50)
-  await first.close()
-  const second = await openSqliteStore({ file })
-  assert.equal((await second.get('a'))!.state, 'leased')
-  assert.deepEqual(
-    (await claim(second, 9, 60)).items.map(({ id }) => id),
-    ['b'],
-  )
-  assert.deepEqual((await second.sweep(149)).changedCount, 0)
-  assert.deepEqual((await second.sweep(150)).changedCount, 1)
-  const again = await claim(second, 1, 160)
-  assert.deepEqual([again.items[0]!.id, again.items[0]!.attempt], ['a', 2])
-  assert.deepEqual(await second.finish(old.token, [{ type: 'done', id: 'a', output: 1 }], 170), {
-    accepted: [],
-    stale: ['a'],
-  })
-  await second.close()
-})
-
-test('keeps the order of long queues through claims, releases, cancels and new owners', async () => {
-  const file = newFile()
-  let store = await openSqliteStore({ file })
-  const named = (index: number) => `q${String(index).padStart(4, '0')}`
-  const items = Array.from({ length: 5000 }, (_, index) => item(named(index), [], { priority: index % 2 }))
-  await store.submit(items, nowAtMs)
-  /** What must come, in order: priority 1 before 0, the earlier first. */
-  let expected = items
-    .map(({ id }) => id)
-    .sort((a, b) => (Number(b.slice(1)) % 2) - (Number(a.slice(1)) % 2) || (a < b ? -1 : 1))
-  for (let round = 0; expected.length > 0; round++) {
-    const { token, items: claimed } = await claim(store, 100, nowAtMs)
-    const ids = claimed.map(({ id }) => id)
-    assert.deepEqual(ids, expected.slice(0, 100), `round ${round}`)
-    const isReturned = (index: number) => round < 40 && index % 5 === 0
-    const [far, last] = [expected[150], expected.at(-1)]
-    await store.finish(
-      token,
-      ids.map((id, index) => ({ type: isReturned(index) ? 'release' : 'done', id, output: 1 })),
-      nowAtMs,
-    )
-    const isGone = new Set(ids.filter((_, index) => !isReturned(index)))
-    if (far && last && round % 3 === 0) {
-      assert.deepEqual(await store.cancel([far, last], nowAtMs), { cancelledCount: 2 })
-      isGone.add(far).add(last)
-    }
-    expected = expected.filter((id) => !isGone.has(id))
-    if (round % 10 !== 9) continue
-    await store.close()
-    store = await openSqliteStore({ file })
-  }
-  assert.deepEqual(await store.queueHeads(), [])
-  await store.close()
-})
-
-test('any text is an id: a call made twice changes nothing', () =>
-  withStore(async (store) => {
-    const ids = ['a\0b', 'half \ud800', '"[', 'ünï 🚢']
-    const items = ids.map((id) => item(id))
-    assert.deepEqual(await store.submit(items, 1), { addedCount: 4, knownCount: 0 })
-    assert.deepEqual(await store.submit([...items, item('last', ids)], 2), { addedCount: 1, knownCount: 4 })
-    for (const id of ids) assert.equal((await store.get(id))!.state, 'ready', id)
-    assert.deepEqual(await store.cancel(ids, 3), { cancelledCount: 5 })
   }))
 
 // ── transactions ──

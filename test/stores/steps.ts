@@ -1,5 +1,6 @@
-// What every store must do with items that have a step: it asks its resolver when they are released, and they run, are
-// skipped, fail, or fan out into children that they wait for. Part of the suite that `testStore` runs.
+// What every store must do with items that have a step: it asks its resolver when they are released, and they
+// run, are skipped, fail, or fan out into children that they wait for. Part of the suite that `testStore`
+// runs.
 import assert from 'node:assert/strict'
 import type { EdgePolicy, NewItem, NewItemOptions } from '../../src/core/work/item.ts'
 import type { Resolver } from '../../src/stores/store.ts'

@@ -21,10 +21,7 @@ testStore({
   test,
   name: 'sqlite',
   open: (options) => openFile(newFile(), options),
-  async reopen(store, options) {
-    await store.close()
-    return openFile(fileOf.get(store)!, options)
-  },
+  openAgain: (store, options) => openFile(fileOf.get(store)!, options),
 })
 
 async function openFile(file: string, options?: StoreOptions): Promise<Store> {
@@ -66,8 +63,8 @@ test('memory and SQLite answer alike, whatever happens, and SQLite as its rows s
   )
 })
 
-/** What is in memory beside the rows is as a reader finds it in the file, whatever is served; and to be open for other
- * pipelines changes nothing. */
+/** What is in memory beside the rows is as a reader finds it in the file, whatever is served; and to be open
+ * for other pipelines changes nothing. */
 async function reopen(store: Store, options: StoreOptions & { file: string }): Promise<Store> {
   await store.close()
   const all = await openSqliteStore({ ...options, serves: () => true })

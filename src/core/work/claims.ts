@@ -1,5 +1,6 @@
-// Who holds which items of a graph in memory: the claims by their token, each with its items, of which every one says by whom
-// it is held. Only the graph changes them. For a store: stores/sqlite/claims.ts.
+// The claims of a graph in memory, by their token. A claim holds items that are leased together, and each of
+// them names the claim that holds it. Only the graph changes claims. The SQLite store has its own:
+// stores/sqlite/claims.ts.
 
 import type { LiveClaim, WorkNode } from './node.ts'
 

@@ -1,6 +1,6 @@
-// The items of a queue that must have ended by a moment, the earliest first: what is urgent, and what is late. The same for a
-// queue in memory, which hands in its items, and for that of a store, which hands in their numbers. Only items with a
-// deadline ahead are here, so a queue without one pays nothing.
+// The items of a queue that have a deadline ahead, the earliest first: which are urgent, and which have
+// become late. A queue in memory puts its items in here, the queue of a store their numbers. A queue without
+// deadlines pays nothing.
 import { Heap } from '../heap.ts'
 
 export interface Due<Item, Level> {
@@ -67,7 +67,8 @@ export class Deadlines<Item, Level> {
     this.#goneCount = 0
   }
 
-  /** Takes the earliest, if it must have ended by then; else null. It waits in its level until the caller takes it from there. */
+  /** Takes the earliest, if it must have ended by then; else null. It waits in its level until the caller
+   * takes it from there. */
   take(untilMs: number): Due<Item, Level> | null {
     const due = this.#first()
     if (due === null || due.atMs > untilMs) return null
@@ -75,8 +76,8 @@ export class Deadlines<Item, Level> {
     return due
   }
 
-  /** Items that must have ended by now are late: they are ordinary from here on, also when they come back. Answers whether
-   * there were any. */
+  /** Items that must have ended by now are late: they are ordinary from here on, also when they come back.
+   * Answers whether there were any. */
   dropLate(nowMs: number): boolean {
     this.#lateMs = nowMs
     const before = this.#byItem.size

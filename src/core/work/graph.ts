@@ -1,5 +1,5 @@
-// Items and their dependencies in memory: the rules of transitions.ts over items that all stay in memory (nodes.ts), without
-// time, chance or disk. The memory store, the simulator and the embedded scheduler are built on it.
+// A graph of items in memory: the rules of transitions.ts over items that all stay in memory (nodes.ts),
+// without time, chance or disk. The memory store, the simulator and the embedded scheduler are built on it.
 
 import { type ItemError, SchedulerError } from '../errors.ts'
 import { hasEnded, type ItemId, type NewItem, newItem } from './item.ts'
@@ -11,8 +11,9 @@ import { type TransitionOptions, Transitions } from './transitions.ts'
 
 export interface WorkGraphOptions extends TransitionOptions {
   onChange?: OnChange | null
-  /** Whether a pipeline's items are worked on. Those of the others are parked: none is released, no head shows them and no
-   * claim takes them; they can be read, cancelled and made new. It always gives the same answer. Default: all are. */
+  /** Whether a pipeline's items are worked on. Those of the others are parked: none is released, no head
+   * shows them and no claim takes them; they can be read, cancelled and made new. It always gives the same
+   * answer. Default: all are. */
   serves?: (pipeline: string | null) => boolean
 }
 
@@ -73,7 +74,8 @@ export class WorkGraph {
     return this.#transitions.finishItem(token, outcome, nowMs)
   }
 
-  /** Says that something is there: an item of ours that has not ended, or a name that later items will wait for. */
+  /** Says that something is there: an item of ours that has not ended, or a name that later items will wait
+   * for. */
   resolve(id: ItemId, output: unknown, nowMs: number): void {
     const row = this.#nodes.find(id) ?? this.#nodes.create(newItem({ id, modelId: outside }), null, nowMs)
     if (!hasEnded(row.state)) this.#transitions.end({ row, state: 'done', output, error: null }, nowMs)
@@ -84,7 +86,8 @@ export class WorkGraph {
     return this.#transitions.cancel(this.#nodesOf(ids), cause, nowMs)
   }
 
-  /** Failed or cancelled items are new, and with them what ended because of them. Answers how many. Throws UNKNOWN_ITEM. */
+  /** Failed or cancelled items are new, and with them what ended because of them. Answers how many. Throws
+   * UNKNOWN_ITEM. */
   retry(ids: readonly ItemId[], nowMs: number): number {
     return this.#transitions.retry(this.#nodesOf(ids), nowMs)
   }

@@ -1,8 +1,8 @@
-// An item inherits the priority and the deadline of the items that wait for it, over any number of edges, as long as it has
-// not ended itself. What it has inherited stays with it.
+// An item inherits the priority and the deadline of the items that wait for it, over any number of edges, as
+// long as it has not ended itself. What it has inherited stays with it.
 //
-// Edges are noted as they open. When all edges of a call are there, the last ones are walked first: a new item then has all
-// that it inherits before it passes it on in its turn, and a chain is walked once.
+// Edges are noted as they open. When all edges of a call are there, the last ones are walked first: a new
+// item then has all that it inherits before it passes it on in its turn, and a chain is walked once.
 import type { ModelId } from '../model.ts'
 import { earlier } from './edges.ts'
 import { hasEnded } from './item.ts'
@@ -14,7 +14,8 @@ export class Inheritance<Row extends GraphRow> {
   /** Child, parent, child, parent … */
   readonly #open: Row[] = []
 
-  /** `leadMs`: time that an item of a model takes at the least, ms; what it waits for must have ended so long before it. */
+  /** `leadMs`: time that an item of a model takes at the least, ms; what it waits for must have ended so long
+   * before it. */
   constructor(set: WorkingSet<Row>, leadMs: (modelId: ModelId) => number) {
     this.#set = set
     this.#leadMs = leadMs

@@ -1,13 +1,13 @@
-// A work item: one input for one model, with a priority and the items it waits for. This file has the words that
-// the graph, the stores and the pipelines share: the states of an item and the policies of an edge.
+// A work item: one input for one model, with a priority and the items it waits for. This file has the words
+// that the graph, the stores and the pipelines share: the states of an item and the policies of an edge.
 import { type ItemError, SchedulerError } from '../errors.ts'
 import type { Id } from '../id.ts'
 import type { ModelId } from '../model.ts'
 
 export type ItemId = Id<'item'>
 
-/** What becomes of a dependent when the item it waits for did not finish well.
- * fail: it fails too, with the cause named. skip: it is skipped. continue: it runs, and sees null as that output. */
+/** What becomes of a dependent when the item it waits for did not finish well. fail: it fails too, with the
+ * cause named. skip: it is skipped. continue: it runs, and sees null as that output. */
 export type EdgePolicy = 'fail' | 'skip' | 'continue'
 
 export interface Dependency {
@@ -57,7 +57,8 @@ export function satisfies(state: ItemState): boolean {
 
 /** What a caller submits. */
 export interface NewItem {
-  /** `<sourceId>_<Model>_<uuid>`, see `itemId`; any text of 1 to 512 characters works. Known ids are not added again. */
+  /** `<sourceId>_<Model>_<uuid>`, see `itemId`; any text of 1 to 512 characters works. Known ids are not
+   * added again. */
   id: ItemId
   modelId: ModelId
   /** JSON for the runner; for an item with a `step` what the resolver makes the input from. */
@@ -65,7 +66,8 @@ export interface NewItem {
   /** −100 to 100, higher first. */
   priority: number
   dependencies: Dependency[]
-  /** The pipeline's step, or null. An item with a step is shown to the store's resolver when it is released. */
+  /** The pipeline's step, or null. An item with a step is shown to the store's resolver when it is
+   * released. */
   step: string | null
   /** The source it came from: an id for people and the record for expressions. */
   sourceId: string | null
@@ -89,9 +91,10 @@ export interface StoredItem extends NewItem {
   state: ItemState
   /** The fan-out item that this one was made by, or null. */
   parentId: ItemId | null
-  /** Its own priority, or a higher one that an item which waits for it has lent it. */
+  /** Its own priority, or a higher one that it has inherited from an item that waits for it. */
   effectivePriority: number
-  /** When it must have ended for its own deadline and for those of the items that wait for it, ms; null: none has one. */
+  /** When it must have ended for its own deadline and for those of the items that wait for it, ms; null: none
+   * has one. */
   latestEndAtMs: number | null
   output: unknown
   /** Why it failed, was skipped or last failed. */
@@ -171,8 +174,8 @@ export function itemId(sourceId: string, modelId: ModelId, uuid: string): ItemId
   return `${sourceId}_${modelId}_${uuid}`
 }
 
-/** Characters of a cause that are kept. Each dependent names its parent and the parent's cause: without a bound a failed
- * chain of n items would be n² long (6,000 items: 800 MB). Chosen, not measured. */
+/** Characters of a cause that are kept. Each dependent names its parent and the parent's cause: without a
+ * bound a failed chain of n items would be n² long (6,000 items: 800 MB). Chosen, not measured. */
 const maxCauseLength = 4000
 
 /** Keeps the nearest causes and the first one. */

@@ -1,5 +1,5 @@
-// Claims: items leased together under one token, and what becomes of each. The words are the same for a graph in memory
-// and for a store.
+// A claim leases items together under one token; later each of them comes to an outcome. A graph in memory
+// and a store use the same words.
 import type { ItemError } from '../errors.ts'
 import type { ModelId } from '../model.ts'
 import type { ItemId } from './item.ts'
@@ -41,7 +41,8 @@ export function countByTenant(items: readonly ClaimedItem[]): Record<string, num
 
 export type Outcome =
   | { type: 'done'; id: ItemId; output: unknown }
-  /** Tried again at `retryAtMs` while attempts are left and `retryable`; else dead, and dependents follow their edge policy. */
+  /** Tried again at `retryAtMs` while attempts are left and `retryable`; else dead, and dependents follow
+   * their edge policy. */
   | { type: 'fail'; id: ItemId; error: ItemError; retryable: boolean; retryAtMs: number }
   /** Back to the front of its queue; the attempt does not count. */
   | { type: 'release'; id: ItemId }

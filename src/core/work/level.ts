@@ -1,6 +1,7 @@
-// The ready items of one model, priority and tenant in memory, by turn. One that becomes ready goes to the end of a list that
-// runs through the items themselves. One that comes from elsewhere (given back, or lent a priority) has an earlier turn: it
-// waits in a heap beside, and the first of both is the first. For a store: stores/sqlite/level.ts.
+// The ready items of one model, priority and tenant in memory, in the order of their turns. An item that
+// becomes ready goes to the end of a list that runs through the items themselves. An item that was given
+// back, or that has inherited a priority, has an earlier turn: it waits in a heap beside the list, and the
+// first of both is the first of the level. The SQLite store keeps numbers instead: stores/sqlite/level.ts.
 import { Heap } from '../heap.ts'
 
 /** What an item brings to stand in a level. The links belong to the level. */
@@ -23,13 +24,15 @@ export class Level<Item extends Queued<Item>> {
   readonly priority: number
   readonly tenant: string | null
   count = 0
-  /** Submission times are summed from here on, so that the sum stays a whole number: that of the first item. */
+  /** Submission times are summed from here on, so that the sum stays a whole number: that of the first
+   * item. */
   #baseMs = 0
   #submittedSumMs = 0
   /** Of the list. */
   #head: Item | null = null
   #tail: Item | null = null
-  /** Those that came out of turn, and some that have left: those are left out when they come up. null: none ever did. */
+  /** Those that came out of turn, and some that have left: those are left out when they come up. null: none
+   * ever did. */
   #moved: Heap<Moved<Item>> | null = null
 
   constructor(priority: number, tenant: string | null) {

@@ -1,5 +1,5 @@
-// The levels of a queue: one for each priority and tenant in use. Their order, and which items a claim takes, are the same for
-// a queue in memory and for that of a store:
+// A queue has a level for each priority and tenant in use. This file decides in which order they stand and
+// which items a claim takes, for a queue in memory and for that of a store:
 //
 //   (1) Interactive levels alone, by priority, when one of them has an item.
 //   (2) Items that must have ended soon, the earliest first.
@@ -93,8 +93,8 @@ export function levelOf<Level extends { readonly priority: number; readonly tena
   return level
 }
 
-/** Of the levels of one priority the one whose tenant has had least, which is counted on; at a tie the one whose first item
- *  has been ready longest. null: all are empty. */
+/** Of the levels of one priority the one whose tenant has had least, which is counted on; at a tie the one
+ * whose first item has been ready longest. null: all are empty. */
 function leastServed<Level extends { readonly tenant: string | null }>(
   queue: LevelledQueue<Level, unknown>,
   from: number,

@@ -1,5 +1,5 @@
-// An item of a graph in memory, its edges, the queue of its model and the claim that holds it. Only the graph writes them:
-// nodes.ts, and the rules in transitions.ts.
+// An item of a graph in memory, with its edges, the queue of its model and the claim that holds it. Only the
+// graph writes them: nodes.ts, and the rules in transitions.ts.
 
 import type { ItemError } from '../errors.ts'
 import type { ModelId } from '../model.ts'
@@ -107,7 +107,8 @@ export class WorkNode implements GraphRow {
   }
 }
 
-/** Appends. A short list is copied: pushing to it would reserve room for sixteen more, on millions of items. */
+/** Appends. A short list is copied: pushing to it would reserve room for sixteen more, on millions of
+ * items. */
 export function append<T>(list: readonly T[], value: T): readonly T[] {
   if (list.length === 0) return [value]
   if (list.length < 4) return [...list, value]
@@ -115,8 +116,8 @@ export function append<T>(list: readonly T[], value: T): readonly T[] {
   return list
 }
 
-/** Dependents stand in the order of their submission, in which they are released. A fan-out may come to wait for an item after
- * others that were submitted later. */
+/** Dependents stand in the order of their submission, in which they are released. A fan-out may come to wait
+ * for an item after others that were submitted later. */
 export function addChild(parent: WorkNode, edge: Edge): void {
   const last = parent.children.at(-1)
   parent.children = append(parent.children, edge)

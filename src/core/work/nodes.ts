@@ -1,5 +1,5 @@
-// The items of a graph in memory, from submission on: the working set of the rules in transitions.ts. They stay until the
-// graph goes. Heads and claims are kept up to date with every change of an item.
+// The items of a graph in memory, as the rules in transitions.ts see them. An item stays from its submission
+// until the graph goes. Queues, claims and counts are kept up to date with every change of an item.
 import type { ItemError } from '../errors.ts'
 import { Claims } from './claims.ts'
 import { type Dependency, type EdgePolicy, type ItemId, type NewItem, ofPipeline } from './item.ts'
@@ -139,7 +139,8 @@ export class WorkNodes implements WorkingSet<WorkNode> {
   /** One after another. Throws; then the new items are gone again. */
   #parentsOfNew(added: readonly WorkNode[]): readonly WorkNode[] {
     const parents: WorkNode[] = []
-    // Where each item comes after those it waits for nothing is unknown and there is no cycle: the common case.
+    // Where each item comes after those it waits for nothing is unknown and there is no cycle: the common
+    // case.
     let isInOrder = true
     for (const { item, sequence } of added) {
       for (const { id } of item.dependencies) {

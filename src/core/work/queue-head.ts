@@ -1,5 +1,6 @@
-// What the core sees of a queue: counts and sums for each priority level, never the items. The memory store and
-// the SQL stores keep these up to date with every change, so that reading one costs the same at ten and ten million.
+// What the core sees of a queue: counts and sums for each priority level, never the items. The memory store
+// and the SQL stores keep these up to date with every change, so that reading one costs the same at ten and
+// ten million.
 import type { ModelId } from '../model.ts'
 
 export interface QueueHead {
@@ -9,10 +10,11 @@ export interface QueueHead {
   blockedCount: number
   /** Ready items by priority, highest first, and by tenant; levels without items are left out. */
   levels: LevelHead[]
-  /** The earliest moment by which a ready item must have ended for its job to keep its deadline, of those that still lie
-   * ahead, ms; null: none has one. */
+  /** The earliest moment by which a ready item must have ended for its job to keep its deadline, of those
+   * that still lie ahead, ms; null: none has one. */
   latestEndAtMs: number | null
-  /** How many open dependencies items of this model have on items of another: where its next use comes from. */
+  /** How many open dependencies items of this model have on items of another: where its next use comes
+   * from. */
   waitsOn: { modelId: ModelId; count: number }[]
 }
 
@@ -20,15 +22,15 @@ export interface LevelHead {
   priority: number
   tenant: string | null
   count: number
-  /** Mean of the ready items' submission times, whole ms: count × (now − mean) is their total age. A sum of a million
-   * times since 1970 would be larger than the integers that a double holds. */
+  /** Mean of the ready items' submission times, whole ms: count × (now − mean) is their total age. A sum of a
+   * million times since 1970 would be larger than the integers that a double holds. */
   submittedMeanMs: number
   /** When the item at the level's head became ready, ms. */
   oldestReadyAtMs: number
 }
 
-/** How a claim orders the items of a model: by class, then by priority, then by tenant, then by arrival. The limits come
- * from the policy. */
+/** How a claim orders the items of a model: by class, then by priority, then by tenant, then by arrival. The
+ * limits come from the policy. */
 export interface ClaimOrder {
   /** Items of at least this priority come first, and never share a batch with others. */
   interactiveFrom: number
@@ -53,7 +55,8 @@ export function emptyHead(modelId: ModelId): QueueHead {
   return { modelId, readyCount: 0, blockedCount: 0, levels: [], latestEndAtMs: null, waitsOn: [] }
 }
 
-/** What a tenant has had, in ms of a device, over its weight; it grows by `itemMs` with each item that is taken. */
+/** What a tenant has had, in ms of a device, over its weight; it grows by `itemMs` with each item that is
+ * taken. */
 export interface TenantShare {
   /** Empty: items of nobody in particular. */
   tenant: string

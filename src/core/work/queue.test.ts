@@ -9,8 +9,18 @@ interface Item extends Waiting<Item> {
 
 function item(name: string, turn: number, rest: Partial<Item> = {}): Item {
   return {
-    name, turn, priority: 0, tenant: null, latestEndAtMs: null, submittedAtMs: 0, readyAtMs: 0, level: null, previous: null, next: null, ...rest,
-  } // biome-ignore format: an item
+    name,
+    turn,
+    priority: 0,
+    tenant: null,
+    latestEndAtMs: null,
+    submittedAtMs: 0,
+    readyAtMs: 0,
+    level: null,
+    previous: null,
+    next: null,
+    ...rest,
+  }
 }
 
 function taken(queue: WorkQueue<Item>, maxCount = 1000, urgentBeforeMs: number | null = null): string {

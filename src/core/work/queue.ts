@@ -1,7 +1,8 @@
-// The ready items of one model: by priority, first in, first out within; the tenants of one priority share it. There is a
-// level for each priority and tenant in use. Adding, taking and removing cost the same at ten and ten million items (O(levels)
-// where overdue ones are looked for, O(log items) for one that was lent a priority or has a deadline). Sums for the queue's
-// head are kept with every change.
+// The ready items of one model in memory: by priority, and first in, first out within a priority, which its
+// tenants share. There is a level for each priority and tenant in use (level.ts). To add, take or remove an
+// item costs the same at ten and at ten million items: O(levels) where overdue items are looked for, O(log
+// items) for an item that has inherited a priority or has a deadline. What the queue's head shows is kept up
+// to date with every change.
 import { Deadlines } from './deadlines.ts'
 import { Level, type Queued } from './level.ts'
 import { type LevelledQueue, levelOf, takeInOrder } from './levels.ts'

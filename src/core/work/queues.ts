@@ -1,5 +1,5 @@
-// The queues of all models and what their heads show: kept up to date with every change, and read only where something
-// changed, so that a decision costs the same however many items wait.
+// The queues of all models of a graph in memory, and what their heads show. Heads are read only where
+// something has changed, so that a decision costs the same however many items wait.
 
 import type { ModelId } from '../model.ts'
 import type { ModelQueue, WorkNode } from './node.ts'
@@ -13,18 +13,14 @@ export class ModelQueues {
   readonly #queueById = new Map<string, ModelQueue>()
   /** By model id. */
   readonly #queues: ModelQueue[] = []
-  readonly #parked = newQueue('', Number.NEGATIVE_INFINITY, true)
-  #lateMs = Number.NEGATIVE_INFINITY
-
   /** Where items of pipelines wait that are not served, of whatever model. */
-  get parked(): ModelQueue {
-    return this.#parked
-  }
+  readonly parked: ModelQueue = { ...newQueue('', Number.NEGATIVE_INFINITY), isParked: true }
+  #lateMs = Number.NEGATIVE_INFINITY
 
   of(modelId: ModelId): ModelQueue {
     let queue = this.#queueById.get(modelId)
     if (!queue) {
-      queue = newQueue(modelId, this.#lateMs, false)
+      queue = newQueue(modelId, this.#lateMs)
       this.#queueById.set(modelId, queue)
       insertByModel(this.#queues, queue, (each) => each)
     }
@@ -46,7 +42,8 @@ export class ModelQueues {
     insertByModel(child.waitsOn, { queue: parent, count }, (each) => each.queue)
   }
 
-  /** Deadlines that have passed count no more. Answers with the next one, ms; Infinity: there is none. Cost: O(models). */
+  /** Deadlines that have passed count no more. Answers with the next one, ms; Infinity: there is none. Cost:
+   * O(models). */
   dropLate(nowMs: number): number {
     this.#lateMs = nowMs
     let nextAtMs = Number.POSITIVE_INFINITY
@@ -74,9 +71,9 @@ export class ModelQueues {
   }
 }
 
-function newQueue(modelId: ModelId, lateMs: number, isParked: boolean): ModelQueue {
+function newQueue(modelId: ModelId, lateMs: number): ModelQueue {
   const ready = new WorkQueue<WorkNode>(lateMs)
-  return { modelId, isParked, ready, blockedCount: 0, waitsOn: [], isChanged: false }
+  return { modelId, isParked: false, ready, blockedCount: 0, waitsOn: [], isChanged: false }
 }
 
 function headOf({ modelId, ready, blockedCount, waitsOn }: ModelQueue): QueueHead {

@@ -1,13 +1,12 @@
-// What a pipeline says about an item at the moment it is released: the contract between the graph of items, in memory or
-// in SQL, and whoever knows what a step means.
+// The contract between the graph of items and whoever knows what a step means, which is a pipeline. A
+// resolver is asked when an item with a step is released, and says what becomes of it.
 import type { ItemError } from '../errors.ts'
 import type { ModelId } from '../model.ts'
 import type { EdgePolicy, ItemId, ItemState, NewItem } from './item.ts'
 
-/**
- * Asked when an item with a `step` is released (its dependencies have ended, or it has none), inside the transaction;
- * pure: the same item and parents give the same answer. What it throws is a failure of that item alone (BAD_EXPRESSION).
- */
+/** Asked when an item with a `step` is released (its dependencies have ended, or it has none), inside the
+ * transaction; pure: the same item and parents give the same answer. What it throws is a failure of that
+ * item alone (BAD_EXPRESSION). */
 export type Resolver = (item: NewItem, parents: ResolvedParent[]) => Resolution
 
 export interface ResolvedParent {
@@ -28,8 +27,9 @@ export type Resolution =
   | { type: 'fail'; error: ItemError }
   /** Ends as done without a runner. */
   | { type: 'finish'; output: unknown }
-  /** Submits children (their dependencies may be anything known that does not wait for the item); the item stays blocked until
-   * all have ended, and is then asked again with the children after its parents, in their order. No children: done, with []. */
+  /** Submits children (their dependencies may be anything known that does not wait for the item); the item
+   * stays blocked until all have ended, and is then asked again with the children after its parents, in
+   * their order. No children: done, with []. */
   | { type: 'expand'; items: NewItem[]; policy: EdgePolicy }
 
 export type Expansion = Extract<Resolution, { type: 'expand' }>

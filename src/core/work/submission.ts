@@ -1,5 +1,5 @@
-// What is checked before a graph of items is added, by a caller or by a fan-out: every dependency is known or comes with it,
-// and none waits for itself over any path. The same for the graph in memory and for that of a store.
+// The checks before a graph of items is added, by a caller or by a fan-out: every item that is waited for is
+// known or comes with it, and no item waits for itself over any path.
 import { SchedulerError } from '../errors.ts'
 import type { ItemId, ItemState, NewItem } from './item.ts'
 
@@ -73,8 +73,8 @@ export interface KnownItems<Node> {
   parentsOf(node: Node): readonly { readonly parent: Node }[]
 }
 
-/** Throws CYCLE, with the path, when one of a fan-out's children would wait for the fan-out, which waits for its children.
- * The children have passed `checkGraph`. */
+/** Throws CYCLE, with the path, when one of a fan-out's children would wait for the fan-out, which waits for
+ * its children. The children have passed `checkGraph`. */
 export function refuseCircle<Node extends { readonly state: ItemState }>(
   maker: Node,
   children: readonly NewItem[],
@@ -93,7 +93,8 @@ export function refuseCircle<Node extends { readonly state: ItemState }>(
     else for (const each of dependencies) note(known.find(each.id), id)
   }
   for (let node = waiting.pop(); node !== undefined && !foundFrom.has(maker); node = waiting.pop()) {
-    // One that is done waits for nothing, and is not made new; any other may come to wait for its parents again.
+    // One that is done waits for nothing, and is not made new; any other may come to wait for its parents
+    // again.
     if (node.state !== 'done') for (const { parent } of known.parentsOf(node)) note(parent, node)
   }
   if (!foundFrom.has(maker)) return

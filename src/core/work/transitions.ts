@@ -1,16 +1,17 @@
-// How items change state: submitted, released, leased, ended, made new. These rules are the same for a graph in memory and
-// for a store; both bring their items as a working set (working-set.ts).
+// How items change state: submitted, released, leased, ended, made new. These rules are the same for a graph
+// in memory and for a store; both bring their items as a working set (working-set.ts).
 //
-//   (1) When an item ends, each dependent that still waits hears of it: a good end, or a bad one over an edge `continue`,
-//       closes the edge; a bad one fails, cancels or skips the dependent by the edge's policy.
-//   (2) A dependent whose last edge has closed is released: an item with a step is shown to the resolver, which says run,
-//       skip, fail, finish, or expand into children that it then waits for. A wrong answer fails that item alone.
+//   (1) When an item ends, each dependent that still waits hears of it: a good end, or a bad one over an edge
+//       `continue`, closes the edge; a bad one fails, cancels or skips the dependent by the edge's policy.
+//   (2) A dependent whose last edge has closed is released: an item with a step is shown to the resolver,
+//       which says run, skip, fail, finish, or expand into children that it then waits for. A wrong answer
+//       fails that item alone.
 //   (3) An item inherits priority and deadline from the items that wait for it: inheritance.ts.
 //   (4) What a fan-out made is cancelled with it.
 //   (5) An item whose pipeline is not served is not released.
 //
-// Ends spread over a list, not by recursion, so that a chain may be a million long. Submission and release cost O(edges) of
-// the item, whatever the size of the graph.
+// Ends spread over a list, not by recursion, so that a chain may be a million long. Submission and release
+// cost O(edges) of the item, whatever the size of the graph.
 import { type ItemError, SchedulerError } from '../errors.ts'
 import type { ModelId } from '../model.ts'
 import { isBadEnd, isRetryable, passedOnState } from './edges.ts'
@@ -23,11 +24,13 @@ import type { GraphRow, WorkingSet } from './working-set.ts'
 export interface TransitionOptions {
   /** Asked about items with a step. Without one they run as they are. */
   resolver?: Resolver | null
-  /** Time that an item of a model takes at the least, ms: what it waits for must have ended so long before it. Default 0. */
+  /** Time that an item of a model takes at the least, ms: what it waits for must have ended so long before
+   * it. Default 0. */
   leadMs?: (modelId: ModelId) => number
 }
 
-/** What is still to become of an item in a change: an end; or `ready`, when a fan-out made it and it waits for nothing. */
+/** What is still to become of an item in a change: an end; or `ready`, when a fan-out made it and it waits
+ * for nothing. */
 interface End<Row> {
   readonly row: Row
   readonly state: ItemState
@@ -74,7 +77,8 @@ export class Transitions<Row extends GraphRow> {
     return token
   }
 
-  /** Ends items of a claim, or gives them back. `stale`: those that the claim does not hold; they are left alone. */
+  /** Ends items of a claim, or gives them back. `stale`: those that the claim does not hold; they are left
+   * alone. */
   finish(
     token: string,
     outcomes: readonly Outcome[],
@@ -136,7 +140,8 @@ export class Transitions<Row extends GraphRow> {
     return inOrder.length
   }
 
-  /** Returns items whose lease has ended (a used attempt; dead when it was the last), and makes due ones ready. */
+  /** Returns items whose lease has ended (a used attempt; dead when it was the last), and makes due ones
+   * ready. */
   sweep(nowMs: number): { changedCount: number; nextAtMs: number | null } {
     let changedCount = 0
     for (const row of this.#set.expired(nowMs)) {
@@ -153,7 +158,8 @@ export class Transitions<Row extends GraphRow> {
     return { changedCount, nextAtMs: Number.isFinite(nextAtMs) ? nextAtMs : null }
   }
 
-  /** Gives back all that is leased, and releases what an earlier owner did not serve. Answers how many were leased. */
+  /** Gives back all that is leased, and releases what an earlier owner did not serve. Answers how many were
+   * leased. */
   releaseAll(nowMs: number): number {
     const rows = this.#set.leased()
     for (const row of rows) this.#giveBack(row, row.attempt - 1, nowMs)
@@ -300,8 +306,8 @@ export class Transitions<Row extends GraphRow> {
     }
   }
 
-  /** The children are parents of the item that made them: it waits for them, and is asked again. They may be items that are
-   * known, and may even have ended. Answers false when all of them have. */
+  /** The children are parents of the item that made them: it waits for them, and is asked again. They may be
+   * items that are known, and may even have ended. Answers false when all of them have. */
   #expand(row: Row, { items, policy }: Expansion, nowMs: number, work: End<Row>[]): boolean {
     const set = this.#set
     const made = this.#add(items, row, nowMs)
@@ -358,8 +364,8 @@ export class Transitions<Row extends GraphRow> {
     this.#set.enter(row, nowMs)
   }
 
-  /** The items, those that ended because of them, and the parts of a fan-out that did not end well (without them it could not
-   * end well either), over any number of edges. */
+  /** The items, those that ended because of them, and the parts of a fan-out that did not end well (without
+   * them it could not end well either), over any number of edges. */
   #withDependents(rows: readonly Row[]): Set<Row> {
     const set = this.#set
     const waiting = [...rows]

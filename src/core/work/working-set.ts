@@ -1,6 +1,7 @@
-// What the rules of the item graph (transitions.ts) need of whoever keeps its items: to find them, and to write down what
-// the rules decide. A graph in memory has all of its items at hand (nodes.ts). A store reads the items that a call touches,
-// and writes what has changed when the call ends (stores/sqlite/working-set.ts).
+// What the rules of the item graph (transitions.ts) need of whoever keeps its items: to find items, and to
+// write down what the rules decide. A graph in memory has all of its items at hand (nodes.ts). A store reads
+// the items that a call touches, and writes what has changed when the call ends
+// (stores/sqlite/working-set.ts).
 import type { ItemError } from '../errors.ts'
 import type { ModelId } from '../model.ts'
 import type { EdgePolicy, ItemId, ItemState, NewItem } from './item.ts'
@@ -16,7 +17,8 @@ export interface GraphRow {
   readonly isParked: boolean
   /** Its own, or a higher one of an item that waits for it. */
   readonly priority: number
-  /** When it must have ended for its own deadline, and for those of the items that wait for it, ms; null: none has one. */
+  /** When it must have ended for its own deadline, and for those of the items that wait for it, ms; null:
+   * none has one. */
   readonly latestEndAtMs: number | null
   /** Attempts before it is dead; a store knows them of a leased item. */
   readonly maxAttempts: number | null
@@ -71,13 +73,14 @@ export interface WorkingSet<Row extends GraphRow> {
   due(nowMs: number): readonly Row[]
   /** Blocked ones that wait for nothing any more, and are served. */
   heldBack(): readonly Row[]
-  /** When there is something to sweep again, ms; Infinity: never. Deadlines that have passed are forgotten. */
+  /** When there is something to sweep again, ms; Infinity: never. Deadlines that have passed are
+   * forgotten. */
   nextAtMs(nowMs: number): number
 
   // ── changing ──
 
-  /** Adds those of the items that are new, blocked and with their edges, all or none; `maker`: the fan-out that made them.
-   * Throws UNKNOWN_DEPENDENCY, CYCLE, and in a store BAD_VALUE. */
+  /** Adds those of the items that are new, blocked and with their edges, all or none; `maker`: the fan-out
+   * that made them. Throws UNKNOWN_DEPENDENCY, CYCLE, and in a store BAD_VALUE. */
   add(items: readonly NewItem[], maker: Row | null, nowMs: number): readonly Row[]
   /** Lets an item wait for more. Answers with those for which it did not wait before, each once. */
   connect(row: Row, parents: readonly Row[], policy: EdgePolicy): readonly Row[]

@@ -1,5 +1,6 @@
-// Who holds which items. A claim is one row that names its items; in the file theirs go on saying `ready`. The owner keeps
-// the rows of leased items in memory from the claim to the end of the lease, by their token: a result needs no look-up.
+// The claims of a SQLite store. A claim is one row that names its items; the rows of the items go on saying
+// `ready`. The owner keeps the rows of leased items in memory, by the token of their claim, from the claim to
+// the end of the lease: a result needs no look-up.
 import { all, type Queries } from './queries.ts'
 import type { ItemRow, LiveClaim } from './rows.ts'
 

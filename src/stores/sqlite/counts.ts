@@ -1,6 +1,7 @@
-// Counts that a store keeps beside its rows, so that a queue's head costs the same at ten and at ten million items:
-// ready items by model, priority and tenant, blocked items by model, open dependencies by pair of models, items by pipeline, step
-// and state. Rebuilt from the rows when a store is opened, and after a transaction that was undone.
+// The counts that a SQLite store keeps beside its rows, so that a queue's head costs the same at ten and at
+// ten million items: ready items by model, priority and tenant; blocked items by model; open dependencies by
+// pair of models; items by pipeline, step and state. They are counted anew when a store is opened, and after
+// a transaction that was undone.
 
 import type { ModelId } from '../../core/model.ts'
 import { itemStates } from '../../core/work/item.ts'
@@ -66,7 +67,7 @@ export class Counts {
   readonly #serves: (pipeline: string | null) => boolean
   readonly #models = new Map<ModelId, ModelCounts>()
   readonly #groups = new Map<string, Group>()
-  #parked = newModel('', true)
+  #parked = parkedModel()
 
   constructor(serves: (pipeline: string | null) => boolean) {
     this.#serves = serves
@@ -75,7 +76,7 @@ export class Counts {
   /** Groups and levels handed out before count no more. */
   clear(): void {
     this.#models.clear()
-    this.#parked = newModel('', true)
+    this.#parked = parkedModel()
     this.#groups.clear()
   }
 
@@ -99,7 +100,7 @@ export class Counts {
     if (!this.#serves(pipeline)) return this.#parked
     let model = this.#models.get(modelId)
     if (!model) {
-      model = newModel(modelId, false)
+      model = newModel(modelId)
       this.#models.set(modelId, model)
     }
     return model
@@ -144,10 +145,14 @@ export class Counts {
 
 const noDeadline = { latestEndAtMs: null }
 
-function newModel(modelId: ModelId, isParked: boolean): ModelCounts {
+function parkedModel(): ModelCounts {
+  return { ...newModel(''), isParked: true }
+}
+
+function newModel(modelId: ModelId): ModelCounts {
   return {
     modelId,
-    isParked,
+    isParked: false,
     blockedCount: 0,
     readyCount: 0,
     levels: [],

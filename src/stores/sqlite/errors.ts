@@ -1,4 +1,5 @@
-// What SQLite and the file system refuse, as errors of ours that say what to do. A refusal of ours passes as it is.
+// What SQLite and the file system refuse becomes an error of ours that says what to do. An error that is ours
+// already passes as it is.
 import { type ErrorCode, SchedulerError } from '../../core/errors.ts'
 
 // SQLite's result codes: https://sqlite.org/rescode.html

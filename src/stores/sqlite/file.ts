@@ -1,4 +1,5 @@
-// How a file is recognised as ours, and who may write to it. What is in it is in schema.ts.
+// How a file is recognised as one of our databases, and who may write to it. What is in it is described in
+// schema.ts.
 import { existsSync, realpathSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -9,18 +10,18 @@ import { schemaVersion, tables } from './schema.ts'
 /** "PLIM": says that a file is ours. */
 const applicationId = 0x504c494d
 
-/** WAL lets others read while the owner writes; FULL means that what is committed is on disk. A small cache, because a
- * page that is split in the middle of a tree makes the next commit look through all of it: with 64 MB 5 % more CPU, with
- * 8 MB 4 % more for reading again, and the system has the pages anyway. The log is brought into the file every 16 MB: with
- * 4 MB, which is SQLite's own, 2 % more. */
+/** WAL lets others read while the owner writes; FULL means that what is committed is on disk. A small cache,
+ * because a page that is split in the middle of a tree makes the next commit look through all of it: with 64
+ * MB 5 % more CPU, with 8 MB 4 % more for reading again, and the system has the pages anyway. The log is
+ * brought into the file every 16 MB: with 4 MB, which is SQLite's own, 2 % more. */
 export const pragmas =
   'PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16384; PRAGMA wal_autocheckpoint = 4000'
 
 /** Files up to this size are checked whole when they are opened; larger ones as they are read. */
 const checkedBytes = 64e6
 
-/** Opens for writing; makes a new file ours. Throws STORE_CORRUPT for one that is damaged or somebody else's, and leaves
- * it as it is. */
+/** Opens for writing; makes a new file ours. Throws STORE_CORRUPT for one that is damaged or somebody else's,
+ * and leaves it as it is. */
 export function openDatabase(file: string): DatabaseSync {
   return translate(file, () => {
     const isNew = !existsSync(file) || statSync(file).size === 0
@@ -95,9 +96,9 @@ function checkHeader(file: string): number {
   }
 }
 
-/** One owner for each database: an exclusive transaction on a small file beside it, which the kernel ends with the
- * process, however it dies. Readers are not kept out. The lock follows links, so that two names of one file are one.
- * Throws STORE_LOCKED. */
+/** One owner for each database: an exclusive transaction on a small file beside it, which the kernel ends
+ * with the process, however it dies. Readers are not kept out. The lock follows links, so that two names of
+ * one file are one. Throws STORE_LOCKED. */
 export function lock(file: string): DatabaseSync {
   const ownerFile = `${existsSync(file) ? realpathSync(file) : resolve(file)}-owner`
   const db = translate(ownerFile, () => new DatabaseSync(ownerFile, { timeout: 0 }))

@@ -1,6 +1,7 @@
-// Items come in few kinds: one for each model, step, priority, tenant and pipeline in use. In the file an item has the number of its
-// kind; in memory the kind has what its items are counted in and the level in which they queue. An item that inherits a
-// priority is of another kind from then on. The owner's copy of the table `kind`, from which nothing is taken away.
+// Items come in few kinds: one for each model, step, priority, tenant and pipeline in use. In the file an
+// item has the number of its kind. In memory a kind has the counts of its items and the level in which they
+// queue. An item that inherits a priority is of another kind from then on. The table `kind` only grows; this
+// is the owner's copy of it.
 import type { ModelId } from '../../core/model.ts'
 import type { Counted, Counts, KindName } from './counts.ts'
 import type { Level } from './level.ts'

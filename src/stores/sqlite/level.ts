@@ -1,6 +1,7 @@
-// The ready items of one model, priority and tenant, by turn; the owner keeps them in memory, 24 bytes for each. One that
-// becomes ready goes to the end. One that comes from elsewhere (given back, or with a priority that it inherited) has an earlier turn: it
-// waits in a heap beside, and the first of both is the first.
+// The ready items of one model, priority and tenant as numbers, in the order of their turns; the owner keeps
+// them in memory, 24 bytes for each. An item that becomes ready goes to the end. An item that was given back,
+// or that has inherited a priority, has an earlier turn: it waits in a heap beside, and the first of both is
+// the first of the level.
 
 import { Heap } from '../../core/heap.ts'
 import type { Deadlines } from '../../core/work/deadlines.ts'

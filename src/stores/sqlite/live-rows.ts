@@ -1,10 +1,11 @@
-// The rows that an operation touches, in memory: changed as often as it likes and written once, at its end or before a
-// query must see them. An item that is submitted and at once ready is one insert; one that waits for three is one update.
+// The rows that an operation touches, in memory: changed as often as it likes and written once, at its end or
+// before a query must see them. An item that is submitted and at once ready is one insert; one that waits for
+// three is one update.
 //
 //   row in memory ──▶ changed ──▶ flush: item and progress inserted (new), progress updated (changed), result written
 //
-// There is one row object for an item at any time: that of this operation, or of the claim that holds it. Whoever changes
-// it calls `change`. What many items need is read for all of them at once.
+// There is one row object for an item at any time: that of this operation, or of the claim that holds it.
+// Whoever changes it calls `change`. What many items need is read for all of them at once.
 import type { DatabaseSync } from 'node:sqlite'
 import type { ItemError } from '../../core/errors.ts'
 import { type ItemId, itemStates, type NewItem } from '../../core/work/item.ts'
@@ -79,8 +80,9 @@ export class LiveRows {
     this.forget()
   }
 
-  /** At the end of an operation: rows may be read anew. New maps, since one that is cleared keeps the table of the last
-   * operation in a chain with the next, and so its rows alive beyond the young generation: 2 us for an item. */
+  /** At the end of an operation: rows may be read anew. New maps, since one that is cleared keeps the table
+   * of the last operation in a chain with the next, and so its rows alive beyond the young generation: 2 us
+   * for an item. */
   forget(): void {
     this.#touched = new Map()
     this.#byId = new Map()

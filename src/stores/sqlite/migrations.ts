@@ -1,5 +1,5 @@
-// How the tables of an earlier version become those of the next, and so on to the present ones (schema.ts). What is written
-// here stays as it is.
+// How the tables of an earlier version become those of the next one, and so on to the present tables
+// (schema.ts). What stands here is never changed.
 import { stateNumber } from './schema.ts'
 
 /** Those that version 4 brought. */
@@ -8,7 +8,7 @@ CREATE TABLE kind (
   number INTEGER PRIMARY KEY,
   model TEXT NOT NULL,
   step TEXT,
-  priority INTEGER NOT NULL, -- in the queue: an item's own, or what it was lent
+  priority INTEGER NOT NULL,
   tenant TEXT
 ) STRICT;
 CREATE TABLE item (
@@ -71,7 +71,8 @@ INSERT INTO claim SELECT token, max(started_at), max(until), json_group_array(se
 UPDATE item SET state = ${stateNumber.ready}, attempt = attempt - 1, until = NULL WHERE state = ${stateNumber.leased};
 ALTER TABLE item DROP COLUMN token;
 `,
-  // An item was one wide row, its edges stood in a table and in an index, and a change in an event was a list.
+  // An item was one wide row, its edges stood in a table and in an index, and a change in an event was a
+  // list.
   3: `
 DROP INDEX item_maker;
 ALTER TABLE item RENAME TO wide;

@@ -1,7 +1,6 @@
-// Every statement of the store, by name: one query, one name. What is read for a change of state comes as arrays, which cost
-// half of objects; lists of seqs and ids go in as JSON.
+// Every statement of the store, by name: one query, one name. What is read for a change of state comes as
+// arrays, which cost half of what objects do; lists of seqs and ids go in as JSON.
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
-import type { ListQuery } from '../store.ts'
 import { stateNumber } from './schema.ts'
 import { Writer } from './writer.ts'
 
@@ -16,22 +15,16 @@ export type Values = (number | null)[]
 const { ready, leased, scheduled, blocked } = stateNumber
 
 /** Items that a claim holds; their rows still say `ready`. */
-const held = 'SELECT value FROM claim, json_each(claim.items)'
+export const held = 'SELECT value FROM claim, json_each(claim.items)'
 const storedColumns = `item.seq, item.id, max_attempts, timeout, deadline_at, maker, source_id, parents, source,
   coalesce(run.input, item.input) AS input, kind.model, kind.step, item.priority, kind.priority AS effective_priority,
   kind.tenant, kind.pipeline, latest_end_at, submitted_at, state, attempt, ready_at,
   started_at, ended_at, output, error`
 const storedTables = `item JOIN progress ON progress.seq = item.seq JOIN kind ON kind.number = progress.kind
   LEFT JOIN run ON run.number = progress.run`
-const withLease = `SELECT ${storedColumns}, lease.leased_at FROM ${storedTables}
+/** Items with all that is stored of them. */
+export const withLease = `SELECT ${storedColumns}, lease.leased_at FROM ${storedTables}
   LEFT JOIN (SELECT value AS held, claim.at AS leased_at FROM claim, json_each(claim.items)) AS lease ON lease.held = item.seq`
-
-/** An error alone is looked for in the row of a run where there may be one: an output may be long. */
-const inBrief = `SELECT item.seq, item.id, state, maker.id AS maker, kind.pipeline, kind.step, kind.model,
-  item.seq IN (${held}) AS is_held,
-  iif(state = ${stateNumber.done}, NULL, (SELECT error ->> '$.code' FROM run WHERE number = progress.run)) AS code
-  FROM item JOIN progress ON progress.seq = item.seq JOIN kind ON kind.number = progress.kind
-  LEFT JOIN item AS maker ON maker.seq = item.maker`
 
 const queries = {
   begin: 'BEGIN IMMEDIATE',
@@ -65,7 +58,8 @@ const queries = {
     (SELECT coalesce(max(last), 0) FROM (SELECT last FROM event ORDER BY first DESC LIMIT 1)) AS event,
     coalesce((SELECT latest FROM event ORDER BY first DESC LIMIT 1), 0) AS latestAtMs`,
   latestAt: 'SELECT latest FROM event ORDER BY first DESC LIMIT 1',
-  // The mean, not the sum: of 5,300 real times it is more than the integers that a double holds, and node:sqlite refuses it.
+  // The mean, not the sum: of 5,300 real times it is more than the integers that a double holds, and
+  // node:sqlite refuses it.
   countItems: `SELECT model, step, priority, tenant, pipeline, counted.* FROM (
     SELECT kind AS k, iif(state = ${ready} AND seq IN (${held}), ${leased}, state) AS state, count(*) AS count,
       avg(submitted_at) AS submitted, min(turn) AS turn, ready_at FROM progress GROUP BY 1, 2
@@ -113,54 +107,21 @@ export function prepareWriters(db: DatabaseSync) {
   const writer = (into: string, names: string, otherwise?: string) =>
     new Writer(db, into, names.split(' '), otherwise)
   return {
-    item: writer('INSERT INTO item', 'seq id priority max_attempts timeout deadline_at maker source_id parents source input'),
+    item: writer(
+      'INSERT INTO item',
+      'seq id priority max_attempts timeout deadline_at maker source_id parents source input',
+    ),
     progress: writer('INSERT OR REPLACE INTO progress', `${columns.join(' ')} room`),
     edge: writer('INSERT INTO edge', 'parent child policy'),
     input: writer('INSERT INTO run', 'number input', 'ON CONFLICT DO UPDATE SET input = excluded.input'),
     // Where no start is said the old one stands: an item that is given back keeps that of its last attempt.
-    result: writer('INSERT INTO run', 'number started_at ended_at output error', `ON CONFLICT DO UPDATE SET
-      started_at = coalesce(excluded.started_at, started_at), ended_at = excluded.ended_at, output = excluded.output, error = excluded.error`),
-  } // biome-ignore format: a table
-}
-
-const conditions: Record<string, string> = {
-  step: 'kind.step = ?',
-  modelId: 'kind.model = ?',
-  pipeline: 'kind.pipeline IS ?',
-  parentId: 'item.maker = (SELECT seq FROM item WHERE id = ?)',
-  idFrom: 'item.id >= ?',
-  idBefore: 'item.id < ?',
-}
-
-/** The items of a page, whole or in brief. Few are found by their ids or their maker, from an index; the others by a walk over
- * the narrow rows of `progress`. The plus keeps SQLite from the other way. */
-export function pageQuery({ state, after = 0, limit = 1000, ...query }: ListQuery, isBrief: boolean) {
-  const { idPrefix, parentId } = query
-  const seq = idPrefix === undefined && parentId === undefined ? 'progress.seq' : '+item.seq'
-  const filters = { ...query, ...(idPrefix === undefined ? {} : idRange(idPrefix)) }
-  const used = Object.entries(filters).filter(([name, value]) => name in conditions && value !== undefined)
-  const isHeld = `item.seq IN (${held})`
-  const byState = {
-    ready: `state = ${ready} AND NOT ${isHeld}`,
-    leased: isHeld,
-  }[state as string]
-  const where = [`${seq} > ?`, ...used.map(([name]) => conditions[name]!)]
-  if (state) where.push(byState ?? `state = ${stateNumber[state]}`)
-  const values = [after, ...used.map(([, value]) => value as string | null), limit]
-  const sql = `${isBrief ? inBrief : withLease} WHERE ${where.join(' AND ')} ORDER BY ${seq} LIMIT ?`
-  return { sql, values, limit }
-}
-
-/** Texts that begin so, as the index of ids has them in order: by their bytes in UTF-8, that is by their code points. */
-function idRange(prefix: string): { idFrom: string; idBefore?: string } {
-  const idFrom = prefix.toWellFormed()
-  const points = [...idFrom].map((each) => each.codePointAt(0)!)
-  while (points.at(-1) === 0x10ffff) points.pop()
-  const last = points.pop()
-  if (last === undefined) return { idFrom }
-  // Between these two there is no text: halves of surrogate pairs.
-  const next = last === 0xd7ff ? 0xe000 : last + 1
-  return { idFrom, idBefore: String.fromCodePoint(...points, next) }
+    result: writer(
+      'INSERT INTO run',
+      'number started_at ended_at output error',
+      `ON CONFLICT DO UPDATE SET
+      started_at = coalesce(excluded.started_at, started_at), ended_at = excluded.ended_at, output = excluded.output, error = excluded.error`,
+    ),
+  }
 }
 
 /** One row, or undefined; the type is the caller's word for the query's columns. */

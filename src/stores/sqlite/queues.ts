@@ -1,7 +1,7 @@
-// Which ready items a claim takes, and since when a queue waits. The owner keeps the order of its queues in memory, read from
-// the file when it opens: an index of ready items would cost a third of what a release and an end write. A level for each
-// model, priority and tenant holds its items by turn (level.ts); those with a deadline are also listed by it. The order
-// of a claim is that of core/work/levels.ts.
+// Which ready items a claim takes. The owner keeps the order of its queues in memory and reads it from the
+// file when it opens: an index of ready items would cost a third of what a release and an end write. There is
+// a level for each model, priority and tenant (level.ts); items with a deadline are also listed by it. The
+// order of a claim is that of core/work/levels.ts.
 
 import type { ModelId } from '../../core/model.ts'
 import { Deadlines } from '../../core/work/deadlines.ts'
@@ -60,7 +60,8 @@ export class Queues {
     return queue ? takeInOrder(queue, maxCount, order) : []
   }
 
-  /** Deadlines that have passed count no more. Answers with the next one, ms; Infinity: there is none. Cost: O(models). */
+  /** Deadlines that have passed count no more. Answers with the next one, ms; Infinity: there is none. Cost:
+   * O(models). */
   dropLate(nowMs: number): number {
     this.#lateMs = nowMs
     let nextAtMs = Number.POSITIVE_INFINITY

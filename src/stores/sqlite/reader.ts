@@ -1,5 +1,5 @@
-// Reading a SQLite store: items, events and counts. A reader beside an owner counts from the rows, in one snapshot; the
-// owner inherits from it and keeps its counts with every change.
+// Reading a SQLite store: items, events and counts. A reader beside an owner counts from the rows, in one
+// snapshot. The owner inherits from it, and keeps its counts with every change instead.
 import type { DatabaseSync } from 'node:sqlite'
 import { type ItemId, itemStates } from '../../core/work/item.ts'
 import type { QueueHead } from '../../core/work/queue-head.ts'
@@ -7,7 +7,8 @@ import type { ItemBrief, ListQuery, StoredItem, StoreEvent, StoreReader, StoreSt
 import { Counts, type LevelCounts } from './counts.ts'
 import { translate } from './errors.ts'
 import { openReadOnly } from './file.ts'
-import { all, first, pageQuery, prepareQueries, type Queries } from './queries.ts'
+import { pageQuery } from './pages.ts'
+import { all, first, prepareQueries, type Queries } from './queries.ts'
 import { type BriefRow, readBrief, readItem, type StoredRow } from './rows.ts'
 import { eventWidth, stateNumber } from './schema.ts'
 
@@ -44,16 +45,18 @@ export class SqliteReader {
   }
 
   async list(query: ListQuery) {
-    return this.#page<StoredRow, StoredItem>(query, false, (row) => readItem(row, this.query))
+    return this.#page<StoredRow, StoredItem>(pageQuery('whole', query), (row) => readItem(row, this.query))
   }
 
   async briefs(query: ListQuery) {
-    return this.#page<BriefRow, ItemBrief>(query, true, readBrief)
+    return this.#page<BriefRow, ItemBrief>(pageQuery('brief', query), readBrief)
   }
 
-  #page<Row extends { seq: number }, Item>(query: ListQuery, isBrief: boolean, show: (row: Row) => Item) {
+  #page<Row extends { seq: number }, Item>(
+    { sql, values, limit }: ReturnType<typeof pageQuery>,
+    show: (row: Row) => Item,
+  ) {
     return this.read(() => {
-      const { sql, values, limit } = pageQuery(query, isBrief)
       const rows = all<Row>(this.db.prepare(sql), ...values)
       return { items: rows.map(show), cursor: rows.length < limit ? null : (rows.at(-1)?.seq ?? null) }
     })

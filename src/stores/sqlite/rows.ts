@@ -1,4 +1,5 @@
-// Rows as they are in memory, and the way from a row to an item. The statements are in queries.ts.
+// The rows of a SQLite store as they are in memory, and how they become items. The statements are in
+// queries.ts.
 import { type ItemError, SchedulerError } from '../../core/errors.ts'
 import type { ModelId } from '../../core/model.ts'
 import { type ItemId, type ItemState, itemStates, type NewItem, ofPipeline } from '../../core/work/item.ts'

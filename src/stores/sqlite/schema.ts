@@ -11,15 +11,16 @@
 // The life of an item in the file, each line one transaction with an event:
 //
 //   submitted   + item, + progress (blocked, or at once ready), + an edge for each that it waits for
-//   lent        progress: the kind of a higher priority, an earlier latest end; in the transaction of what waits for it
+//   inherits    progress: the kind of a higher priority, an earlier latest end; in the transaction of what waits for it
 //   released    progress: ready, with its turn      + run: the input that the resolver made
 //   leased      + claim: names it; its progress goes on saying ready
 //   ended       progress: done, with its run        + run: output, error and times        - claim: with its last item
 //
-// What a commit costs is the pages that it changed: one of 4 KB takes the CPU of five rows, in the log and once more in
-// its place. The items of a batch lie far apart, since others were submitted between them. Therefore what is written again
-// is narrow (a hundred rows of progress on a page), what comes later is appended, what can be said once for many is one
-// row, and the order of the queues is kept in memory (queue.ts), not in an index.
+// What a commit costs is the pages that it changed: one of 4 KB takes the CPU of five rows, in the log and
+// once more in its place. The items of a batch lie far apart, since others were submitted between them.
+// Therefore what is written again is narrow (a hundred rows of progress on a page), what comes later is
+// appended, what can be said once for many is one row, and the order of the queues is kept in memory
+// (queue.ts), not in an index.
 import { type EdgePolicy, type ItemState, itemStates } from '../../core/work/item.ts'
 
 export const schemaVersion = 5
@@ -29,8 +30,8 @@ export const stateNumber = Object.fromEntries(itemStates.map((state, index) => [
   ItemState,
   number
 >
-/** Dots that a row of `progress` carries for what will come: state, turn and moment of a blocked one, the run of a ready one.
- * A row that grows splits its page, which is full; so this one never does. 4 % of the CPU. */
+/** Dots that a row of `progress` carries for what will come: state, turn and moment of a blocked one, the run
+ * of a ready one. A row that grows splits its page, which is full; so this one never does. 4 % of the CPU. */
 export function roomOf(state: number): string | null {
   if (state === stateNumber.blocked) return '.............'
   return state === stateNumber.ready ? '...' : null
@@ -46,7 +47,7 @@ CREATE TABLE kind (
   number INTEGER PRIMARY KEY,
   model TEXT NOT NULL,
   step TEXT,
-  priority INTEGER NOT NULL, -- in the queue: an item's own, or what it was lent
+  priority INTEGER NOT NULL, -- in the queue: an item's own, or one that it inherited
   tenant TEXT,
   pipeline TEXT
 ) STRICT;

@@ -1,9 +1,11 @@
-// The embedded store: one SQLite file through Node's own driver, WAL, synchronous FULL. Calls made in one turn of the
-// event loop share a transaction (group commit) and are answered after the commit: what a promise said is on disk, but for
-// leases, which are in the file and may be lost with the machine. A call checks all that it may refuse before it changes
-// anything, so a refusal leaves the others of its transaction alone.
-// One process owns a database; others may read beside it (reader.ts). How items change state is in
-// core/work/transitions.ts, what they look like in the file in schema.ts.
+// The store in one SQLite file, through Node's own driver. Calls that are made in one turn of the event loop
+// share a transaction (group commit), and are answered when it is on disk (WAL, synchronous FULL). Leases are
+// the exception: they are answered when they are in the file, and may be lost with the machine
+// (docs/adr/0006).
+//
+// A call checks all that it may refuse before it changes anything: a refusal leaves the other calls of its
+// transaction alone. One process owns a database; others may read beside it (reader.ts). How items change
+// state is in core/work/transitions.ts, what they look like in the file in schema.ts.
 import type { DatabaseSync } from 'node:sqlite'
 import { type ItemError, SchedulerError } from '../../core/errors.ts'
 import type { ItemId, NewItem } from '../../core/work/item.ts'
@@ -13,7 +15,8 @@ import { Claims } from './claims.ts'
 import { failed, isFromSqlite, translate } from './errors.ts'
 import { lock, openDatabase } from './file.ts'
 import { Kinds } from './kinds.ts'
-import { all, pageQuery } from './queries.ts'
+import { pageQuery } from './pages.ts'
+import { all } from './queries.ts'
 import { Queues } from './queues.ts'
 import { SqliteReader } from './reader.ts'
 import { type BriefRow, type ItemRow, json, parse } from './rows.ts'
@@ -161,7 +164,7 @@ class SqliteStore extends SqliteReader implements Store {
   }
 
   #retryable({ state, pipeline, errorCode }: RetryQuery): ItemId[] {
-    const { sql, values } = pageQuery({ state, pipeline, limit: -1 }, true)
+    const { sql, values } = pageQuery('brief', { state, pipeline, limit: -1 })
     const rows = all<BriefRow>(this.db.prepare(sql), ...values)
     return rows.filter(({ code }) => errorCode === undefined || code === errorCode).map(({ id }) => id)
   }
@@ -205,8 +208,8 @@ class SqliteStore extends SqliteReader implements Store {
     if (operations.length > 0) this.#carryOut(operations)
   }
 
-  /** Answers go out after the commit. What SQLite refuses (a full disk) fails all; what breaks one call fails it alone, and
-   * the others are carried out anew. */
+  /** Answers go out after the commit. What SQLite refuses (a full disk) fails all; what breaks one call fails
+   * it alone, and the others are carried out anew. */
   #carryOut(operations: readonly Operation[]): void {
     const answers: (() => void)[] = []
     let failing = operations

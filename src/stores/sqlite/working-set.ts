@@ -1,5 +1,5 @@
-// The items of a SQLite store as the rules in core/work/transitions.ts see them: rows in memory (live-rows.ts), and what is
-// kept beside them with every change: counts, queues, claims and events.
+// The items of a SQLite store, as the rules in core/work/transitions.ts see them: rows in memory
+// (live-rows.ts), and what is kept beside them with every change: counts, queues, claims and events.
 import type { DatabaseSync } from 'node:sqlite'
 import type { EdgePolicy, ItemId, NewItem } from '../../core/work/item.ts'
 import { checkGraph, refuseCircle } from '../../core/work/submission.ts'

@@ -1,4 +1,4 @@
-// New rows of one table, written sixteen with a statement: a call of a statement costs as much as half a row.
+// Writes new rows of one table, sixteen with a statement: to call a statement costs as much as half a row.
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 
 /** Chosen: with 64 the rest of a call of few rows goes one by one, and nothing is gained. */
