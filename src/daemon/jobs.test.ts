@@ -28,12 +28,20 @@ async function states(store: Store): Promise<string> {
 test('adds what is new, and cancels of its own pipeline alone what it no longer has', async () => {
   const { store, jobs, changes } = create()
   const first = [item('first', 'f1'), item('first', 'f2', ['f1'])]
-  assert.deepEqual(await jobs.submit('first', first), { addedCount: 2 })
-  assert.deepEqual(await jobs.submit('second', [item('second', 's1')]), { addedCount: 1 })
-  assert.deepEqual(await jobs.submit('second', [item('second', 's2')]), { addedCount: 1 })
+  assert.equal((await jobs.submit('first', first)).addedCount, 2)
+  assert.equal((await jobs.submit('second', [item('second', 's1')])).addedCount, 1)
+  assert.equal((await jobs.submit('second', [item('second', 's2')])).addedCount, 1)
   assert.equal(await states(store), 'f1 ready, f2 blocked, s1 cancelled, s2 ready')
   assert.equal((await store.get('s1'))!.error!.code, 'SUPERSEDED')
   assert.equal(changes(), 3)
+})
+
+test('says which listed items are left to the run of another pipeline that has them too', async () => {
+  const { store, jobs } = create()
+  await jobs.submit('first', [item('first', 'both'), item('first', 'f1')])
+  const submitted = await jobs.submit('second', [item('second', 'both'), item('second', 's1')])
+  assert.deepEqual(submitted, { addedCount: 1, elsewhere: { first: 1 } })
+  assert.equal((await store.get('both'))!.pipeline, 'first')
 })
 
 test('what was superseded comes back when the pipeline has it again; what a user cancelled does not', async () => {
@@ -43,7 +51,7 @@ test('what was superseded comes back when the pipeline has it again; what a user
   await jobs.cancel(['f3'])
   await jobs.submit('first', items.slice(0, 1))
   assert.equal(await states(store), 'f1 ready, f2 cancelled, f3 cancelled')
-  assert.deepEqual(await jobs.submit('first', items), { addedCount: 0 })
+  assert.equal((await jobs.submit('first', items)).addedCount, 0)
   assert.equal(await states(store), 'f1 ready, f2 ready, f3 cancelled')
   assert.deepEqual(await jobs.retry({ state: 'cancelled' }), { retriedCount: 1 })
   assert.equal(await states(store), 'f1 ready, f2 ready, f3 ready')

@@ -26,6 +26,13 @@ export interface JobsOptions {
   onChange: () => void
 }
 
+export interface Submitted {
+  addedCount: number
+  /** Items that are listed and have not ended, but are another pipeline's: two pipelines have the same step over the same
+   * source. They are left to a run of that pipeline. By its name. */
+  elsewhere: Record<string, number>
+}
+
 export class Jobs {
   readonly #options: JobsOptions
 
@@ -35,13 +42,13 @@ export class Jobs {
 
   /** `items`: all of the pipeline as it is now, each after those it needs, without the parts that fan-out
    * makes. */
-  async submit(pipeline: string, items: readonly NewItem[]): Promise<{ addedCount: number }> {
+  async submit(pipeline: string, items: readonly NewItem[]): Promise<Submitted> {
     const { store, clock, onChange } = this.#options
     const ids = new Set(items.map(({ id }) => id))
     const isListed = ({ id, parentId }: ItemBrief) => ids.has(id) || (parentId !== null && ids.has(parentId))
-    const left = (await this.#briefs(openStates)).filter(
-      (each) => (each.pipeline === pipeline || each.pipeline === null) && !isListed(each),
-    )
+    const open = await this.#briefs(openStates)
+    const isOthers = (each: ItemBrief) => each.pipeline !== pipeline && each.pipeline !== null
+    const left = open.filter((each) => !isOthers(each) && !isListed(each))
     const back = (await this.#briefs(['cancelled'])).filter(
       (each) => each.errorCode === superseded.code && isListed(each),
     )
@@ -53,7 +60,10 @@ export class Jobs {
       addedCount += (await store.submit(part, clock.nowMs())).addedCount
     }
     onChange()
-    return { addedCount }
+    const elsewhere: Record<string, number> = {}
+    for (const each of open)
+      if (isOthers(each) && isListed(each)) elsewhere[each.pipeline!] = (elsewhere[each.pipeline!] ?? 0) + 1
+    return { addedCount, elsewhere }
   }
 
   async #briefs(states: readonly ItemState[]): Promise<ItemBrief[]> {

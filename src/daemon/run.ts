@@ -13,7 +13,7 @@ import type { JournalWriter } from '../record/journal-writer.ts'
 import type { Store } from '../stores/store.ts'
 import type { Clock } from './clock.ts'
 import type { Daemon, Rest } from './daemon.ts'
-import type { Jobs } from './jobs.ts'
+import type { Jobs, Submitted } from './jobs.ts'
 import { type OpenDaemon, openDaemon } from './open.ts'
 import type { EventStream } from './subscribe.ts'
 
@@ -28,7 +28,7 @@ export interface RunOptions {
   onEvent?: (event: SchedulerEvent) => void
 }
 
-export interface Run {
+export interface Run extends Submitted {
   pipeline: Pipeline
   files: RunFiles
   daemon: Daemon
@@ -42,7 +42,6 @@ export interface Run {
   journal: JournalWriter
   /** Items of the pipeline as it is now, without the parts that fan-out makes. */
   items: NewItem[]
-  addedCount: number
   startedAtMs: number
   /** Processes of an earlier run that were still alive. */
   reapedCount: number
@@ -67,12 +66,12 @@ export async function startRun({ pipeline, files, inputs, stdin, onEvent }: RunO
   })
   try {
     countDeadlinesFrom(opened.clock.nowMs(), items)
-    const { addedCount } = await submitRun(opened, pipeline.name, items)
+    const submitted = await submitRun(opened, pipeline.name, items)
     if (onEvent) opened.events.listen(({ event }) => onEvent(event))
     const journal = opened.start()
     const { daemon, store, clock, jobs, events, leftovers } = opened
     return {
-      ...{ pipeline, files, daemon, store, clock, jobs, events, journal, items, addedCount },
+      ...{ pipeline, files, daemon, store, clock, jobs, events, journal, items, ...submitted },
       startedAtMs: clock.nowMs(),
       reapedCount: leftovers.foundCount,
       leftovers: leftovers.unkillable,
@@ -91,7 +90,7 @@ export async function submitRun(
   { daemon, jobs }: Pick<OpenDaemon, 'daemon' | 'jobs'>,
   pipeline: string,
   items: readonly NewItem[],
-): Promise<{ addedCount: number }> {
+): Promise<Submitted> {
   admit(
     daemon.state,
     items.map(({ modelId }) => modelId),
