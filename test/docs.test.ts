@@ -1,5 +1,5 @@
-// The papers that list things agree with the code and with each other: docs/errors.md with the table of error codes, and
-// every link with a file. For docs/glossary.md see glossary.test.ts.
+// The papers that list things agree with the code and with each other: docs/errors.md with the table of error
+// codes, and every link with a file. For docs/glossary.md see glossary.test.ts.
 import assert from 'node:assert/strict'
 import { existsSync, globSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'

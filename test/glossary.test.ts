@@ -1,5 +1,5 @@
-// The glossary and the code say the same words: what it forbids is part of no identifier in src/, and what it explains is
-// said there.
+// The glossary and the code say the same words: what it forbids is part of no identifier in src/, and what it
+// explains is said there.
 import assert from 'node:assert/strict'
 import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -46,7 +46,8 @@ interface Glossary {
   /** Those that are said in more than texts. */
   words: string[]
   forbidden: string[]
-  /** Identifiers in which a forbidden word means something else: of one word exactly these, of more also within others. */
+  /** Identifiers in which a forbidden word means something else: of one word exactly these, of more also
+   * within others. */
   excused: string[]
 }
 

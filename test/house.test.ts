@@ -1,4 +1,5 @@
-// The house stays one that can be walked through: no folder is a heap, and no file is a book.
+// The house stays one that can be walked through: no folder is a heap, no file a book, and comments fit on
+// the screen that the code fits on.
 import assert from 'node:assert/strict'
 import { globSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -9,6 +10,8 @@ const files = globSync('{src,test}/**/*.ts', { cwd: root }).sort()
 
 const mostFiles = 20
 const mostLines = 400
+/** Of biome.json. */
+const mostColumns = 110
 
 const linesOf = (path: string) => readFileSync(join(root, path), 'utf8').trimEnd().split('\n')
 
@@ -27,4 +30,20 @@ test(`no file has more than ${mostLines} lines`, () => {
     long.filter(([, count]) => count > mostLines),
     [],
   )
+})
+
+test(`comments in src fit in ${mostColumns} columns`, () => {
+  const wide = files
+    .filter((path) => path.startsWith('src/'))
+    .flatMap((path) =>
+      linesOf(path).flatMap((line, index) =>
+        /^\s*(\/\/|\/\*|\*)/.test(line) && [...line].length > mostColumns ? [`${path}:${index + 1}`] : [],
+      ),
+    )
+  assert.deepEqual(wide, [])
+})
+
+test('the columns are those of the formatter', () => {
+  const { formatter } = JSON.parse(readFileSync(join(root, 'biome.json'), 'utf8'))
+  assert.equal(formatter.lineWidth, mostColumns)
 })

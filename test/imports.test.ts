@@ -4,8 +4,9 @@
 //   core: scheduler.ts → explain → decide → state → the words at its door (errors, model, policy, units …)
 //                                   decide → work → the words at its door
 //
-// Runners and devices look at the same processes. core/ imports nothing outside core/. core/ and sim/ see no clock, no
-// chance, no timer, no console and no process: time, chance and the outside world reach them as arguments.
+// Runners and devices look at the same processes. core/ imports nothing outside core/. core/ and sim/ see no
+// clock, no chance, no timer, no console and no process: time, chance and the outside world reach them as
+// arguments.
 import assert from 'node:assert/strict'
 import { globSync, readFileSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
@@ -16,8 +17,8 @@ const source = join(import.meta.dirname, '..', 'src')
 /** Files directly in core/. */
 const door = 'core/*.ts'
 
-/** What each room may import besides itself: folders, the files directly in one, or single files. Packages are free outside
- *  core/ and sim/. */
+/** What each room may import besides itself: folders, the files directly in one, or single files. Packages
+ * are free outside core/ and sim/. */
 const mayImport: Record<string, string[]> = {
   core: [],
   'core/work': [door],
@@ -138,7 +139,8 @@ function circlesOf(importsByFile: ReadonlyMap<string, readonly string[]>): strin
   return [...new Set(circles)].sort()
 }
 
-/** A decision's view keeps what the order of queues is read from, and the order is worked out by the view: one memo. */
+/** A decision's view keeps what the order of queues is read from, and the order is worked out by the view:
+ * one memo. */
 const pair = 'core/decide/ordering.ts ⇄ core/decide/view.ts'
 
 test('files do not import each other in a circle, not even for types', () => {

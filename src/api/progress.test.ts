@@ -1,4 +1,5 @@
-// What `run` paints, of a real run in this process whose worker is held: counts, what the device holds, and the time left.
+// What `run` paints, of a real run in this process whose worker is held: counts, what the device holds, and
+// the time left.
 import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'

@@ -1,5 +1,5 @@
-// What a run says at its end of instances that it could not prove gone. A process that does not react to KILL cannot be made
-// for a test, so the state is what the daemon's would be.
+// What a run says at its end of instances that it could not prove gone. A process that does not react to KILL
+// cannot be made for a test, so the state is what the daemon's would be.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { decide } from '../core/decide/decide.ts'

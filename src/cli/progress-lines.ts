@@ -5,8 +5,8 @@
 //   ram     ━━━━━━━━━━━━━━━━━━━┃  1.05 of 1.08 GB  [ocr 780 MB ▶] [rate 310 MB]
 //   41 s, about 20 s left
 //
-// Marks of an instance: ↓ it is being loaded, ▶ it runs a batch, ↑ it gives its memory back, ! its memory did not come
-// back. All that is shown comes from the state.
+// Marks of an instance: ↓ it is being loaded, ▶ it runs a batch, ↑ it gives its memory back, ! its memory did
+// not come back. All that is shown comes from the state.
 import type { DeviceProgress, InstanceProgress, ProgressState, StepProgress } from '../api/progress.ts'
 import { formatBytes, formatMs } from '../core/units.ts'
 import { cellCount, fit, pad, plain } from './cells.ts'

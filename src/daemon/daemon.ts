@@ -2,7 +2,9 @@
 // commands without waiting, set one timer. It knows no policy, no pipeline and no end: it goes on until it is
 // closed. Everything it learns arrives as an event, in one line of time:
 //
-//   store ──heads──▶ apply ──▶ decide ──command──▶ instances (load, stop) and batches (claim, run, record) ──event──▶ apply
+//   store ──heads──▶ apply ──▶ decide ──command──▶ instances (load, stop), batches (claim, run, record)
+//                      ▲                                                  │
+//                      └──────────────────────event───────────────────────┘
 //
 // Whoever wants to know whether the work is over asks at a moment of rest: no batch is under way, and the
 // heads of the queues are current (`whenAtRest`). An error of the store stops the loop: running work is

@@ -28,8 +28,8 @@ export interface JobsOptions {
 
 export interface Submitted {
   addedCount: number
-  /** Items that are listed and have not ended, but are another pipeline's: two pipelines have the same step over the same
-   * source. They are left to a run of that pipeline. By its name. */
+  /** Items that are listed and have not ended, but are another pipeline's: two pipelines have the same step
+   * over the same source. They are left to a run of that pipeline. By its name. */
   elsewhere: Record<string, number>
 }
 

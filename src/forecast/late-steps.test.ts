@@ -1,4 +1,5 @@
-// Deadlines that cannot be met, as `plimsoll run` and `plimsoll plan` say it: the real commands over a small pipeline.
+// Deadlines that cannot be met, as `plimsoll run` and `plimsoll plan` say it: the real commands over a small
+// pipeline.
 import assert from 'node:assert/strict'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'

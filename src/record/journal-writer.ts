@@ -18,7 +18,8 @@ import { dropOldest, fileForRun, nextJournalFile, sizeOf } from './journal-files
 const groupSize = 64
 const groupMs = 250
 
-/** What a file may hold after its beginning: some 8000 events. A reader of the present replays 4 MB in 90 ms. */
+/** What a file may hold after its beginning: some 8000 events. A reader of the present replays 4 MB in 90
+ * ms. */
 const defaultFileBytes = 2e6
 
 /** What all files of a journal may hold: a day of a busy daemon. Chosen, not measured. */

@@ -1,5 +1,6 @@
-// The journal as it is written and read back, over several files, and after a kill at any place. `lines` are events of a
-// world in which a model is loaded and batches run, so that a state that was not restored is another one.
+// The journal as it is written and read back, over several files, and after a kill at any place. `lines` are
+// events of a world in which a model is loaded and batches run, so that a state that was not restored is
+// another one.
 import assert from 'node:assert/strict'
 import { appendFileSync, mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

@@ -5,7 +5,8 @@ import { measuredModel } from '../forecast/plan-workload.ts'
 import type { JournalLine } from './journal.ts'
 import { measureModels } from './measured.ts'
 
-/** What a record holds of an instance's life: loaded from 0 to `loadMs`, asked to stop, and gone `unloadMs` later. */
+/** What a record holds of an instance's life: loaded from 0 to `loadMs`, asked to stop, and gone `unloadMs`
+ * later. */
 function life(instanceId: string, loadMs: number, unloadMs: number, rule: string): JournalLine[] {
   const command = { instanceId, modelId: 'a', deviceId: 'gpu' }
   const lines = [

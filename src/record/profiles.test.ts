@@ -1,4 +1,5 @@
-// What one run has learned, the next one knows: written, read back, and left out where it is not of the same model.
+// What one run has learned, the next one knows: written, read back, and left out where it is not of the same
+// model.
 import assert from 'node:assert/strict'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

@@ -9,17 +9,18 @@
 //  (4) Dependents are released in the transaction that ends the item they wait for; released together, they
 //      become ready in the order of their submission.
 //  (5) Within a model interactive levels come first, then urgent items, the earliest deadline first, then
-//      overdue items, the oldest first, then the others by priority. Between the tenants of one priority the one
-//      that has had least comes first; inside a level items are first in, first out. A batch never mixes
+//      overdue items, the oldest first, then the others by priority. Between the tenants of one priority the
+//      one that has had least comes first; inside a level items are first in, first out. A batch never mixes
 //      interactive and other items.
-//  (6) An item inherits the priority and the deadline of the items that wait for it, over any number of edges,
-//      as long as it has not ended. What it has inherited stays with it, and outlives the process.
-//  (7) Nothing waits for itself. A submission in a circle is refused; a fan-out whose children would wait for it
-//      fails alone.
+//  (6) An item inherits the priority and the deadline of the items that wait for it, over any number of
+//      edges, as long as it has not ended. What it has inherited stays with it, and outlives the process.
+//  (7) Nothing waits for itself. A submission in a circle is refused; a fan-out whose children would wait for
+//      it fails alone.
 //  (8) A store may serve some pipelines only. Items of the others are parked: no queue head shows them and no
-//      claim takes them. They can be read, cancelled and retried; ends pass on to them, leases of them end and
-//      their retries come due as ever. But none is released: an item that has nothing to wait for any more stays
-//      blocked, and no resolver is asked about it, until a store that serves its pipeline opens (`releaseAll`).
+//      claim takes them. They can be read, cancelled and retried; ends pass on to them, leases of them end
+//      and their retries come due as ever. But none is released: an item that has nothing to wait for any
+//      more stays blocked, and no resolver is asked about it, until a store that serves its pipeline opens
+//      (`releaseAll`).
 //  (9) Time is an argument. The store has no clock, no timer and no chance.
 import type { ItemError } from '../core/errors.ts'
 import type { ModelId } from '../core/model.ts'

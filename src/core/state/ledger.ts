@@ -1,10 +1,10 @@
 // The memory ledger: every promised byte of a device is booked in exactly one account, and moves between
 // accounts here and nowhere else:
 //
-//   free ──reserve─▶ reserved ──settle─▶ resident ──startRelease─▶ releasing ──free─▶ free
-//     │                 └────────────────startRelease─▶│               └─quarantine─▶ quarantined ──free─▶ free
-//     └──activate─▶ active ──deactivate─▶ free
-//                     └──follow─▶ releasing or quarantined, with its instance
+//   free ─reserve─▶ reserved ─settle─▶ resident ─startRelease─▶ releasing ─free─▶ free
+//     │                └───────────────startRelease─▶│              └─quarantine─▶ quarantined ─free─▶ free
+//     └─activate─▶ active ─deactivate─▶ free
+//                     └─follow─▶ releasing or quarantined, with its instance
 //
 // Invariant: reserved + resident + active + releasing + quarantined ≤ budget, at every instant. A booking
 // that would break it is a fault of ours and stops the daemon; decide.ts asks `headroomBytes` first.

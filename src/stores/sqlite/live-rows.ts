@@ -2,7 +2,8 @@
 // before a query must see them. An item that is submitted and at once ready is one insert; one that waits for
 // three is one update.
 //
-//   row in memory ──▶ changed ──▶ flush: item and progress inserted (new), progress updated (changed), result written
+//   row in memory ──▶ changed ──▶ flush: item and progress inserted (new), progress updated (changed),
+//                                        result written
 //
 // There is one row object for an item at any time: that of this operation, or of the claim that holds it.
 // Whoever changes it calls `change`. What many items need is read for all of them at once.

@@ -11,10 +11,12 @@
 // The life of an item in the file, each line one transaction with an event:
 //
 //   submitted   + item, + progress (blocked, or at once ready), + an edge for each that it waits for
-//   inherits    progress: the kind of a higher priority, an earlier latest end; in the transaction of what waits for it
+//   inherits    progress: the kind of a higher priority, an earlier latest end; in the transaction of what
+//               waits for it
 //   released    progress: ready, with its turn      + run: the input that the resolver made
 //   leased      + claim: names it; its progress goes on saying ready
-//   ended       progress: done, with its run        + run: output, error and times        - claim: with its last item
+//   ended       progress: done, with its run        + run: output, error and times        - claim: with its
+//               last item
 //
 // What a commit costs is the pages that it changed: one of 4 KB takes the CPU of five rows, in the log and
 // once more in its place. The items of a batch lie far apart, since others were submitted between them.
