@@ -1,7 +1,6 @@
 // `plimsoll doctor` and its --gpu-check: on RAM for real, and over stand-ins for NVML and
 // for the libraries that a worker allocates with, through the real worker and its ctypes.
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { after, describe, test } from 'node:test'
@@ -13,6 +12,7 @@ import { createRunner } from '../src/runners/create.ts'
 import { StartedProcesses } from '../src/runners/started.ts'
 import { compile, type StandIn, skipWithoutCompiler } from './stand-ins/card.ts'
 import { cleanUp, deviceOf, folder, GB, open, standIn } from './stand-ins/nvidia.ts'
+import { plimsollWith } from './support/command.ts'
 
 after(cleanUp)
 
@@ -206,9 +206,8 @@ describe('over the stand-ins', { skip: skipWithoutCompiler }, () => {
 
   test('plimsoll doctor shows the cards, and --gpu-check checks them, through the libraries that the system finds', async () => {
     const card = prepare({ utilisation: 25, [`compute/${process.pid}`]: 2 * GB })
-    const environment = { ...process.env, LD_LIBRARY_PATH: libraries, PLIMSOLL_STAND_IN: card.folder }
-    const plimsoll = (...args: string[]) =>
-      spawnSync(join(root, 'bin/plimsoll'), args, { cwd: folder, env: environment, encoding: 'utf8' })
+    const environment = { LD_LIBRARY_PATH: libraries, PLIMSOLL_STAND_IN: card.folder }
+    const plimsoll = (...args: string[]) => plimsollWith(environment, folder, ...args)
     const shown = plimsoll('doctor')
     assert.equal(shown.status, 0, shown.stdout + shown.stderr)
     assert.match(shown.stdout, /ok {4}NVIDIA: NVML 12\.stand-in, driver 550\.54\.14, koffi 3\./)
@@ -225,10 +224,8 @@ describe('over the stand-ins', { skip: skipWithoutCompiler }, () => {
 })
 
 test('plimsoll doctor --gpu-check without a GPU says what was looked for', () => {
-  const { status, stderr } = spawnSync(join(root, 'bin/plimsoll'), ['doctor', '--gpu-check'], {
-    env: { ...process.env, PATH: `${join(root, 'node_modules/.bin')}:/usr/bin:/bin` },
-    encoding: 'utf8',
-  })
+  const path = `${join(root, 'node_modules/.bin')}:/usr/bin:/bin`
+  const { status, stderr } = plimsollWith({ PATH: path }, folder, 'doctor', '--gpu-check')
   assert.equal(status, 2)
   assert.match(stderr, /No GPU is found\. NVIDIA: .* AMD: .*kind: static.*kind: host/)
 })

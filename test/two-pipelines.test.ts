@@ -7,7 +7,8 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { openSqliteReader } from '../src/stores/sqlite/store.ts'
 import { allBriefs } from '../src/stores/store.ts'
-import { plimsoll, project, recorded, startPlimsoll } from './support/project.ts'
+import { journaled, plimsoll, startPlimsoll } from './support/command.ts'
+import { project } from './support/project.ts'
 
 const models = '  echo: { module: echo.js, vram: 200MB, loadTime: 100ms, batch: { max: 1 } }\n'
 const steps = `  say: { source: texts, model: echo, input: { name: "\${source.name}" } }
@@ -61,7 +62,7 @@ function argumentsOf(name: string): string[] {
 async function killed(context: TestContext, { folder }: Both, name: string): Promise<void> {
   writeFileSync(join(folder, 'hold'), '')
   const child = startPlimsoll(context, folder, ...argumentsOf(name))
-  await recorded(child, folder, new RegExp(`"pipeline":"${name}".*batch-claimed`, 's'))
+  await journaled(child, folder, new RegExp(`"pipeline":"${name}".*batch-claimed`, 's'))
   child.kill('SIGKILL')
   await once(child, 'exit')
   rmSync(join(folder, 'hold'))

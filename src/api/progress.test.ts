@@ -18,9 +18,7 @@ const steps = `  main: { source: texts, model: first, input: { name: "\${source.
 `
 
 test('shows what has ended, what is held, and how long the rest takes by a simulation of it', async () => {
-  const folder = project({ models, steps })
-  const go = join(folder, 'go')
-  writeFileSync(join(folder, 'echo.js'), held.replace("'go'", JSON.stringify(go)))
+  const folder = project({ models, steps, worker: held })
   const pipeline = readPipeline(join(folder, 'pipeline.yaml'))
   const files = runFiles(databaseOf(folder, pipeline.name))
   let running = () => {}
@@ -47,7 +45,7 @@ test('shows what has ended, what is held, and how long the rest takes by a simul
     )
     assert.ok(elapsedMs >= 0 && elapsedMs <= run.clock.nowMs() - run.startedAtMs)
     assert.ok(etaMs! > 5 * 10_000 && etaMs! <= 6 * 10_000, 'no step has shown yet how much of it is skipped')
-    writeFileSync(go, '')
+    writeFileSync(join(folder, 'go'), '')
     await run.finished
     const after = await progressOf(runningHost(run), run.startedAtMs)
     assert.equal(after.etaMs, null, 'nothing is left')

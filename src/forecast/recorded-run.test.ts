@@ -3,7 +3,8 @@ import assert from 'node:assert/strict'
 import { appendFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { before, test } from 'node:test'
-import { plimsoll, project, recorded, startPlimsoll } from '../../test/support/project.ts'
+import { journaled, plimsoll, startPlimsoll } from '../../test/support/command.ts'
+import { project, ranProject } from '../../test/support/project.ts'
 
 const models = `  first: { module: echo.js, vram: 300MB, loadTime: 100ms, batch: { max: 2 } }
   second: { module: echo.js, vram: 200MB, loadTime: 100ms, batch: { max: 2 } }
@@ -16,9 +17,7 @@ const record = '.plimsoll/small.journal.jsonl'
 let folder: string
 
 before(() => {
-  folder = project({ models, steps })
-  const { status, stderr } = plimsoll(folder, 'run', 'pipeline.yaml', '--json')
-  assert.equal(status, 0, stderr)
+  folder = ranProject({ models, steps })
 })
 
 function replay(...args: string[]) {
@@ -145,7 +144,7 @@ test('refuses a run of which nothing has run yet', async (test) => {
     'export const load = () => new Promise(() => setInterval(() => {}, 1000))\nexport const run = null\n'
   const other = project({ models, steps, worker })
   const run = startPlimsoll(test, other, 'run', 'pipeline.yaml')
-  await recorded(run, other, /"start-load"/)
+  await journaled(run, other, /"start-load"/)
   const { status, stderr } = plimsoll(other, 'simulate', '--from', db)
   assert.equal(status, 2, stderr)
   assert.match(stderr, /No item of .* has run yet\. `plimsoll run PIPELINE` runs it/)

@@ -8,7 +8,8 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import type { StoredItem } from '../../src/core/work/item.ts'
 import { askDaemon } from '../../src/http/client.ts'
-import { held, plimsoll, project, recorded, startPlimsoll } from '../support/project.ts'
+import { journaled, plimsoll, startPlimsoll } from '../support/command.ts'
+import { held, project } from '../support/project.ts'
 
 const models = '  echo: { module: echo.js, vram: 200MB, loadTime: 100ms, batch: { max: 1 } }\n'
 const steps = '  say: { source: texts, model: echo, input: { name: "${source.name}" }, retries: 0 }\n'
@@ -29,7 +30,7 @@ const socketOf = (folder: string) => join(folder, '.plimsoll/small.sock')
 test('the daemon of a run answers from its memory: the journal is not read', async (test) => {
   const folder = project({ models, steps, worker: held })
   const run = startPlimsoll(test, folder, 'run', 'pipeline.yaml')
-  await recorded(run, folder, isOneRunning)
+  await journaled(run, folder, isOneRunning)
   rmSync(join(folder, '.plimsoll/small.journal.jsonl'))
   const status = json(folder, 'status')
   assert.deepEqual([status.isRunning, status.devices[0].instances[0].modelId], [true, 'echo'])
@@ -47,7 +48,7 @@ test('the daemon of a run answers from its memory: the journal is not read', asy
 test('only the user of the run may ask, and the socket goes with the run', async (test) => {
   const folder = project({ models, steps, worker: held })
   const run = startPlimsoll(test, folder, 'run', 'pipeline.yaml')
-  await recorded(run, folder, isOneRunning)
+  await journaled(run, folder, isOneRunning)
   assert.equal(statSync(socketOf(folder)).mode & 0o777, 0o600)
   writeFileSync(join(folder, 'go'), '')
   await once(run, 'exit')
@@ -58,7 +59,7 @@ test('only the user of the run may ask, and the socket goes with the run', async
 test('what is cancelled beside a run never runs, and the run ends without it', async (test) => {
   const folder = project({ models, steps, worker: held })
   const run = startPlimsoll(test, folder, 'run', 'pipeline.yaml')
-  await recorded(run, folder, isOneRunning)
+  await journaled(run, folder, isOneRunning)
   const ready = itemsOf(folder, 'ready')
   assert.equal(ready.length, 2)
   const { stdout } = plimsoll(folder, 'cancel', ...ready.map(({ id }) => id))
@@ -83,7 +84,7 @@ export async function run([input]) {
 `
   const folder = project({ models, steps, worker: failing })
   const run = startPlimsoll(test, folder, 'run', 'pipeline.yaml')
-  await recorded(run, folder, /"batch-finished"/)
+  await journaled(run, folder, /"batch-finished"/)
   writeFileSync(join(folder, 'mended'), '')
   assert.match(plimsoll(folder, 'retry').stdout, /^1 will be tried again by the run that is on/)
   assert.deepEqual(itemsOf(folder, 'failed'), [])
@@ -96,7 +97,7 @@ export async function run([input]) {
 test('the socket that a killed run has left is passed over, and replaced by the next run', async (test) => {
   const folder = project({ models, steps, worker: held })
   const killed = startPlimsoll(test, folder, 'run', 'pipeline.yaml')
-  await recorded(killed, folder, isOneRunning)
+  await journaled(killed, folder, isOneRunning)
   killed.kill('SIGKILL')
   await once(killed, 'exit')
   assert.ok(existsSync(socketOf(folder)), 'it is left')
@@ -107,7 +108,7 @@ test('the socket that a killed run has left is passed over, and replaced by the 
   assert.match(plimsoll(folder, 'cancel', id).stdout, /1 cancelled/, 'at rest the database is changed')
   rmSync(join(folder, '.plimsoll/small.journal.jsonl'))
   const next = startPlimsoll(test, folder, 'run', 'pipeline.yaml')
-  await recorded(next, folder, isOneRunning)
+  await journaled(next, folder, isOneRunning)
   assert.equal(json(folder, 'status').isRunning, true)
 })
 
@@ -118,7 +119,7 @@ test('a project may lie deeper than the path of a socket can be long', async (te
   mkdirSync(folder, { recursive: true })
   for (const each of parts) renameSync(join(shallow, each), join(folder, each))
   const run = startPlimsoll(test, folder, 'run', 'pipeline.yaml')
-  await recorded(run, folder, isOneRunning)
+  await journaled(run, folder, isOneRunning)
   assert.equal(statSync(socketOf(folder)).mode & 0o777, 0o600)
   rmSync(join(folder, '.plimsoll/small.journal.jsonl'))
   assert.equal(json(folder, 'status').isRunning, true)
@@ -132,7 +133,7 @@ test('a project may lie deeper than the path of a socket can be long', async (te
 test('where a run does not answer, that is said, with its process; what only reads asks the database', async (test) => {
   const folder = project({ models, steps, worker: held })
   const run = startPlimsoll(test, folder, 'run', 'pipeline.yaml')
-  await recorded(run, folder, isOneRunning)
+  await journaled(run, folder, isOneRunning)
   const [{ id }] = itemsOf(folder, 'ready') as [StoredItem]
   run.kill('SIGSTOP')
   const who = new RegExp(`The run of .*small\\.db \\(process ${run.pid}\\) does not answer`)
@@ -150,7 +151,7 @@ test('where a run does not answer, that is said, with its process; what only rea
 test('clients that go away, send rubbish or too much, or come by the hundred do the run no harm', async (test) => {
   const folder = project({ models, steps, worker: held })
   const run = startPlimsoll(test, folder, 'run', 'pipeline.yaml')
-  await recorded(run, folder, isOneRunning)
+  await journaled(run, folder, isOneRunning)
   const talk = async (text: string | Buffer): Promise<Socket> => {
     const socket = createConnection(socketOf(folder))
     socket.on('error', () => {}).resume()

@@ -3,7 +3,8 @@ import assert from 'node:assert/strict'
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { plimsoll, project } from '../support/project.ts'
+import { plimsoll } from '../support/command.ts'
+import { project } from '../support/project.ts'
 
 /** A load of 2 s, and 1 s for an item. */
 const model = (vram: string) =>

@@ -5,7 +5,9 @@ import { once } from 'node:events'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { before, test } from 'node:test'
-import { bin, emptyFolder, held, plimsoll, project, recorded, startPlimsoll } from '../support/project.ts'
+import { bin, journaled, plimsoll, startPlimsoll } from '../support/command.ts'
+import { temporaryFolder } from '../support/folder.ts'
+import { held, project, ranProject } from '../support/project.ts'
 
 const models = '  echo: { module: echo.js, vram: 200MB, loadTime: 100ms, batch: { max: 1 } }\n'
 const steps = '  say: { source: texts, model: echo, input: { name: "${source.name}" } }\n'
@@ -13,9 +15,7 @@ const db = '.plimsoll/small.db'
 let folder: string
 
 before(() => {
-  folder = project({ models, steps })
-  const { status, stderr } = plimsoll(folder, 'run', 'pipeline.yaml', '--json')
-  assert.equal(status, 0, stderr)
+  folder = ranProject({ models, steps })
   mkdirSync(join(folder, 'a-folder'))
   writeFileSync(join(folder, 'letter.db'), 'This is a letter to my aunt.')
   writeFileSync(join(folder, 'nothing.yaml'), '')
@@ -100,7 +100,7 @@ test('says of items that have ended that they stay as they are', () => {
 })
 
 test('asks which of several databases is meant', () => {
-  const other = emptyFolder()
+  const other = temporaryFolder('two')
   mkdirSync(join(other, '.plimsoll'))
   for (const name of ['a', 'b']) writeFileSync(join(other, `.plimsoll/${name}.db`), '')
   const { status, stderr } = plimsoll(other, 'status')
@@ -114,7 +114,7 @@ test('asks which of several databases is meant', () => {
 test('a run leaves alone a database that another run owns, and an item that waits says where to ask', async (test) => {
   const busy = project({ models, steps, worker: held })
   const run = startPlimsoll(test, busy, 'run', 'pipeline.yaml')
-  await recorded(run, busy, /"batch-claimed"/)
+  await journaled(run, busy, /"batch-claimed"/)
   const { status, stderr } = plimsoll(busy, 'run', 'pipeline.yaml')
   assert.equal(status, 2, stderr)
   assert.match(

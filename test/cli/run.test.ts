@@ -1,37 +1,15 @@
 // The whole command with small real workers: what is written wrong, what workers do wrong, kills and second runs.
 import assert from 'node:assert/strict'
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { readFileSync, truncateSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { test } from 'node:test'
+import { journaled, plimsoll, startPlimsoll } from '../support/command.ts'
 import { temporaryFolder } from '../support/folder.ts'
+import { echo, held, project } from '../support/project.ts'
 
-const bin = resolve(import.meta.dirname, '../../bin/plimsoll')
-const root = temporaryFolder('run')
-
-let folderCount = 0
-
-/** A folder with a pipeline over the texts one, two and three, and the workers it names. */
-function project(models: string, steps: string, workers: Record<string, string> = {}): string {
-  const folder = join(root, String(++folderCount))
-  mkdirSync(join(folder, 'texts'), { recursive: true })
-  for (const text of ['one', 'two', 'three']) writeFileSync(join(folder, 'texts', `${text}.txt`), text)
-  for (const [file, content] of Object.entries(workers)) writeFileSync(join(folder, file), content)
-  const head = 'name: small\ngpus:\n  - { name: ram, kind: host, memory: 1GB }\n'
-  const sources = 'sources:\n  texts: { files: "texts/*.txt" }\n'
-  writeFileSync(join(folder, 'pipeline.yaml'), `${head}models:\n${models}${sources}steps:\n${steps}`)
-  return folder
-}
-
-const echo = 'export async function load() {}\nexport async function run(inputs) { return inputs }\n'
 const oneModel = '  echo: { module: echo.js, vram: 200MB, loadTime: 100ms }\n'
 const oneStep = '  say: { source: texts, model: echo, input: { name: "${source.name}" } }\n'
-
-function plimsoll(folder: string, ...args: string[]) {
-  const { status, stdout, stderr } = spawnSync(bin, args, { cwd: folder, encoding: 'utf8', timeout: 60_000 })
-  return { status, stdout, stderr, all: stdout + stderr }
-}
 
 function results(folder: string): { sourceId: string }[] {
   const lines = readFileSync(join(folder, '.plimsoll/small.results.jsonl'), 'utf8').trim().split('\n')
@@ -39,7 +17,7 @@ function results(folder: string): { sourceId: string }[] {
 }
 
 test('runs a pipeline, writes its results and its picture, and runs nothing twice', () => {
-  const folder = project(oneModel, oneStep, { 'echo.js': echo })
+  const folder = project({ models: oneModel, steps: oneStep })
   const first = plimsoll(folder, 'run', 'pipeline.yaml', '--json')
   assert.equal(first.status, 0, first.all)
   const answer = JSON.parse(first.stdout)
@@ -100,7 +78,7 @@ const wrong: [string, string, string, RegExp][] = [
 
 for (const [what, models, steps, message] of wrong) {
   test(`refuses ${what} with a sentence and code 2`, () => {
-    const folder = project(models, steps, { 'echo.js': echo })
+    const folder = project({ models, steps })
     const { status, stderr, stdout } = plimsoll(folder, 'run', 'pipeline.yaml')
     assert.equal(status, 2, stderr + stdout)
     assert.match(stderr, message)
@@ -109,7 +87,7 @@ for (const [what, models, steps, message] of wrong) {
 }
 
 test('refuses a file that is not there, an input that matches nothing and options that make no sense', () => {
-  const folder = project(oneModel, oneStep, { 'echo.js': echo })
+  const folder = project({ models: oneModel, steps: oneStep })
   const cases: [string[], RegExp][] = [
     [['run', 'nothing.yaml'], /nothing\.yaml/],
     [['run', 'pipeline.yaml', 'nothing/*.txt'], /nothing\/\*\.txt/],
@@ -138,8 +116,10 @@ const retries =
 const single = '  echo: { module: echo.js, vram: 200MB, loadTime: 100ms, batch: { max: 1 } }\n'
 
 test('fails the items of a model that cannot be loaded, with the reason of the worker', () => {
-  const folder = project(single, retries, {
-    'echo.js': badWorker('load', "throw new Error('no weights here')"),
+  const folder = project({
+    models: single,
+    steps: retries,
+    worker: badWorker('load', "throw new Error('no weights here')"),
   })
   const { status, all } = plimsoll(folder, 'run', 'pipeline.yaml')
   assert.equal(status, 1, all)
@@ -157,7 +137,7 @@ for (const [what, code, message] of [
   ],
 ] as const) {
   test(`a worker that ${what} fails what it had, with a reason, and nothing else`, () => {
-    const folder = project(single, retries, { 'echo.js': code })
+    const folder = project({ models: single, steps: retries, worker: code })
     const { status, all } = plimsoll(folder, 'run', 'pipeline.yaml')
     assert.equal(status, 1, all)
     assert.match(all, message)
@@ -168,7 +148,11 @@ for (const [what, code, message] of [
 }
 
 test('what failed is run again after retry, with a mended worker', () => {
-  const folder = project(single, retries, { 'echo.js': badWorker('run', "throw new Error('two is broken')") })
+  const folder = project({
+    models: single,
+    steps: retries,
+    worker: badWorker('run', "throw new Error('two is broken')"),
+  })
   assert.equal(plimsoll(folder, 'run', 'pipeline.yaml').status, 1)
   assert.match(plimsoll(folder, 'retry').stdout, /1 will be tried again/)
   const { status, all } = plimsoll(folder, 'run', 'pipeline.yaml')
@@ -176,51 +160,31 @@ test('what failed is run again after retry, with a mended worker', () => {
   assert.match(all, /two is broken/)
 })
 
-test('a second run on the same database is refused while the first is on, and status can look', async () => {
-  const slow =
-    'export async function load() {}\nexport async function run() { await new Promise((wake) => setTimeout(wake, 60000)); return [] }\n'
-  const folder = project(single, oneStep, { 'echo.js': slow })
-  const child = spawn(bin, ['run', 'pipeline.yaml'], { cwd: folder, stdio: 'ignore' })
-  try {
-    await appears(child, folder, '.plimsoll/small.journal.jsonl', /batch-claimed/)
-    const second = plimsoll(folder, 'run', 'pipeline.yaml')
-    assert.equal(second.status, 2, second.all)
-    assert.match(second.all, /small\.db/)
-    const status = plimsoll(folder, 'status', '--json')
-    assert.equal(status.status, 0, status.all)
-    assert.match(status.stdout, /leased/)
-    const [waiting] = JSON.parse(plimsoll(folder, 'items', '--state', 'ready', '--json').stdout)
-    const why = plimsoll(folder, 'why', waiting.id)
-    assert.match(why.stdout, /It is ready: 2 of its priority wait for echo/, why.all)
-    assert.match(
-      why.stdout,
-      /echo is resident on ram; ram runs 1 of echo; a running batch is not interrupted/,
-    )
-    assert.match(why.stdout, /It has waited .*; in .* it is overdue/)
-  } finally {
-    child.kill('SIGKILL')
-    await once(child, 'exit')
-  }
+test('a second run on the same database is refused while the first is on, and status can look', async (test) => {
+  const folder = project({ models: single, steps: oneStep, worker: held })
+  const run = startPlimsoll(test, folder, 'run', 'pipeline.yaml')
+  await journaled(run, folder, /batch-claimed/)
+  const second = plimsoll(folder, 'run', 'pipeline.yaml')
+  assert.equal(second.status, 2, second.all)
+  assert.match(second.all, /small\.db/)
+  const status = plimsoll(folder, 'status', '--json')
+  assert.equal(status.status, 0, status.all)
+  assert.match(status.stdout, /leased/)
+  const [waiting] = JSON.parse(plimsoll(folder, 'items', '--state', 'ready', '--json').stdout)
+  const why = plimsoll(folder, 'why', waiting.id)
+  assert.match(why.stdout, /It is ready: 2 of its priority wait for echo/, why.all)
+  assert.match(why.stdout, /echo is resident on ram; ram runs 1 of echo; a running batch is not interrupted/)
+  assert.match(why.stdout, /It has waited .*; in .* it is overdue/)
 })
 
-/** Waits until a file has what is looked for. */
-async function appears(child: ChildProcess, folder: string, file: string, what: RegExp): Promise<void> {
-  const path = join(folder, file)
-  const isThere = () => existsSync(path) && what.test(readFileSync(path, 'utf8'))
-  while (!isThere()) {
-    assert.equal(child.exitCode, null, 'it is still running')
-    await new Promise((wake) => setTimeout(wake, 20))
-  }
-}
-
-test('Ctrl-C finishes the running batch, and the same command does the rest', async () => {
-  const slow =
-    'export async function load() {}\nexport async function run(inputs) { await new Promise((wake) => setTimeout(wake, 1500)); return inputs }\n'
-  const folder = project(single, oneStep, { 'echo.js': slow })
-  const child = spawn(bin, ['run', 'pipeline.yaml'], { cwd: folder, stdio: 'ignore' })
-  await appears(child, folder, '.plimsoll/small.journal.jsonl', /batch-claimed/)
-  child.kill('SIGINT')
-  const [code] = await once(child, 'exit')
+test('Ctrl-C finishes the running batch, and the same command does the rest', async (test) => {
+  const folder = project({ models: single, steps: oneStep, worker: held })
+  const run = startPlimsoll(test, folder, 'run', 'pipeline.yaml')
+  await journaled(run, folder, /batch-claimed/)
+  run.kill('SIGINT')
+  await journaled(run, folder, /drain-started/)
+  writeFileSync(join(folder, 'go'), '')
+  const [code] = await once(run, 'exit')
   assert.equal(code, 1)
   const done = JSON.parse(plimsoll(folder, 'items', '--state', 'done', '--json').stdout)
   assert.equal(done.length, 1, 'the batch that ran was recorded')
@@ -229,7 +193,7 @@ test('Ctrl-C finishes the running batch, and the same command does the rest', as
 })
 
 test('a database that is damaged or is no database is refused and left as it is', () => {
-  const folder = project(oneModel, oneStep, { 'echo.js': echo })
+  const folder = project({ models: oneModel, steps: oneStep })
   plimsoll(folder, 'run', 'pipeline.yaml')
   const file = join(folder, '.plimsoll/small.db')
   truncateSync(file, 5000)
@@ -243,7 +207,11 @@ test('a database that is damaged or is no database is refused and left as it is'
 })
 
 test('cancels what waits, and says what is not there', () => {
-  const folder = project(single, retries, { 'echo.js': badWorker('run', "throw new Error('two is broken')") })
+  const folder = project({
+    models: single,
+    steps: retries,
+    worker: badWorker('run', "throw new Error('two is broken')"),
+  })
   plimsoll(folder, 'run', 'pipeline.yaml')
   plimsoll(folder, 'retry')
   const [item] = JSON.parse(plimsoll(folder, 'items', '--state', 'ready', '--json').stdout)
@@ -255,13 +223,13 @@ test('cancels what waits, and says what is not there', () => {
 })
 
 test('doctor says what the machine has', () => {
-  const { status, stdout } = plimsoll(root, 'doctor')
+  const { status, stdout } = plimsoll(temporaryFolder('doctor'), 'doctor')
   assert.equal(status, 0, stdout)
   assert.match(stdout, /Node: v2/)
 })
 
 test('plans from declared times before a run and from measured ones after it, and compares cards', () => {
-  const folder = project(oneModel, oneStep, { 'echo.js': echo })
+  const folder = project({ models: oneModel, steps: oneStep })
   const plan = (...args: string[]) =>
     JSON.parse(plimsoll(folder, 'plan', 'pipeline.yaml', '--json', ...args).stdout)
   const before = plan()

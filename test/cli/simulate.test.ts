@@ -3,7 +3,8 @@ import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { emptyFolder, plimsoll } from '../support/project.ts'
+import { plimsoll } from '../support/command.ts'
+import { temporaryFolder } from '../support/folder.ts'
 
 const model = {
   name: 'a',
@@ -14,7 +15,7 @@ const model = {
 
 /** An item a second for each of the tenants. */
 function workload(...tenants: string[]): string {
-  const folder = emptyFolder()
+  const folder = temporaryFolder('workload')
   writeFileSync(join(folder, 'models.json'), JSON.stringify([model]))
   const items = tenants.map((tenant, index) => ({ id: `i${index}`, model: 'a', atMs: 0, tenant }))
   writeFileSync(join(folder, 'items.jsonl'), items.map((each) => JSON.stringify(each)).join('\n'))

@@ -14,7 +14,8 @@ import { newItem } from '../../src/core/work/item.ts'
 import { runFiles } from '../../src/record/files.ts'
 import { JournalWriter } from '../../src/record/journal-writer.ts'
 import { openSqliteStore } from '../../src/stores/sqlite/store.ts'
-import { emptyFolder, plimsoll } from '../support/project.ts'
+import { plimsoll } from '../support/command.ts'
+import { temporaryFolder } from '../support/folder.ts'
 
 const gb = 1e9
 const batch = { overheadMs: 0, perItemMs: 1000, max: 1 }
@@ -22,7 +23,7 @@ const model = (id: string, vram: string) => defineModel({ id, vram, loadMs: 2000
 
 /** A run of models a (5 GB) and b (4 GB) on 8 GB, with an item of each, at the moment that its events lead to. */
 async function recordedRun() {
-  const folder = emptyFolder()
+  const folder = temporaryFolder('status')
   mkdirSync(join(folder, '.plimsoll'))
   const files = runFiles(join(folder, '.plimsoll/small.db'))
   const store = await openSqliteStore({ file: files.database })

@@ -6,7 +6,8 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { StoredItem } from '../../src/core/work/item.ts'
-import { held, plimsoll, project, recorded, startPlimsoll } from '../support/project.ts'
+import { journaled, plimsoll, startPlimsoll } from '../support/command.ts'
+import { held, project } from '../support/project.ts'
 
 /** Of the two models only one has room in 900 MB. */
 const models = `  first: { module: echo.js, vram: 600MB, loadTime: 100ms, batch: { max: 1 } }
@@ -35,7 +36,7 @@ function why(folder: string, id: string): string {
 test('why names what each item of a run that is on waits for, and when it starts', async (test) => {
   const folder = project({ models, steps, worker: held })
   const run = startPlimsoll(test, folder, 'run', 'pipeline.yaml')
-  await recorded(run, folder, isOneRunning)
+  await journaled(run, folder, isOneRunning)
   const running = itemOf(folder, 'main', 'leased')
   const next = itemOf(folder, 'next', 'blocked')
   const parent = next.dependencies[0]!.id
@@ -76,7 +77,7 @@ test('why says of an item that is overdue that it is, and which rule puts it fir
   const folder = project({ models, steps, worker: held })
   const settings = ['--set', 'policy.maxWait=1s', '--set', 'policy.backlogFactor=0']
   const run = startPlimsoll(test, folder, 'run', 'pipeline.yaml', ...settings)
-  await recorded(run, folder, isOneRunning)
+  await journaled(run, folder, isOneRunning)
   const { id } = itemOf(folder, 'other', 'ready')
   let text = why(folder, id)
   while (!text.includes('overdue: longest wait first')) text = why(folder, id) // its second has not passed
@@ -86,7 +87,7 @@ test('why says of an item that is overdue that it is, and which rule puts it fir
 test('status of a run that is on has a table of its devices, and how long the rest takes', async (test) => {
   const folder = project({ models, steps, worker: held })
   const run = startPlimsoll(test, folder, 'run', 'pipeline.yaml')
-  await recorded(run, folder, isOneRunning)
+  await journaled(run, folder, isOneRunning)
   const { stdout } = plimsoll(folder, 'status')
   assert.match(stdout, /device │ budget │ booked │ deficit │ quarantined │ foreign │ holds\n/)
   assert.match(stdout, /ram {4}│ 900 MB │ 600 MB │ {5}0 B │ {9}0 B │ .* │ first 600 MB\n/)
@@ -110,7 +111,7 @@ test('why refuses an item that is not there, and the beginning of several', asyn
   assert.equal(nothing.status, 2)
   assert.match(nothing.stderr, /Which database\? none was found here.*`plimsoll run PIPELINE` makes one/)
   const run = startPlimsoll(test, folder, 'run', 'pipeline.yaml')
-  await recorded(run, folder, isOneRunning)
+  await journaled(run, folder, isOneRunning)
   const unknown = plimsoll(folder, 'why', 'nobody')
   assert.equal(unknown.status, 2)
   assert.match(unknown.stderr, /No item is called "nobody"\. `plimsoll items` lists them\./)

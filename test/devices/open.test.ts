@@ -1,14 +1,14 @@
 // From the devices that a pipeline names to those that are opened, and every way to be
 // refused. Over the stand-in for NVML.
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
 import type { DeviceSpec } from '../../src/devices/device.ts'
 import { type Openers, openDevices } from '../../src/devices/open.ts'
 import { compile, skipWithoutCompiler } from '../stand-ins/card.ts'
 import { cleanUp, folder, GB, gpu, open, standIn } from '../stand-ins/nvidia.ts'
+import { plimsollWith } from '../support/command.ts'
 
 after(cleanUp)
 
@@ -98,7 +98,7 @@ describe('a run', { skip: skipWithoutCompiler }, () => {
   const project = join(folder, 'project')
 
   /** Its worker answers with the GPU that it sees. */
-  function plimsoll(gpus: string, ...args: string[]) {
+  function run(gpus: string, ...args: string[]) {
     mkdirSync(project, { recursive: true })
     const worker =
       'export async function load() {}\nexport const run = (inputs) => inputs.map(() => process.env.CUDA_VISIBLE_DEVICES)\n'
@@ -107,11 +107,7 @@ describe('a run', { skip: skipWithoutCompiler }, () => {
     writeFileSync(join(project, 'm.js'), worker)
     writeFileSync(join(project, 'p.yaml'), `name: p\ngpus: ${gpus}\n${rest}`)
     rmSync(join(project, '.plimsoll'), { recursive: true, force: true })
-    return spawnSync(resolve(import.meta.dirname, '../../bin/plimsoll'), ['run', 'p.yaml', ...args], {
-      cwd: project,
-      env: { ...process.env, LD_LIBRARY_PATH: libraries },
-      encoding: 'utf8',
-    })
+    return plimsollWith({ LD_LIBRARY_PATH: libraries }, project, 'run', 'p.yaml', ...args)
   }
 
   test('takes every GPU that is found, books on what it has, and shows a worker its own', () => {
@@ -121,7 +117,7 @@ describe('a run', { skip: skipWithoutCompiler }, () => {
       ['auto', []],
       ['[{ name: ram, kind: host, memory: 4GB }]', ['--gpu', 'auto']],
     ] as const) {
-      const { status, stdout, stderr } = plimsoll(gpus, ...args)
+      const { status, stdout, stderr } = run(gpus, ...args)
       assert.equal(status, 0, stdout + stderr)
       assert.match(stdout, /gpu0 up to 900 MB, gpu1 up to 14 GB/)
       const [line] = readFileSync(join(project, '.plimsoll/p.results.jsonl'), 'utf8').split('\n')
@@ -138,7 +134,7 @@ describe('a run', { skip: skipWithoutCompiler }, () => {
       ['[{ name: g, kind: nvidia, index: 3 }]', [], /"g": no NVIDIA GPU has index 3/],
     ]
     for (const [gpus, args, message] of refusals) {
-      const { status, stderr } = plimsoll(gpus, ...args)
+      const { status, stderr } = run(gpus, ...args)
       assert.equal(status, 2, stderr)
       assert.match(stderr, message)
     }

@@ -1,12 +1,14 @@
-// Temporary folders for tests: each is made here, and removed when the tests of its file are over.
+// Temporary folders for tests: all of a file's lie in one, which is removed when its
+// tests are over, whoever asked for them: a test, a hook or the file itself.
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after } from 'node:test'
 
-/** `name` says in a listing of the system's folder for such things whose it was. */
+const root = mkdtempSync(join(tmpdir(), 'plimsoll-test-'))
+after(() => rmSync(root, { recursive: true, force: true }))
+
+/** `name` tells it from the others of the file. */
 export function temporaryFolder(name: string): string {
-  const folder = mkdtempSync(join(tmpdir(), `plimsoll-${name}-`))
-  after(() => rmSync(folder, { recursive: true, force: true }))
-  return folder
+  return mkdtempSync(join(root, `${name}-`))
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { arrive, createWorld, settle, type World } from '../../../test/support/world.ts'
+import { World } from '../../../test/support/world.ts'
 import { formatInfeasible, type InfeasibleDeadline, infeasibleDeadlines, type OpenItem } from './admission.ts'
 
 /** Runs of 1 s an item; loads of 5 s (a) and 8 s (b), and of 2 s beside the devices (aside). */
@@ -43,7 +43,7 @@ const ways: [string, Record<string, Written>, { gb: number }[], number, number][
 
 for (const [what, items, devices, needed, loaded] of ways) {
   test(`the shortest way to a deadline counts ${what}`, () => {
-    const world = createWorld(
+    const world = new World(
       models,
       devices.map(({ gb }, index) => ({ id: `gpu${index}`, gb })),
     )
@@ -53,7 +53,7 @@ for (const [what, items, devices, needed, loaded] of ways) {
 }
 
 test('a deadline that the shortest way just meets is not reported, one a millisecond before it is', () => {
-  const { state } = createWorld(models, [{ id: 'gpu', gb: 16 }])
+  const { state } = new World(models, [{ id: 'gpu', gb: 16 }])
   const at = (deadlineAtMs: number | null) => {
     const item = { id: 'a1', modelId: 'a', dependencies: [], deadlineAtMs }
     return infeasibleDeadlines(state, [item], () => null, 100).map(({ givenMs }) => givenMs)
@@ -64,9 +64,9 @@ test('a deadline that the shortest way just meets is not reported, one a millise
 })
 
 test('what is loaded is not loaded again, and a measured pace replaces the declared one', () => {
-  const world = createWorld(models, [{ id: 'gpu', gb: 16 }])
-  arrive(world, 'a', 1)
-  settle(world)
+  const world = new World(models, [{ id: 'gpu', gb: 16 }])
+  world.arrive('a', 1)
+  world.settle()
   assert.equal(neededMs(world, { a1: {} }).neededMs, 1000)
   const each = world.state.modelById.get('a')!
   each.model = { ...each.model, batch: { ...each.model.batch, perItemMs: 400 } }
@@ -74,7 +74,7 @@ test('what is loaded is not loaded again, and a measured pace replaces the decla
 })
 
 test('a chain of a hundred thousand items is walked without recursion, and beyond a bound ways are taken as shorter', () => {
-  const { state } = createWorld(models, [{ id: 'gpu', gb: 16 }])
+  const { state } = new World(models, [{ id: 'gpu', gb: 16 }])
   const items = Array.from({ length: 100_000 }, (_, index): OpenItem => {
     const dependencies = index > 0 ? [{ id: `a${index - 1}` }] : []
     return { id: `a${index}`, modelId: 'a', dependencies, deadlineAtMs: 0 }

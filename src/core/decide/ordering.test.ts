@@ -1,18 +1,7 @@
 // One example for each rule that decides between queues; decide.test.ts has those about memory.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import {
-  arrive,
-  block,
-  createWorld,
-  finish,
-  nextBatch,
-  resident,
-  settle,
-  step,
-  type World,
-  words,
-} from '../../../test/support/world.ts'
+import { World, words } from '../../../test/support/world.ts'
 import { throughput } from '../policy.ts'
 import { decide } from './decide.ts'
 import { View } from './view.ts'
@@ -21,10 +10,10 @@ const gb4 = (id: string, loadMs = 4000) => ({ id, vram: '4GB', loadMs, batch: { 
 
 test('stretches the wait bound to the backlog of an overload, until a tenth of it is left', () => {
   const models = [{ ...gb4('a', 100), batch: { perItemMs: 1000, overheadMs: 0, max: 1 } }]
-  const world = createWorld(models, [{ id: 'gpu', gb: 8 }], { maxWait: 1000, backlogFactor: 1 })
+  const world = new World(models, [{ id: 'gpu', gb: 8 }], { maxWait: 1000, backlogFactor: 1 })
   const boundMs = () => new View(world.state, world.nowMs).waitBoundMs
   assert.equal(boundMs(), 1000)
-  arrive(world, 'a', 20)
+  world.arrive('a', 20)
   assert.equal(boundMs(), 20_000)
   for (const leftCount of [10, 2, 1]) {
     show(world, 'a', leftCount)
@@ -35,16 +24,16 @@ test('stretches the wait bound to the backlog of an overload, until a tenth of i
 /** The queue has so many items left. */
 function show(world: World, modelId: string, count: number): void {
   world.queues.set(modelId, world.queues.get(modelId)!.slice(0, count))
-  arrive(world, modelId, 0)
+  world.arrive(modelId, 0)
 }
 
 test('an interactive item that has waited longer goes first, whatever ordinary work its model has', () => {
-  const world = createWorld([gb4('a'), gb4('b')], [{ id: 'gpu', gb: 4 }])
-  arrive(world, 'a', 1, 9)
+  const world = new World([gb4('a'), gb4('b')], [{ id: 'gpu', gb: 4 }])
+  world.arrive('a', 1, 9)
   world.nowMs += 100
-  arrive(world, 'b', 50)
-  arrive(world, 'b', 1, 10)
-  assert.deepEqual(words(step(world)), ['load a'])
+  world.arrive('b', 50)
+  world.arrive('b', 1, 10)
+  assert.deepEqual(words(world.step()), ['load a'])
 })
 
 test('begins on a cold device with a large model that soon makes room where they do not fit together', () => {
@@ -54,10 +43,10 @@ test('begins on a cold device with a large model that soon makes room where they
     { id: 'small', vram: '1GB', loadMs: 6000, batch: { perItemMs: 100 } },
   ]
   const first = (gb: number) => {
-    const world = createWorld(models, [{ id: 'gpu', gb }])
-    for (const { id } of models) block(world, id, [{ modelId: 'none', count: 0 }])
-    for (const { id } of models) arrive(world, id, 4)
-    return words(step(world))
+    const world = new World(models, [{ id: 'gpu', gb }])
+    for (const { id } of models) world.block(id, [{ modelId: 'none', count: 0 }])
+    for (const { id } of models) world.arrive(id, 4)
+    return words(world.step())
   }
   assert.deepEqual(first(7), ['load large'])
   assert.deepEqual(first(12), ['load long'])
@@ -65,37 +54,37 @@ test('begins on a cold device with a large model that soon makes room where they
 
 test('begins on a cold device with what is complete rather than with what would have to be loaded again', () => {
   const first = (waitsFor: string) => {
-    const world = createWorld([gb4('a'), gb4('b')], [{ id: 'gpu', gb: 4 }])
-    block(world, 'a', [{ modelId: waitsFor, count: 4 }])
-    arrive(world, 'a', 4)
-    arrive(world, 'b', 3)
-    return words(step(world))
+    const world = new World([gb4('a'), gb4('b')], [{ id: 'gpu', gb: 4 }])
+    world.block('a', [{ modelId: waitsFor, count: 4 }])
+    world.arrive('a', 4)
+    world.arrive('b', 3)
+    return words(world.step())
   }
   assert.deepEqual(first('b'), ['load b'])
   assert.deepEqual(first('a'), ['load a']) // its own items free the others
 })
 
 test('a free device loads a model that is nowhere before a copy of one that is only being loaded', () => {
-  const world = createWorld(
+  const world = new World(
     [gb4('a'), gb4('b')],
     [0, 1].map((index) => ({ id: `gpu${index}`, gb: 4 })),
   )
-  arrive(world, 'a', 90)
-  arrive(world, 'b', 1)
-  assert.deepEqual(words(step(world)), ['load a', 'load b'])
+  world.arrive('a', 90)
+  world.arrive('b', 1)
+  assert.deepEqual(words(world.step()), ['load a', 'load b'])
 })
 
 test('copies a model only where each copy would still have loads of work', () => {
   const loads = (count: number) => {
-    const world = createWorld(
+    const world = new World(
       [gb4('a')],
       [0, 1].map((index) => ({ id: `gpu${index}`, gb: 4 })),
       {
         copyFreeFactor: 1,
       },
     )
-    arrive(world, 'a', count)
-    return words(step(world)).filter((each) => each === 'load a').length
+    world.arrive('a', count)
+    return words(world.step()).filter((each) => each === 'load a').length
   }
   assert.equal(loads(36), 1) // 36 items: 9 batches of 0.85 s; 3.8 s a copy, a load takes 4 s
   assert.equal(loads(44), 2)
@@ -107,21 +96,21 @@ test('while another model waits, the visit that gives its room back soonest is f
     { id: 'b', vram: '6GB', loadMs: 4000, batch: { perItemMs: 1000, max: 1 } },
     { id: 'c', vram: '6GB', loadMs: 4000, batch: { max: 1 } },
   ]
-  const world = createWorld(models, [{ id: 'gpu', gb: 8 }])
-  resident(world, 'a', 'b')
-  for (const { id } of models) arrive(world, id, 3)
+  const world = new World(models, [{ id: 'gpu', gb: 8 }])
+  world.resident('a', 'b')
+  for (const { id } of models) world.arrive(id, 3)
   for (const instance of world.state.instanceById.values()) instance.quotaCount = 3
-  assert.deepEqual(words(step(world)), ['run b'])
+  assert.deepEqual(words(world.step()), ['run b'])
 })
 
 test('with nothing to load, jobs that are nearly done end first', () => {
   const both = (waitsOn: { modelId: string; count: number }[]) => {
-    const world = createWorld([gb4('first'), gb4('last')], [{ id: 'gpu', gb: 8 }])
-    resident(world, 'first', 'last')
-    block(world, 'last', waitsOn)
-    arrive(world, 'first', 4)
-    arrive(world, 'last', 4)
-    return words(step(world))
+    const world = new World([gb4('first'), gb4('last')], [{ id: 'gpu', gb: 8 }])
+    world.resident('first', 'last')
+    world.block('last', waitsOn)
+    world.arrive('first', 4)
+    world.arrive('last', 4)
+    return words(world.step())
   }
   assert.deepEqual(both([{ modelId: 'first', count: 4 }]), ['run last'])
   assert.deepEqual(both([]), ['run first'])
@@ -129,11 +118,11 @@ test('with nothing to load, jobs that are nearly done end first', () => {
 
 test('a queue that is blocked in part comes later once nothing was submitted to it for twenty loads', () => {
   const decision = (quietMs: number) => {
-    const world = createWorld([gb4('a'), gb4('b'), gb4('c')], [{ id: 'gpu', gb: 4 }])
-    resident(world, 'c')
-    block(world, 'a', [{ modelId: 'b', count: 20 }])
-    arrive(world, 'a', 8)
-    arrive(world, 'b', 4)
+    const world = new World([gb4('a'), gb4('b'), gb4('c')], [{ id: 'gpu', gb: 4 }])
+    world.resident('c')
+    world.block('a', [{ modelId: 'b', count: 20 }])
+    world.arrive('a', 8)
+    world.arrive('b', 4)
     world.nowMs += quietMs
     return words([decide(world.state, world.nowMs).command!])
   }
@@ -142,26 +131,26 @@ test('a queue that is blocked in part comes later once nothing was submitted to 
 })
 
 test('goal throughput loads the queue that is complete before one that will grow, and the one with more below it', () => {
-  const world = createWorld([gb4('a'), gb4('b'), gb4('c')], [{ id: 'gpu', gb: 4 }], { goal: throughput })
-  resident(world, 'c')
-  block(world, 'a', [{ modelId: 'b', count: 20 }])
-  arrive(world, 'a', 8)
-  arrive(world, 'b', 4)
-  const [stop] = step(world)
+  const world = new World([gb4('a'), gb4('b'), gb4('c')], [{ id: 'gpu', gb: 4 }], { goal: throughput })
+  world.resident('c')
+  world.block('a', [{ modelId: 'b', count: 20 }])
+  world.arrive('a', 8)
+  world.arrive('b', 4)
+  const [stop] = world.step()
   assert.deepEqual(words([stop!]), ['stop c for b'])
-  finish(world, stop!)
-  assert.deepEqual(words(step(world)), ['load b'])
+  world.finish(stop!)
+  assert.deepEqual(words(world.step()), ['load b'])
 })
 
 test('a load ahead takes the place of an idle model only if that can be back in time, or for more', () => {
   const decision = (neededInMs: number, heldNeededInMs: number) => {
-    const world = createWorld([gb4('held'), gb4('needed')], [{ id: 'gpu', gb: 4 }], { prefetchGain: 2 })
-    resident(world, 'needed', 'held')
+    const world = new World([gb4('held'), gb4('needed')], [{ id: 'gpu', gb: 4 }], { prefetchGain: 2 })
+    world.resident('needed', 'held')
     const expect = (id: string, gapMs: number) =>
       Object.assign(world.state.modelById.get(id)!.arrivals, { lastAtMs: world.nowMs, gapMs })
     expect('needed', neededInMs)
     expect('held', heldNeededInMs)
-    return words(step(world))
+    return words(world.step())
   }
   const swap = ['stop held for needed']
   assert.deepEqual(decision(900, 2250), swap) // 2.5 times as late, and two loads of 1 s fit in between
@@ -173,13 +162,13 @@ test('a load ahead takes the place of an idle model only if that can be back in 
 test('ordinary work spares an idle model whose last known items end before it could be loaded again', () => {
   const models = ['held', 'above', 'wanted'].map((id) => ({ id, vram: '4GB', batch: short }))
   const decision = (count: number, priority: number) => {
-    const world = createWorld(models, [{ id: 'gpu', gb: 8 }])
-    resident(world, 'held', 'above')
-    arrive(world, 'above', 1)
-    block(world, 'held', [{ modelId: 'above', count }])
-    step(world)
-    arrive(world, 'wanted', 5, priority)
-    return words(step(world))
+    const world = new World(models, [{ id: 'gpu', gb: 8 }])
+    world.resident('held', 'above')
+    world.arrive('above', 1)
+    world.block('held', [{ modelId: 'above', count }])
+    world.step()
+    world.arrive('wanted', 5, priority)
+    return words(world.step())
   }
   const stop = ['stop held for wanted']
   assert.deepEqual(decision(1, 0), []) // 0.5 s until it has work, 0.2 s of that; a load of 1 s
@@ -191,15 +180,15 @@ const short = { perItemMs: 200, overheadMs: 0, max: 1 }
 
 test('while interactive items come other batches are no longer than interactiveWait, unless that costs a tenth', () => {
   const largest = (perItemMs: number, overheadMs: number, priority: number) => {
-    const world = createWorld(
+    const world = new World(
       [{ id: 'a', vram: '4GB', batch: { perItemMs, overheadMs, max: 8 } }],
       [{ id: 'gpu', gb: 4 }],
       { interactiveWait: 10_000 },
     )
-    arrive(world, 'a', 1, priority)
-    settle(world)
-    arrive(world, 'a', 8)
-    return nextBatch(world).maxCount
+    world.arrive('a', 1, priority)
+    world.settle()
+    world.arrive('a', 8)
+    return world.nextBatch().maxCount
   }
   assert.equal(largest(2000, 100, 0), 8)
   assert.equal(largest(2000, 100, 10), 4)
@@ -209,11 +198,11 @@ test('while interactive items come other batches are no longer than interactiveW
 test('a batch that begins while a model is loaded for an interactive item is over when that is there', () => {
   const models = ['a', 'wanted'].map((id) => ({ id, vram: '4GB', loadMs: 1000, batch: { ...short, max: 8 } }))
   const largest = (priority: number) => {
-    const world = createWorld(models, [{ id: 'gpu', gb: 8 }])
-    resident(world, 'a')
-    arrive(world, 'a', 8)
-    arrive(world, 'wanted', 1, priority)
-    const commands = step(world)
+    const world = new World(models, [{ id: 'gpu', gb: 8 }])
+    world.resident('a')
+    world.arrive('a', 8)
+    world.arrive('wanted', 1, priority)
+    const commands = world.step()
     assert.deepEqual(words(commands), ['load wanted', 'run a'])
     return commands.map((each) => (each.type === 'run-batch' ? each.maxCount : 0))[1]
   }
@@ -228,14 +217,14 @@ test('while an interactive item waits for room, what must run before it may go r
     { id: 'wanted', vram: '4GB', batch: short },
   ]
   const decision = (priority: number) => {
-    const world = createWorld(models, [{ id: 'gpu', gb: 8 }])
-    resident(world, 'large', 'small')
+    const world = new World(models, [{ id: 'gpu', gb: 8 }])
+    world.resident('large', 'small')
     for (const instance of world.state.devices[0]!.instances) instance.quotaCount = 9
-    arrive(world, 'small', 9)
+    world.arrive('small', 9)
     world.nowMs += 100_000
-    arrive(world, 'large', 9)
-    arrive(world, 'wanted', 1, priority)
-    return words(step(world))
+    world.arrive('large', 9)
+    world.arrive('wanted', 1, priority)
+    return words(world.step())
   }
   assert.deepEqual(decision(0), ['run small'])
   assert.deepEqual(decision(10), ['run large'])

@@ -1,19 +1,7 @@
 // Why an item waits, for each reason that there is: the sentence names what is in the way, with its size.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import {
-  arrive,
-  block,
-  createWorld,
-  finish,
-  gb,
-  read,
-  report,
-  resident,
-  settle,
-  step,
-  type World,
-} from '../../../test/support/world.ts'
+import { gb, World } from '../../../test/support/world.ts'
 import { type WaitingItem, whyWaiting } from './explain.ts'
 import { deviceNotes, modelNotes } from './memory.ts'
 
@@ -41,7 +29,7 @@ const notes = (world: World) => [
 ]
 
 test('names what an item waits for, up to ten of them', () => {
-  const world = createWorld([model('a', '1GB')], [gpu])
+  const world = new World([model('a', '1GB')], [gpu])
   const open = Array.from({ length: 12 }, (_, index) => {
     const state = index === 0 ? ('leased' as const) : ('ready' as const)
     return { id: `x${index}`, modelId: 'a', state }
@@ -52,9 +40,9 @@ test('names what an item waits for, up to ten of them', () => {
 })
 
 test('says how many of higher priority go first, and how many are beside it', () => {
-  const world = createWorld([model('a', '1GB')], [gpu])
-  arrive(world, 'a', 3, 5)
-  arrive(world, 'a', 2)
+  const world = new World([model('a', '1GB')], [gpu])
+  world.arrive('a', 3, 5)
+  world.arrive('a', 2)
   assert.match(
     why(world, 'a'),
     /^It is ready: 3 of higher priority go before it; 2 of its priority wait for a, first come/,
@@ -64,12 +52,12 @@ test('says how many of higher priority go first, and how many are beside it', ()
 
 test('names the bytes that are missing and who has them, with what becomes of each', () => {
   const models = [model('a', '4GB'), model('b', '3GB'), model('c', '5GB')]
-  const world = createWorld(models, [gpu])
-  resident(world, 'a', 'b')
-  arrive(world, 'a', 1)
-  step(world)
-  arrive(world, 'b', 1)
-  arrive(world, 'c', 1)
+  const world = new World(models, [gpu])
+  world.resident('a', 'b')
+  world.arrive('a', 1)
+  world.step()
+  world.arrive('b', 1)
+  world.arrive('c', 1)
   assert.match(
     why(world, 'c'),
     /c is not resident and needs 5 GB on gpu: 4 GB are missing\. On gpu are a 4 GB \(runs a batch; its visit has about 250 ms of compute left\), b 3 GB \(has work\)/,
@@ -77,22 +65,22 @@ test('names the bytes that are missing and who has them, with what becomes of ea
 })
 
 test('says that an idle model stays since it is soon done with all that is known for it', () => {
-  const world = createWorld([model('a', '4GB'), model('b', '3GB'), model('c', '4GB')], [gpu])
-  resident(world, 'a', 'b')
-  arrive(world, 'a', 1)
-  block(world, 'b', [{ modelId: 'a', count: 1 }])
-  step(world)
-  arrive(world, 'c', 1)
+  const world = new World([model('a', '4GB'), model('b', '3GB'), model('c', '4GB')], [gpu])
+  world.resident('a', 'b')
+  world.arrive('a', 1)
+  world.block('b', [{ modelId: 'a', count: 1 }])
+  world.step()
+  world.arrive('c', 1)
   assert.match(why(world, 'c'), /b 3 GB \(idle, but in about 750 ms done with all that is known for it: /)
 })
 
 test('counts the room of batches that run beside a load as missing', () => {
   const models = [model('a', '4GB', { batch: { activation: '2GB', max: 1 } }), model('b', '3GB')]
-  const world = createWorld(models, [gpu])
-  resident(world, 'a')
-  arrive(world, 'a', 2)
-  step(world) // a batch of it runs, in 2 GB
-  arrive(world, 'b', 1)
+  const world = new World(models, [gpu])
+  world.resident('a')
+  world.arrive('a', 2)
+  world.step() // a batch of it runs, in 2 GB
+  world.arrive('b', 1)
   assert.match(
     why(world, 'b'),
     /needs 3 GB on gpu: 1 GB are missing\. On gpu are a 4 GB .*2 GB for running batches/,
@@ -101,11 +89,11 @@ test('counts the room of batches that run beside a load as missing', () => {
 
 test('names who never goes', () => {
   const models = [model('a', '4GB', { isPinned: true }), model('b', '3GB'), model('c', '3GB')]
-  const world = createWorld(models, [gpu])
-  resident(world, 'a', 'c')
-  arrive(world, 'c', 1)
-  step(world)
-  arrive(world, 'b', 1)
+  const world = new World(models, [gpu])
+  world.resident('a', 'c')
+  world.arrive('c', 1)
+  world.step()
+  world.arrive('b', 1)
   assert.match(why(world, 'b'), /2 GB are missing\. On gpu are a 4 GB \(pinned: it never goes\), c 3 GB/)
 })
 
@@ -114,9 +102,9 @@ test('counts the room of the batches of what is pinned, where that leaves too li
     model('a', '4GB', { batch: { activation: '2GB', max: 1 }, isPinned: true }),
     model('b', '3GB'),
   ]
-  const world = createWorld(models, [gpu])
-  resident(world, 'a')
-  arrive(world, 'b', 1)
+  const world = new World(models, [gpu])
+  world.resident('a')
+  world.arrive('b', 1)
   assert.match(
     why(world, 'b'),
     /needs 5 GB on gpu, which can offer 4 GB at most: 1 GB too little, even if all that may go went\./,
@@ -124,10 +112,10 @@ test('counts the room of the batches of what is pinned, where that leaves too li
 })
 
 test('says that a model is being loaded, and that another one is loaded first', () => {
-  const world = createWorld([model('a', '4GB'), model('b', '3GB')], [gpu])
-  arrive(world, 'a', 1)
-  arrive(world, 'b', 1, 9)
-  const [load] = step(world)
+  const world = new World([model('a', '4GB'), model('b', '3GB')], [gpu])
+  world.arrive('a', 1)
+  world.arrive('b', 1, 9)
+  const [load] = world.step()
   assert.equal(load!.modelId, 'b')
   world.nowMs += 300
   assert.match(why(world, 'b'), /b is being loaded on gpu, for 300 ms so far; that takes about 2 s/)
@@ -143,13 +131,13 @@ test('says that room which is free is kept for a model that waits for more of it
     model('b', '8GB'),
     model('c', '2GB', { loadMs: 600_000 }),
   ]
-  const world = createWorld(models, [gpu])
-  resident(world, 'a')
-  arrive(world, 'a', 3)
-  step(world)
-  arrive(world, 'b', 20, 2)
-  arrive(world, 'c', 1)
-  assert.deepEqual(step(world), [])
+  const world = new World(models, [gpu])
+  world.resident('a')
+  world.arrive('a', 3)
+  world.step()
+  world.arrive('b', 20, 2)
+  world.arrive('c', 1)
+  assert.deepEqual(world.step(), [])
   assert.match(why(world, 'b'), /5 GB are missing\. On gpu are a 5 GB \(runs a batch; [^)]*\)/)
   assert.match(
     why(world, 'c'),
@@ -158,49 +146,49 @@ test('says that room which is free is kept for a model that waits for more of it
 })
 
 test('says that a run which is being stopped starts nothing', () => {
-  const world = createWorld([model('a', '4GB')], [gpu])
-  arrive(world, 'a', 1)
-  report(world, { type: 'drain-started', atMs: 0 })
+  const world = new World([model('a', '4GB')], [gpu])
+  world.arrive('a', 1)
+  world.report({ type: 'drain-started', atMs: 0 })
   assert.match(why(world, 'a'), /The run is being stopped: nothing new is started\./)
 })
 
 test('names the rule by which another model is loaded before', () => {
-  const world = createWorld([model('a', '8GB'), model('b', '8GB')], [gpu])
-  arrive(world, 'a', 1)
-  arrive(world, 'b', 1, 9)
+  const world = new World([model('a', '8GB'), model('b', '8GB')], [gpu])
+  world.arrive('a', 1)
+  world.arrive('b', 1, 9)
   assert.match(why(world, 'a'), /on gpu; b is loaded before it: an interactive item waits for it/)
   assert.match(why(world, 'b'), /b is not resident .*; its load is next/s)
 })
 
 test('says for a resident model what runs, who runs before it, or that it is next', () => {
-  const world = createWorld([model('a', '4GB', { batch: { max: 2 } }), model('b', '3GB')], [gpu])
-  resident(world, 'a', 'b')
-  arrive(world, 'a', 2)
-  step(world)
-  arrive(world, 'b', 1)
+  const world = new World([model('a', '4GB', { batch: { max: 2 } }), model('b', '3GB')], [gpu])
+  world.resident('a', 'b')
+  world.arrive('a', 2)
+  world.step()
+  world.arrive('b', 1)
   assert.match(why(world, 'b'), /b is resident on gpu; gpu runs 2 of a; a running batch is not interrupted/)
-  finish(world, world.pending[0]!)
-  arrive(world, 'a', 1, 9)
+  world.finish(world.pending[0]!)
+  world.arrive('a', 1, 9)
   assert.match(why(world, 'b'), /b is resident on gpu; a runs before it: interactive items come first/)
   assert.match(why(world, 'a', { effectivePriority: 9 }), /a is resident on gpu; it is next/)
 })
 
 test('tells what waits without device memory only what its own model runs', () => {
-  const world = createWorld([model('x', 0), model('y', 0)], [])
-  arrive(world, 'x', 1)
+  const world = new World([model('x', 0), model('y', 0)], [])
+  world.arrive('x', 1)
   assert.match(why(world, 'x'), /x needs no device memory; its worker is started next/)
-  resident(world, 'x', 'y')
-  arrive(world, 'y', 8)
-  arrive(world, 'x', 8)
-  step(world)
-  arrive(world, 'x', 1)
+  world.resident('x', 'y')
+  world.arrive('y', 8)
+  world.arrive('x', 8)
+  world.step()
+  world.arrive('x', 1)
   assert.match(why(world, 'x'), /x is resident; cpu runs 8 of x; a running/)
 })
 
 test('says since when it waits, when it is overdue, and that it is', () => {
-  const world = createWorld([model('a', '9GB'), model('b', '1GB')], [{ id: 'gpu', gb: 10 }])
-  resident(world, 'b')
-  arrive(world, 'a', 1)
+  const world = new World([model('a', '9GB'), model('b', '1GB')], [{ id: 'gpu', gb: 10 }])
+  world.resident('b')
+  world.arrive('a', 1)
   const readyAtMs = world.nowMs
   world.nowMs += 60_000
   assert.match(why(world, 'a', { readyAtMs }), /It has waited 1 min; in 4 min it is overdue and goes before/)
@@ -211,7 +199,7 @@ test('says since when it waits, when it is overdue, and that it is', () => {
 })
 
 test('names the attempt that failed before a retry', () => {
-  const world = createWorld([model('a', '1GB')], [gpu])
+  const world = new World([model('a', '1GB')], [gpu])
   const error = { code: 'RUN_FAILED', message: 'cannot read two' }
   assert.match(
     why(world, 'a', { state: 'scheduled', error }),
@@ -220,13 +208,13 @@ test('names the attempt that failed before a retry', () => {
 })
 
 test('names a deficit with its size and whose it is, where it keeps a model out', () => {
-  const world = createWorld([model('a', '7GB'), model('b', '1GB')], [gpu])
-  resident(world, 'a')
+  const world = new World([model('a', '7GB'), model('b', '1GB')], [gpu])
+  world.resident('a')
   assert.deepEqual(notes(world), [])
-  read(world, { 'a-1': 8.12 * gb })
-  arrive(world, 'a', 1)
-  step(world)
-  arrive(world, 'b', 1)
+  world.read({ 'a-1': 8.12 * gb })
+  world.arrive('a', 1)
+  world.step()
+  world.arrive('b', 1)
   const deficit =
     /gpu: 120 MB more are held than booked \(a-1 120 MB\); nothing new is loaded until there is room for them/
   assert.match(why(world, 'b'), deficit)
@@ -235,12 +223,12 @@ test('names a deficit with its size and whose it is, where it keeps a model out'
 })
 
 test('names foreign use that has grown over what is booked', () => {
-  const world = createWorld([model('a', '4GB'), model('b', '3GB')], [gpu])
-  resident(world, 'a')
-  arrive(world, 'a', 1)
-  step(world)
-  arrive(world, 'b', 1)
-  read(world, { 'a-1': 4 * gb }, { foreignBytes: 5 * gb })
+  const world = new World([model('a', '4GB'), model('b', '3GB')], [gpu])
+  world.resident('a')
+  world.arrive('a', 1)
+  world.step()
+  world.arrive('b', 1)
+  world.read({ 'a-1': 4 * gb }, { foreignBytes: 5 * gb })
   const grown =
     /gpu: others hold 5 GB of 8 GB, 5 GB more than when a-1 was loaded; 1 GB more are booked than may be/
   assert.match(why(world, 'b'), grown)
@@ -252,10 +240,10 @@ test('names foreign use that has grown over what is booked', () => {
 })
 
 test('names foreign use that leaves a resident model no room for a batch', () => {
-  const world = createWorld([model('a', '4GB', { batch: { activation: '2GB', max: 1 } })], [gpu])
-  resident(world, 'a')
-  read(world, { 'a-1': 4 * gb }, { foreignBytes: 3 * gb })
-  arrive(world, 'a', 1)
+  const world = new World([model('a', '4GB', { batch: { activation: '2GB', max: 1 } })], [gpu])
+  world.resident('a')
+  world.read({ 'a-1': 4 * gb }, { foreignBytes: 3 * gb })
+  world.arrive('a', 1)
   const text = why(world, 'a')
   assert.match(
     text,
@@ -265,17 +253,17 @@ test('names foreign use that leaves a resident model no room for a batch', () =>
 })
 
 test('names quarantined memory with its cause and since when, where it keeps a model out', () => {
-  const world = createWorld([model('a', '7GB'), model('b', '3GB')], [gpu])
-  resident(world, 'a')
-  arrive(world, 'b', 1)
-  const [stop] = step(world)
+  const world = new World([model('a', '7GB'), model('b', '3GB')], [gpu])
+  world.resident('a')
+  world.arrive('b', 1)
+  const [stop] = world.step()
   assert.equal(stop!.type, 'stop-instance')
   assert.match(why(world, 'b'), /2 GB are missing\. On gpu are a 7 GB \(on their way back\)/)
   world.nowMs += 5500
   const cause = 'process 4242 (python3), which does not react to KILL'
-  report(world, { type: 'release-delayed', atMs: world.nowMs, instanceId: 'a-1', cause })
+  world.report({ type: 'release-delayed', atMs: world.nowMs, instanceId: 'a-1', cause })
   assert.match(notes(world).join(), /7 GB of a-1 are on their way back for 5\.5 s: process 4242/)
-  step(world)
+  world.step()
   world.nowMs += 6500
   const text = why(world, 'b')
   assert.match(text, /b is not resident and needs 3 GB on gpu, which can offer 1 GB at most: 2 GB too little/)
@@ -287,35 +275,35 @@ test('names quarantined memory with its cause and since when, where it keeps a m
 })
 
 test('names a device that is not well, or was not read lately', () => {
-  const world = createWorld([model('a', '4GB')], [gpu], { staleAfter: 2000 })
-  read(world, {})
-  arrive(world, 'a', 1)
+  const world = new World([model('a', '4GB')], [gpu], { staleAfter: 2000 })
+  world.read({})
+  world.arrive('a', 1)
   world.nowMs += 3000
   const stale =
     /gpu was last read 3 s ago; nothing is promised on a reading older than 2 s \(policy\.staleAfter\)/
   assert.match(why(world, 'a'), stale)
   assert.match(notes(world).join(), stale)
-  read(world, {}, { fault: 'XID 79: it has fallen off the bus' })
+  world.read({}, { fault: 'XID 79: it has fallen off the bus' })
   assert.match(why(world, 'a'), /gpu is not well: XID 79: it has fallen off the bus\. What is on it goes/)
-  read(world, {})
+  world.read({})
   assert.match(why(world, 'a'), /its load is next/)
-  settle(world)
-  arrive(world, 'a', 9)
-  step(world) // a batch runs
-  read(world, { 'a-1': 4 * gb }, { fault: 'it is gone' })
+  world.settle()
+  world.arrive('a', 9)
+  world.step() // a batch runs
+  world.read({ 'a-1': 4 * gb }, { fault: 'it is gone' })
   assert.match(why(world, 'a'), /a is resident on gpu\.\ngpu is not well: it is gone\./)
 })
 
 test('names a model that cannot be loaded, why, and when it is tried again', () => {
-  const world = createWorld([model('a', '4GB')], [gpu])
-  arrive(world, 'a', 1)
+  const world = new World([model('a', '4GB')], [gpu])
+  world.arrive('a', 1)
   const fail = (isOutOfMemory: boolean) => {
-    const [load] = step(world)
+    const [load] = world.step()
     assert.equal(load?.type, 'start-load')
     const { instanceId } = load as { instanceId: string }
     const message = isOutOfMemory ? 'CUDA out of memory' : 'no weights here'
-    report(world, { type: 'load-failed', atMs: world.nowMs, instanceId, message, isOutOfMemory })
-    report(world, { type: 'memory-released', atMs: world.nowMs, instanceId })
+    world.report({ type: 'load-failed', atMs: world.nowMs, instanceId, message, isOutOfMemory })
+    world.report({ type: 'memory-released', atMs: world.nowMs, instanceId })
   }
   fail(true)
   assert.match(
@@ -336,14 +324,14 @@ test('names a model that cannot be loaded, why, and when it is tried again', () 
 })
 
 test('names batches that were made smaller, why, and how they grow again', () => {
-  const world = createWorld([model('a', '4GB', { batch: { max: 8 } })], [gpu])
-  resident(world, 'a')
+  const world = new World([model('a', '4GB', { batch: { max: 8 } })], [gpu])
+  world.resident('a')
   const finishBatch = (isOutOfMemory: boolean) => {
-    arrive(world, 'a', 8)
-    const run = step(world).at(-1) as { batchId: string; type: string }
+    world.arrive('a', 8)
+    const run = world.step().at(-1) as { batchId: string; type: string }
     assert.equal(run.type, 'run-batch')
     const rest = { atMs: world.nowMs, failedCount: 0, runMs: 100, peakBytes: null }
-    report(world, { type: 'batch-finished', batchId: run.batchId, isOutOfMemory, ...rest })
+    world.report({ type: 'batch-finished', batchId: run.batchId, isOutOfMemory, ...rest })
   }
   finishBatch(true)
   assert.match(
@@ -358,11 +346,11 @@ test('names batches that were made smaller, why, and how they grow again', () =>
 })
 
 test('names memory that goes missing with unloads, and an instance that holds more and more', () => {
-  const world = createWorld([model('a', '4GB', { batch: { max: 1 } })], [gpu])
-  resident(world, 'a')
+  const world = new World([model('a', '4GB', { batch: { max: 1 } })], [gpu])
+  world.resident('a')
   for (let round = 0; round < 14 && notes(world).length === 0; round++) {
-    resident(world, 'a')
-    read(world, { 'a-1': (1 + round * 0.1) * gb })
+    world.resident('a')
+    world.read({ 'a-1': (1 + round * 0.1) * gb })
   }
   assert.match(
     notes(world).join(),
@@ -370,12 +358,12 @@ test('names memory that goes missing with unloads, and an instance that holds mo
   )
   let instance = 'a-1'
   for (const foreignBytes of [0.1 * gb, 0.2 * gb]) {
-    report(world, { type: 'instance-failed', atMs: world.nowMs, instanceId: instance, message: 'gone' })
-    report(world, { type: 'memory-released', atMs: world.nowMs, instanceId: instance })
-    read(world, {}, { foreignBytes })
-    resident(world, 'a')
+    world.report({ type: 'instance-failed', atMs: world.nowMs, instanceId: instance, message: 'gone' })
+    world.report({ type: 'memory-released', atMs: world.nowMs, instanceId: instance })
+    world.read({}, { foreignBytes })
+    world.resident('a')
     instance = world.state.modelById.get('a')!.instances[0]!.id
-    read(world, { [instance]: gb }, { foreignBytes })
+    world.read({ [instance]: gb }, { foreignBytes })
   }
   assert.match(
     notes(world).join(),

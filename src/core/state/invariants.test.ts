@@ -1,15 +1,7 @@
 // Each invariant can fail: a state in which all hold is broken in one place at a time.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import {
-  arrive,
-  createWorld,
-  finish,
-  firstDevice,
-  model,
-  modelIn,
-  step,
-} from '../../../test/support/world.ts'
+import { model, World } from '../../../test/support/world.ts'
 import { brokenInvariants } from './invariants.ts'
 import type { Batch, DeviceState, InstanceState, ModelState, State } from './state.ts'
 
@@ -23,15 +15,15 @@ interface Parts {
 
 /** One model is loaded and runs a batch of one item. */
 function running(): Parts {
-  const world = createWorld([model('a', '2GB', { batch: { activation: '1GB' } })], [{ id: 'gpu', gb: 8 }])
-  arrive(world, 'a', 1)
-  finish(world, step(world)[0]!)
-  step(world)
+  const world = new World([model('a', '2GB', { batch: { activation: '1GB' } })], [{ id: 'gpu', gb: 8 }])
+  world.arrive('a', 1)
+  world.finish(world.step()[0]!)
+  world.step()
   const { state } = world
-  const each = modelIn(world, 'a')
+  const each = world.model('a')
   return {
     state,
-    device: firstDevice(world),
+    device: world.device,
     each,
     instance: each.instances[0]!,
     batch: [...state.batchById.values()][0]!,

@@ -2,7 +2,7 @@
 // test/dst/checks/snapshots.ts.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { arrive, createWorld, report, step } from '../../../test/support/world.ts'
+import { World } from '../../../test/support/world.ts'
 import { decide } from '../decide/decide.ts'
 import { apply } from './apply.ts'
 import { restoreState, type Snapshot, snapshotOf } from './snapshot.ts'
@@ -14,20 +14,20 @@ function written(snapshot: Snapshot): Snapshot {
 /** A batch runs on `a`, which has ended meanwhile; `b` waits for its room; `c` needs no device. */
 function busyWorld() {
   const models = ['a', 'b'].map((id) => ({ id, vram: '6GB' }))
-  const world = createWorld([...models, { id: 'c', vram: 0 }], [{ id: 'gpu', gb: 8 }])
-  arrive(world, 'a', 3)
-  const [load] = step(world)
+  const world = new World([...models, { id: 'c', vram: 0 }], [{ id: 'gpu', gb: 8 }])
+  world.arrive('a', 3)
+  const [load] = world.step()
   assert.ok(load?.type === 'start-load')
   const { instanceId } = load
-  report(world, {
+  world.report({
     ...{ type: 'load-finished', atMs: 1, instanceId },
     ...{ loadMs: 900, residentBytes: null, maxBatch: null },
   })
-  step(world)
-  for (const modelId of ['b', 'c']) arrive(world, modelId, 2)
-  step(world)
-  report(world, { type: 'instance-failed', atMs: 2, instanceId, message: 'gone' })
-  report(world, { type: 'memory-released', atMs: 3, instanceId })
+  world.step()
+  for (const modelId of ['b', 'c']) world.arrive(modelId, 2)
+  world.step()
+  world.report({ type: 'instance-failed', atMs: 2, instanceId, message: 'gone' })
+  world.report({ type: 'memory-released', atMs: 3, instanceId })
   return world
 }
 
@@ -55,7 +55,7 @@ test('a snapshot does not change with the state', () => {
   const world = busyWorld()
   const snapshot = snapshotOf(world.state)
   const before = written(snapshot)
-  arrive(world, 'a', 5)
+  world.arrive('a', 5)
   assert.deepEqual(written(snapshot), before)
 })
 
