@@ -140,14 +140,6 @@ export class LiveRows {
     return row
   }
 
-  /** Reads those that are not in memory yet. */
-  #prefetchRows(seqs: readonly number[]): void {
-    for (const values of all<Values>(this.query.rowsBySeq, JSON.stringify(seqs))) {
-      const row = this.#adopt(values)
-      this.#touched.set(row.sequence, row)
-    }
-  }
-
   /** Reads who waits for these; `childrenOf` then finds them. */
   prefetchChildren(rows: readonly ItemRow[]): void {
     const seqs = rows.map(({ sequence }) => sequence)
@@ -172,9 +164,16 @@ export class LiveRows {
   parentsOf(row: ItemRow): readonly ParentEdge<ItemRow>[] {
     const parents = this.#parentsOf(row)
     if (parents.length === 0) return none
-    const missing = parents.filter(([seq]) => !this.#touched.has(seq))
-    if (missing.length > 0) this.#prefetchRows(missing.map(([seq]) => seq))
+    if (parents.some(([seq]) => !this.#touched.has(seq))) this.#prefetchParents(parents)
     return parents.map(([seq, policy]) => ({ parent: this.#touched.get(seq)!, policy: policies[policy]! }))
+  }
+
+  #prefetchParents(parents: readonly Parent[]): void {
+    const missing = parents.flatMap(([seq]) => (this.#touched.has(seq) ? [] : seq))
+    for (const values of all<Values>(this.query.rowsBySeq, JSON.stringify(missing))) {
+      const row = this.#adopt(values)
+      this.#touched.set(row.sequence, row)
+    }
   }
 
   #parentsOf(row: ItemRow): Parent[] {
@@ -255,11 +254,12 @@ export class LiveRows {
   /** Lets an item wait for others. Answers with those for which it did not wait before, each once. */
   protected link(row: ItemRow, edges: readonly ParentEdge<ItemRow>[]): readonly ItemRow[] {
     const parents = this.#parentsOf(row)
-    const known = new Set(parents.map(([seq]) => seq))
+    // Most new items wait for one other: that needs no set.
+    const known = parents.length + edges.length > 1 ? new Set(parents.map(([seq]) => seq)) : null
     const added: ItemRow[] = []
     for (const { parent, policy } of edges) {
-      if (known.has(parent.sequence)) continue
-      known.add(parent.sequence)
+      if (known?.has(parent.sequence)) continue
+      known?.add(parent.sequence)
       added.push(parent)
       const policyNumber = policies.indexOf(policy)
       parents.push([parent.sequence, policyNumber])
@@ -325,10 +325,20 @@ export class LiveRows {
     // One that inherits while it runs: in the file it goes on saying ready.
     const isLeased = row.state === 'leased'
     const state = isLeased ? stateNumber.ready : stateNumber[row.state]
-    const attempt = isLeased ? row.attempt - 1 : row.attempt
-    const { submittedAtMs, kind, openCount, turn, readyAtMs, dueAtMs, latestEndAtMs } = row
-    const place = [sequence, submittedAtMs, kind.number, state, attempt, openCount, turn]
-    this.#writers.progress.add([...place, readyAtMs, dueAtMs, run, latestEndAtMs, roomOf(state)])
+    this.#writers.progress.add([
+      sequence,
+      row.submittedAtMs,
+      row.kind.number,
+      state,
+      isLeased ? row.attempt - 1 : row.attempt,
+      row.openCount,
+      row.turn,
+      row.readyAtMs,
+      row.dueAtMs,
+      run,
+      row.latestEndAtMs,
+      roomOf(state),
+    ])
     if (outcome) {
       const { endedAtMs, output, error } = outcome
       this.#writers.result.add([run, row.startedAtMs, endedAtMs, output, json(error, 'The error')])
@@ -337,8 +347,18 @@ export class LiveRows {
 
   #writeNew(sequence: number, { item, makerSequence, source, input }: NewRow, parents: Parent[]): void {
     const { id, priority, maxAttempts, timeoutMs, deadlineAtMs, sourceId } = item
-    const own = [sequence, id, priority, maxAttempts, timeoutMs, deadlineAtMs]
-    const list = parents.length > 0 ? JSON.stringify(parents) : null
-    this.#writers.item.add([...own, makerSequence, sourceId, list, source, input])
+    this.#writers.item.add([
+      sequence,
+      id,
+      priority,
+      maxAttempts,
+      timeoutMs,
+      deadlineAtMs,
+      makerSequence,
+      sourceId,
+      parents.length > 0 ? JSON.stringify(parents) : null,
+      source,
+      input,
+    ])
   }
 }
