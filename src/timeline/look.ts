@@ -70,8 +70,16 @@ export function label(x: number, y: number, className: string, text: string): st
   return `<text x="${px(x)}" y="${px(y)}"${className ? ` class="${className}"` : ''}>${escapeXml(text)}</text>`
 }
 
+/** Where a rectangle is, px. */
+export interface Frame {
+  x: number
+  y: number
+  width: number
+  height: number
+}
+
 /** A rectangle with a tooltip; `paint` is a class or, with `#`, a pattern. */
-export function bar(x: number, y: number, width: number, height: number, paint: string, tip = ''): string {
+export function bar({ x, y, width, height }: Frame, paint: string, tip = ''): string {
   const fill = paint.startsWith('#') ? `fill="url(${paint})"` : `class="${paint}"`
   const size = `x="${px(x)}" y="${px(y)}" width="${px(width)}" height="${px(height)}"`
   const corner = width > 3 && height > 6 ? ' rx="1.5"' : ''

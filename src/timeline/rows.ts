@@ -40,11 +40,12 @@ export function drawRow(model: ModelHistory, colour: number, y: number, scale: T
   const laneCount = Math.min(laneHeights.length, Math.max(1, ...lanes.map((each) => each + 1)))
   const laneHeight = laneHeights[laneCount - 1]!
   const height = laneHeight * laneCount + 6
-  const parts = [bar(scale.leftPx, y, scale.rightPx - scale.leftPx, height, 'row')]
+  const parts = [bar({ x: scale.leftPx, y, width: scale.rightPx - scale.leftPx, height }, 'row')]
   parts.push(drawResidencies(model, colour, y, height, scale))
   for (let lane = 0; lane < laneCount; lane++) {
     const batches = model.batches.filter((_, n) => lanes[n]! % laneHeights.length === lane)
-    parts.push(drawBatches(model.modelId, batches, colour, y + 3 + lane * laneHeight, laneHeight - 1, scale))
+    const place = { y: y + 3 + lane * laneHeight, height: laneHeight - 1 }
+    parts.push(drawBatches(batches, { modelId: model.modelId, colour, ...place }, scale))
   }
   parts.push(drawMarks(model, y, height, scale))
   return { height, svg: parts.join('') }
@@ -79,7 +80,7 @@ function drawResidencies(
   const draw = (stretches: Stretch<Residency>[], paint: string, tip: (each: Residency) => string) =>
     stretches.map(({ x, endX, things }) => {
       const text = things.length > 1 ? `${modelId}: ${things.length} times` : tip(things[0]!)
-      return bar(x, y, Math.max(1, endX - x), height, paint, text)
+      return bar({ x, y, width: Math.max(1, endX - x), height }, paint, text)
     })
   const isDense = residencies.length > maxMarkedResidencies
   const visible = (stretches: Stretch<Residency>[]) =>
@@ -131,12 +132,16 @@ function because(failure: string | null): string {
   return failure ? `: ${failure.slice(0, 300)}` : ''
 }
 
+interface Lane {
+  modelId: ModelId
+  colour: number
+  y: number
+  height: number
+}
+
 function drawBatches(
-  modelId: ModelId,
   batches: readonly BatchRun[],
-  colour: number,
-  y: number,
-  height: number,
+  { modelId, colour, y, height }: Lane,
   scale: TimeScale,
 ): string {
   const stretches = merge(
@@ -148,7 +153,7 @@ function drawBatches(
       const width = Math.max(1, endX - x)
       const items = things.reduce((sum, { itemCount }) => sum + itemCount, 0)
       const count = String(items)
-      const shape = bar(x, y, width, height, `m${colour}`, batchTip(modelId, things, items))
+      const shape = bar({ x, y, width, height }, `m${colour}`, batchTip(modelId, things, items))
       // A merged bar that is half idle is half solid.
       const solidity = things.length > 1 ? Math.max(0.4, Math.min(1, filledPx / width)) : 1
       const faded = solidity < 0.95 ? shape.replace('<rect', `<rect opacity="${px(solidity)}"`) : shape

@@ -96,7 +96,7 @@ function drawLegend({ devices, cuts }: RunHistory, y: number): Block {
   const lists = devices.flatMap(({ models }) => models.map((each) => each.residencies))
   const residencies = lists.flat()
   const marked = lists.filter(({ length }) => length <= maxMarkedResidencies).flat()
-  const swatch = (paint: string) => (x: number) => bar(x, y, 22, 12, paint)
+  const swatch = (paint: string) => (x: number) => bar({ x, y, width: 22, height: 12 }, paint)
   const stroke = (className: string) => (x: number) =>
     `<path class="${className}" d="M${px(x)} ${px(y + 6.5)}h22"/>`
   const mark = (shape: string) => (x: number) =>
@@ -142,7 +142,7 @@ function drawDevice(
     const row = drawRow(model, colour, y, scale)
     const name = clip(model.modelId, scale.leftPx - marginPx - 30)
     parts.push(
-      bar(marginPx, y + row.height / 2 - 5, 10, 10, `m${colour}`),
+      bar({ x: marginPx, y: y + row.height / 2 - 5, width: 10, height: 10 }, `m${colour}`),
       label(marginPx + 17, y + row.height / 2 + 4, '', name),
       row.svg,
     )
@@ -181,7 +181,7 @@ function drawGrid(scale: TimeScale, top: number, bottom: number): string {
     const middleY = (top + bottom) / 2
     const hasRoom = width > 12 && bottom - top > 70
     return [
-      bar(x, top, width, bottom - top, 'gap', `resumed after a pause of ${formatMs(pauseMs)}`),
+      bar({ x, y: top, width, height: bottom - top }, 'gap', `resumed after a pause of ${formatMs(pauseMs)}`),
       ...[x, x + width].map((each) => `<path class="cut" d="M${px(each)} ${px(top)}V${px(bottom)}"/>`),
       hasRoom
         ? `<g transform="rotate(-90 ${px(middleX)} ${px(middleY)})">${label(middleX, middleY, 'muted small middle', 'resumed')}</g>`

@@ -84,7 +84,14 @@ async function run(file: string, inputs: string[], options: Options): Promise<vo
   current.journal.flush()
   try {
     if (failure !== null) throw failure
-    await report(pipeline, current, { infeasibleDeadlines: late, unproven }, files, results, options)
+    await report(current, {
+      pipeline,
+      files,
+      results,
+      infeasibleDeadlines: late,
+      unproven,
+      json: options.json,
+    })
   } finally {
     await current.close()
     // The daemon gives up nobody: it would wait for such a process for ever.
@@ -205,14 +212,16 @@ async function stopNow(current: Run, note: (text: string) => void): Promise<neve
   process.exit(1)
 }
 
-async function report(
-  pipeline: Pipeline,
-  current: Run,
-  warnings: { infeasibleDeadlines: LateStep[]; unproven: Unproven[] },
-  files: RunFiles,
-  results: string,
-  { json }: Options,
-): Promise<void> {
+interface Reported extends Pick<Options, 'json'> {
+  pipeline: Pipeline
+  files: RunFiles
+  results: string
+  infeasibleDeadlines: LateStep[]
+  unproven: Unproven[]
+}
+
+async function report(current: Run, about: Reported): Promise<void> {
+  const { pipeline, files, results, infeasibleDeadlines, unproven, json } = about
   const items = await currentItems(current)
   writeResults(results, pipeline, items)
   writeFileSync(files.timeline, drawTimeline(readJournal(files.journal)))
@@ -229,7 +238,8 @@ async function report(
       openCount,
       reapedCount: current.reapedCount,
       leftovers: current.leftovers,
-      ...warnings,
+      infeasibleDeadlines,
+      unproven,
       results,
       timeline: files.timeline,
       database: files.database,

@@ -51,6 +51,8 @@ interface Operation {
   reject: (error: unknown) => void
 }
 
+type Asked<T> = Pick<Operation, 'nowMs' | 'mayBeLost'> & { work: () => T }
+
 class SqliteStore extends SqliteReader implements Store {
   readonly supports = { durable: true, shared: false }
   readonly #owner: DatabaseSync
@@ -112,7 +114,7 @@ class SqliteStore extends SqliteReader implements Store {
 
   /** A lease is answered before it is on disk (docs/adr/0006). */
   #lease<T>(nowMs: number, work: () => T): Promise<T> {
-    return this.#write(nowMs, work, true)
+    return this.#ask({ nowMs, work, mayBeLost: true })
   }
 
   claim(request: ClaimRequest, nowMs: number): Promise<Claim> {
@@ -194,7 +196,11 @@ class SqliteStore extends SqliteReader implements Store {
     this.#owner.close()
   }
 
-  #write<T>(nowMs: number, work: () => T, mayBeLost = false): Promise<T> {
+  #write<T>(nowMs: number, work: () => T): Promise<T> {
+    return this.#ask({ nowMs, work, mayBeLost: false })
+  }
+
+  #ask<T>({ nowMs, work, mayBeLost }: Asked<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       this.#operations.push({ work, mayBeLost, nowMs, resolve, reject })
       if (this.#operations.length === 1) setImmediate(() => this.#flush())
