@@ -67,6 +67,7 @@ export function chooseBatch(view: View, device: DeviceState): BatchPlan | null {
   return best?.plan ?? null
 }
 
+/** (1), (2), (3) The next batch of an instance, and how it ranks among those of its device. */
 function planBatch(
   view: View,
   instance: InstanceState,

@@ -4,7 +4,7 @@
 //
 //  (1) One candidate decides: a model with ready items that is on no device, or, for an idle device, one more
 //      copy.
-//  (2) While no room can be made for it, the memory lane stays free for it, but for a load that is over
+//  (2) While no room can be made for it, the lane stays free for it, but for a load that is over
 //      before there can be room (a filler).
 //  (3) Nothing ready is missing: models that are to be there from the start, then those that will be needed
 //      (prefetch.ts).

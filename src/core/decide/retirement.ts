@@ -14,6 +14,7 @@ import type { DeviceState, InstanceState } from '../state/state.ts'
 import { chooseVictims } from './eviction.ts'
 import type { View } from './view.ts'
 
+/** An instance that should be stopped, by which rule, and the figures that the rule saw. */
 export interface Retirement {
   instance: InstanceState
   rule: RuleId

@@ -1,13 +1,14 @@
-// What measurements teach about the memory of a model on a kind of device (the questions about it are in
-// footprint.ts). For apply.ts alone, but for `isWorthMeasuring`.
+// What measurements teach about the memory of a model on a kind of device. The questions about it are in
+// footprint.ts. For apply.ts alone, but for `isWorthMeasuring`.
 //
-//   resident   counts only after an instance's first batch: OCR holds twice as much after its first inference
-//   active     is kept for batch sizes in powers of two, since part of a batch's memory is fixed
-//   a reading above what is known is believed at once a peak below what is known lowers it slowly, since the
-//   next one may be higher again: an upper expectile (Newey and
-//     Powell 1987)
-//   a reading that need not be the peak can only raise it: two readings a second miss the peaks of short
-//   batches
+//  (1) A reading above what is known is believed at once.
+//  (2) A peak below what is known lowers it slowly, since the next one may be higher again: an upper
+//      expectile (Newey and Powell 1987).
+//  (3) A reading that need not be the peak can only raise what is known. Two readings a second miss the peaks
+//      of short batches.
+//  (4) What an instance holds at rest counts only after its first batch: OCR holds twice as much after its
+//      first inference.
+//  (5) What batches hold is kept by their size, in powers of two, since part of a batch's memory is fixed.
 import { activeBytesOn, footprintOf, needsDevice, residentBytesOn } from './footprint.ts'
 import type { Footprint, InstanceState, ModelState } from './state.ts'
 
@@ -15,7 +16,7 @@ import type { Footprint, InstanceState, ModelState } from './state.ts'
  * measured. */
 const firstBatches = 3
 
-/** Batches of a size after which its peak is known, and only looked at now and then. Chosen, not measured. */
+/** Batches of a size after which its peak is known, and measured only now and then. Chosen, not measured. */
 const enoughBatches = 8
 
 /** Of an instance that has run long, one batch in so many is measured. Chosen, not measured. */
