@@ -156,21 +156,18 @@ function checkSteps(file: CheckedFile, report: ReportFault): void {
   for (const [name, step] of Object.entries(steps)) {
     if (!step) continue
     const path = ['steps', name]
+    const mustExist = (kind: 'model' | 'source', known: object) => {
+      const wanted = step[kind]
+      if (typeof wanted === 'string' && !Object.hasOwn(known, wanted))
+        report([...path, kind], `there is no ${kind} "${wanted}"${suggest(wanted, Object.keys(known))}`)
+    }
     if (Object.hasOwn(sources, name) || ownNames.includes(name) || celNames.has(name))
       report(path, `"${name}" is already a name in expressions; call the step otherwise`)
-    if (typeof step.model === 'string' && !Object.hasOwn(models, step.model))
-      report(
-        [...path, 'model'],
-        `there is no model "${step.model}"${suggest(step.model, Object.keys(models))}`,
-      )
+    mustExist('model', models)
     if (step.gather && step.source !== undefined)
       report([...path, 'source'], 'a step that gathers runs once, over no source; leave source out')
     if (!step.gather && step.source === undefined) report(path, 'needs source, or gather: true')
-    if (typeof step.source === 'string' && !Object.hasOwn(sources, step.source))
-      report(
-        [...path, 'source'],
-        `there is no source "${step.source}"${suggest(step.source, Object.keys(sources))}`,
-      )
+    mustExist('source', sources)
     if (step.gather && step.forEach !== undefined)
       report([...path, 'forEach'], 'a step that gathers is one item; make the list in a step before it')
     if (step.gather && step.input === undefined)

@@ -11,7 +11,7 @@ const defaultTimeouts = { readyMs: 60_000, runMs: 600_000, unloadMs: 5000, grace
 
 /** Longest load: five minutes, and as long as a gigabyte takes from a slow disk (50 MB/s)
  * for each; of a model whose size is not known as if it had 24. No more than six hours. */
-export function defaultLoadMs(vramBytes: number | undefined): number {
+function defaultLoadMs(vramBytes: number | undefined): number {
   return Math.min(6 * 3_600_000, 300_000 + ((vramBytes ?? 24e9) / 1e9) * 20_000)
 }
 

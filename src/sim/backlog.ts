@@ -4,31 +4,31 @@
 import type { ModelId } from '../core/model.ts'
 import type { WorkNode } from '../core/work/node.ts'
 
-interface Line {
+interface ModelTurns {
   nodes: WorkNode[]
   first: number
 }
 
 export class Backlog {
-  readonly #lines = new Map<ModelId, Line>()
+  readonly #turnsByModel = new Map<ModelId, ModelTurns>()
 
   add(node: WorkNode): void {
-    const line = this.#lines.get(node.item.modelId)
-    if (line) line.nodes.push(node)
-    else this.#lines.set(node.item.modelId, { nodes: [node], first: 0 })
+    const turns = this.#turnsByModel.get(node.item.modelId)
+    if (turns) turns.nodes.push(node)
+    else this.#turnsByModel.set(node.item.modelId, { nodes: [node], first: 0 })
   }
 
   /** The turn of the item of a model that has been ready longest; Infinity: none is ready. */
   firstTurn(modelId: ModelId): number {
-    const line = this.#lines.get(modelId)
-    return line ? (this.#first(line)?.turn ?? Number.POSITIVE_INFINITY) : Number.POSITIVE_INFINITY
+    const turns = this.#turnsByModel.get(modelId)
+    return turns ? (this.#first(turns)?.turn ?? Number.POSITIVE_INFINITY) : Number.POSITIVE_INFINITY
   }
 
   /** The model whose item has been ready longest, among those that pass. */
   oldestModel(passes: (modelId: ModelId) => boolean = () => true): ModelId | null {
     let oldest: ModelId | null = null
     let oldestTurn = Number.POSITIVE_INFINITY
-    for (const [modelId] of this.#lines) {
+    for (const [modelId] of this.#turnsByModel) {
       const turn = this.firstTurn(modelId)
       if (turn < oldestTurn && passes(modelId)) [oldest, oldestTurn] = [modelId, turn]
     }
@@ -38,7 +38,7 @@ export class Backlog {
   /** How many items of a model became ready in a row, before one of another model; at most `maxCount`. */
   countInRow(modelId: ModelId, maxCount: number): number {
     let nextTurn = Number.POSITIVE_INFINITY
-    for (const [other] of this.#lines) {
+    for (const [other] of this.#turnsByModel) {
       if (other !== modelId) nextTurn = Math.min(nextTurn, this.firstTurn(other))
     }
     return this.countBefore(modelId, nextTurn, maxCount)
@@ -46,11 +46,11 @@ export class Backlog {
 
   /** How many ready items of a model have an earlier turn; at most `maxCount`. */
   countBefore(modelId: ModelId, turn: number, maxCount: number): number {
-    const line = this.#lines.get(modelId)
-    if (!line || !this.#first(line)) return 0
+    const turns = this.#turnsByModel.get(modelId)
+    if (!turns || !this.#first(turns)) return 0
     let count = 0
-    for (let index = line.first; index < line.nodes.length && count < maxCount; index++) {
-      const node = line.nodes[index]!
+    for (let index = turns.first; index < turns.nodes.length && count < maxCount; index++) {
+      const node = turns.nodes[index]!
       if (node.state !== 'ready') continue
       if (node.turn > turn) break
       count++
@@ -58,12 +58,12 @@ export class Backlog {
     return count
   }
 
-  #first(line: Line): WorkNode | null {
-    while (line.first < line.nodes.length && line.nodes[line.first]!.state !== 'ready') line.first++
-    if (line.first > 1024 && line.first * 2 > line.nodes.length) {
-      line.nodes.splice(0, line.first)
-      line.first = 0
+  #first(turns: ModelTurns): WorkNode | null {
+    while (turns.first < turns.nodes.length && turns.nodes[turns.first]!.state !== 'ready') turns.first++
+    if (turns.first > 1024 && turns.first * 2 > turns.nodes.length) {
+      turns.nodes.splice(0, turns.first)
+      turns.first = 0
     }
-    return line.nodes[line.first] ?? null
+    return turns.nodes[turns.first] ?? null
   }
 }

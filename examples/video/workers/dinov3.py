@@ -7,6 +7,7 @@ are close. Their length is 1 (four decimals), so an inner product is a cosine.
 
 from dry import unless_dry
 from gpu import device_of, run_readable
+from picture import read_pixels
 from plimsoll_worker import serve
 
 
@@ -24,10 +25,7 @@ def run(inputs, model):
 
 
 def read_picture(given):
-    from PIL import Image
-
-    with Image.open(given["path"]) as picture:
-        return given["atMs"], picture.convert("RGB")
+    return given["atMs"], read_pixels(given["path"])
 
 
 def embed(pictures, processor, model):

@@ -6,6 +6,7 @@ three likeliest of the 400 actions of Kinetics, best first.
 
 from dry import unless_dry
 from gpu import device_of, run_readable
+from picture import read_pixels
 from plimsoll_worker import serve
 
 SIDE = 224
@@ -26,10 +27,7 @@ def run(inputs, model):
 
 def read_sheet(given):
     """The times of the clip, and its 16 pictures in order."""
-    from PIL import Image
-
-    with Image.open(given["path"]) as sheet:
-        whole = sheet.convert("RGB")
+    whole = read_pixels(given["path"])
     if whole.size != (4 * SIDE, 4 * SIDE):
         raise ValueError(
             f'Sheet "{given["path"]}" is {whole.size[0]} x {whole.size[1]}; 16 pictures of {SIDE} are due.'
