@@ -96,46 +96,10 @@ function build(context: Context): { operator: Operator; parts: Parts } {
 }
 
 /** What the world does by itself, and the end of it. */
-function planWorld({ context, machine, items }: Parts, operator: Operator): void {
+function planWorld(parts: Parts, operator: Operator): void {
+  const { context, machine, items } = parts
   const { agenda, faults, settings, world } = context
-  const chance = context.chance('world moves')
-  for (const atMs of faults.moments('foreign-moves', settings.spanMs)) {
-    agenda.after(atMs, () => {
-      const { options } = chance.pick(world.devices)
-      faults.happens('foreign-moves')
-      machine.moveForeign(
-        options.id,
-        Math.floor(options.capacityBytes * chance.pick([0, 0.1, 0.4, 0.9]) * chance.number()),
-      )
-    })
-  }
-  for (const atMs of faults.moments('kernel-kills', settings.spanMs)) {
-    agenda.after(atMs, () => {
-      const { tells, isCard, options } = chance.pick(world.devices)
-      if (tells && !isCard && faults.happens('kernel-kills')) machine.killLargest(options.id)
-    })
-  }
-  for (const kind of ['device-vanishes', 'device-silent'] as const) {
-    for (const atMs of faults.moments(kind, settings.spanMs)) {
-      agenda.after(atMs, () => {
-        const cards = world.devices.filter(({ isCard }) => isCard)
-        if (cards.length === 0 || !faults.happens(kind)) return
-        const ms = chance.pick([1000, 5000, 20_000, 60_000])
-        const { id } = chance.pick(cards).options
-        context.disturb(ms)
-        if (kind === 'device-vanishes') machine.lose(id, ms)
-        else machine.silence(id, ms)
-      })
-    }
-  }
-  for (const atMs of faults.moments('clock-jumps', settings.spanMs)) {
-    agenda.after(atMs, () => {
-      faults.happens('clock-jumps')
-      const ms = chance.between(-3 * 3_600_000, 3 * 3_600_000)
-      context.log('clock jumps', String(ms))
-      agenda.jumpWall(ms)
-    })
-  }
+  planFaults(parts)
   agenda.after(settings.spanMs, () => {
     context.log('faults end')
     faults.isOn = false
@@ -148,6 +112,41 @@ function planWorld({ context, machine, items }: Parts, operator: Operator): void
   agenda.after(settings.spanMs + endMs, () => {
     const left = items.ids(openStates)
     context.fail(`${endMs} ms after the last fault it has not ended; open: ${left}`)
+  })
+}
+
+/** Faults that come by the minute: of other processes, of the kernel, of cards and of the clock. */
+function planFaults({ context, machine }: Parts): void {
+  const { agenda, faults, settings, world } = context
+  const chance = context.chance('world moves')
+  const each = (kind: FaultKind, act: () => void) => {
+    for (const atMs of faults.moments(kind, settings.spanMs)) agenda.after(atMs, act)
+  }
+  each('foreign-moves', () => {
+    const { id, capacityBytes } = chance.pick(world.devices).options
+    faults.happens('foreign-moves')
+    machine.moveForeign(id, Math.floor(capacityBytes * chance.pick([0, 0.1, 0.4, 0.9]) * chance.number()))
+  })
+  each('kernel-kills', () => {
+    const { tells, isCard, options } = chance.pick(world.devices)
+    if (tells && !isCard && faults.happens('kernel-kills')) machine.killLargest(options.id)
+  })
+  for (const kind of ['device-vanishes', 'device-silent'] as const) {
+    each(kind, () => {
+      const cards = world.devices.filter(({ isCard }) => isCard)
+      if (cards.length === 0 || !faults.happens(kind)) return
+      const ms = chance.pick([1000, 5000, 20_000, 60_000])
+      const { id } = chance.pick(cards).options
+      context.disturb(ms)
+      if (kind === 'device-vanishes') machine.lose(id, ms)
+      else machine.silence(id, ms)
+    })
+  }
+  each('clock-jumps', () => {
+    faults.happens('clock-jumps')
+    const ms = chance.between(-3 * 3_600_000, 3 * 3_600_000)
+    context.log('clock jumps', String(ms))
+    agenda.jumpWall(ms)
   })
 }
 

@@ -1,5 +1,6 @@
-// Whoever runs the daemon: starts it while there is work, presses Ctrl-C once or twice, and starts it again after a kill or
-// an error of the store. What it does to the daemon is what cli/run.ts does. Judges how a life of the daemon ends.
+// Whoever runs the daemon: starts it while there is work, presses Ctrl-C once or twice,
+// and starts it again after a kill or an error of the store. What it does to the daemon
+// is what cli/run.ts does. Judges how a life of the daemon ends.
 import { type ModelProfile, profilesOf } from '../../../src/core/state/profile.ts'
 import type { ItemId } from '../../../src/core/work/item.ts'
 import type { Clock } from '../../../src/daemon/clock.ts'
@@ -13,8 +14,8 @@ import { closeMs } from '../checks/liveness.ts'
 import type { AllSeen } from '../checks/sizes.ts'
 import { SnapshotChecks } from '../checks/snapshots.ts'
 import type { Chance } from '../world/chance.ts'
+import { runLimitMs } from '../world/course.ts'
 import { pipelineName } from '../world/graph.ts'
-import { runLimitMs } from '../world/instance.ts'
 import { Life } from '../world/life.ts'
 import type { Current, Parts } from '../world/parts.ts'
 import { type Daemons, User } from './user.ts'
@@ -73,8 +74,8 @@ export class Operator implements Daemons {
     return this.#parts.faultyStore.kill(life)
   }
 
-  /** Until something is listed that has not ended; false: there is and will be nothing more. What the last daemon left
-   * when it was killed, and what an edited pipeline had lost, is left to one more. */
+  /** Until something is listed that has not ended; false: there is and will be nothing more. What the
+   * last daemon left when it was killed, and what an edited pipeline had lost, is left to one more. */
   async #untilWork(): Promise<boolean> {
     const { context, machine } = this.#parts
     while (!this.#user.wants) {

@@ -1,5 +1,6 @@
-// The user: has a pipeline to which items are added over time, sometimes loses some of them and takes them back, cancels
-// and retries. With a daemon that runs the store changes under it, as over an API; without one the next start submits.
+// The user: has a pipeline to which items are added over time, sometimes loses some of
+// them and takes them back, cancels and retries. With a daemon that runs the store
+// changes under it, as over an API; without one the next start submits.
 import type { ItemId, NewItem } from '../../../src/core/work/item.ts'
 import { openStates } from '../checks/items.ts'
 import type { Chance } from '../world/chance.ts'

@@ -3,7 +3,7 @@
 // allocates, crashes, hangs, runs out of memory, answers late, never or twice, ignores TERM,
 // and goes on for a while when the daemon is dead. It has no rules of its own besides.
 import type { ItemError } from '../../../src/core/errors.ts'
-import { type Model, runMs } from '../../../src/core/model.ts'
+import type { Model } from '../../../src/core/model.ts'
 import type {
   BatchAnswer,
   Exit,
@@ -12,9 +12,9 @@ import type {
   LoadAnswer,
   RunnerBatch,
 } from '../../../src/runners/runner.ts'
-import { spread } from '../../../src/sim/random.ts'
 import type { Chance } from './chance.ts'
 import type { Context } from './context.ts'
+import { drawBatch, drawLoad, graceMs, loadLimitMs } from './course.ts'
 import {
   causeOf,
   crashed,
@@ -26,20 +26,17 @@ import {
   terminated,
   wantedMemory,
 } from './ends.ts'
-import type { FaultKind } from './faults.ts'
 import { poisonOf, rightOutput, wrongOutput } from './graph.ts'
 import { type Life, never } from './life.ts'
 import type { Machine, Process } from './machine.ts'
 import type { Traits } from './world.ts'
 
-/** The runner's time-outs, ms: like the real ones, shorter where those are many minutes. */
-const loadLimitMs = 20_000
-export const runLimitMs = 200_000
+/** As the runner's own, ms. */
 const unloadLimitMs = 5000
-const graceMs = 2000
 
 /** What a batch ends with when the daemon stops its instance. */
 export const stopped: ItemError = { code: 'RUNNER_EXITED', message: 'the instance was stopped' }
+
 /** What the checks want to know of an instance. */
 export interface InstanceWatch {
   batchStarted(instance: SimulatedInstance, items: readonly string[]): void
@@ -54,6 +51,20 @@ interface Job {
   /** Of a batch. */
   readonly items: readonly string[]
   fail: (error: ItemError) => void
+}
+
+interface RunningBatch {
+  readonly ids: readonly string[]
+  readonly job: Job
+  heldBytes: number
+  peakBytes: number
+  answer: (each: ItemAnswer) => void
+  finish: (failure: ItemError | null) => void
+}
+
+interface Belated {
+  readonly atEnd: ItemAnswer[]
+  readonly afterEnd: ItemAnswer[]
 }
 
 export class SimulatedInstance implements Instance {
@@ -121,12 +132,7 @@ export class SimulatedInstance implements Instance {
   load(): Promise<LoadAnswer> {
     if (!this.life.act('load')) return never()
     const { faults } = this.#context
-    const normalMs = this.model.loadMs * spread(this.#chance.number, 0.3)
-    const isSlow = faults.strikes('load-slow')
-    const loadMs = isSlow ? normalMs * this.#chance.between(3, 10) : normalMs
-    const fate = this.#fate(['load-fails', 'load-hangs', 'load-crashes', 'load-out-of-memory'])
-    if (isSlow) this.#context.disturb(loadMs)
-    if (fate === 'load-hangs') this.#context.disturb(loadLimitMs + graceMs)
+    const { loadMs, fate } = drawLoad(this.model, this.#chance, this.#context)
     return new Promise((resolve) => {
       const job = this.#begin([], (error) => resolve({ type: 'failed', error }))
       const { bytes } = this.#traits
@@ -164,87 +170,99 @@ export class SimulatedInstance implements Instance {
     return new Promise((resolve) => this.#perform(batch, resolve))
   }
 
-  #perform({ items, timeoutMs, onAnswer }: RunnerBatch, resolve: (answer: BatchAnswer) => void): void {
-    const { faults } = this.#context
-    const count = items.length
-    const isSlow = faults.strikes('batch-slow')
-    const isLong = faults.strikes('batch-long')
-    const batchMs = isLong
-      ? this.#chance.between(60_000, 180_000)
-      : runMs(this.model, count) *
-        spread(this.#chance.number, 0.3) *
-        (isSlow ? this.#chance.between(3, 10) : 1)
-    const limitMs = timeoutMs ?? runLimitMs
-    const fate = this.#fate(['batch-hangs', 'batch-crashes'])
-    if (isSlow || isLong) this.#context.disturb(batchMs)
-    if (fate === 'batch-hangs') this.#context.disturb(limitMs + graceMs)
+  #perform(batch: RunnerBatch, resolve: (answer: BatchAnswer) => void): void {
+    const { items, timeoutMs } = batch
+    const size = { itemCount: items.length, timeoutMs }
+    const { batchMs, limitMs, fate } = drawBatch(this.model, size, this.#chance, this.#context)
+    const running = this.#beginBatch(batch, resolve)
+    this.#plan(1, () => this.#takeMemory(running))
+    this.#plan(limitMs, () =>
+      this.#expire(running.job, { code: 'RUN_TIMEOUT', message: 'took too long to run' }),
+    )
+    const endMs = fate === null ? batchMs : batchMs * this.#chance.number()
+    const { atEnd, afterEnd } = this.#planAnswers(running, batchMs, fate === null ? null : endMs)
+    this.#planStranger(running)
+    if (fate === 'batch-hangs') return
+    this.#plan(Math.max(2, endMs), () => {
+      if (fate === 'batch-crashes') return this.#crash(crashed)
+      if (!this.#end(running.job)) return
+      for (const each of atEnd) running.answer(each)
+      running.finish(null)
+      for (const each of afterEnd)
+        this.life.deliver(this.#chance.between(0, 3000), () => batch.onAnswer?.(each))
+    })
+  }
+
+  #beginBatch({ items, onAnswer }: RunnerBatch, resolve: (answer: BatchAnswer) => void): RunningBatch {
     const answers: ItemAnswer[] = []
-    const bytes = Math.floor(count * this.#traits.activationBytes)
-    let heldBytes = 0
-    let peakBytes = this.process.bytes
+    const ids = items.map(({ id }) => id)
     const finish = (failure: ItemError | null) => {
-      this.#machine.free(this.process, heldBytes)
+      this.#machine.free(this.process, running.heldBytes)
       if (this.process.isAlive && this.#context.faults.isOn)
         this.#machine.allocate(this.process, this.#traits.leakBytes)
-      this.#watch.batchEnded(this, count)
+      this.#watch.batchEnded(this, ids.length)
       const restBytes = this.#traits.tellsRest && this.process.isAlive ? this.process.bytes : null
-      const said = { peakBytes: this.#said(peakBytes), residentBytes: this.#said(restBytes) }
+      const said = { peakBytes: this.#said(running.peakBytes), residentBytes: this.#said(restBytes) }
       this.#tell(() => resolve({ answers, failure, ...said }))
     }
     const answer = (each: ItemAnswer) => {
       answers.push(each)
       this.#tell(() => onAnswer?.(each))
     }
-    const ids = items.map(({ id }) => id)
     const job = this.#begin(ids, finish)
-    this.#plan(1, () => {
-      const isTooMuch = count >= this.#traits.outOfMemoryFrom || !this.#machine.allocate(this.process, bytes)
-      if (!isTooMuch) {
-        heldBytes = bytes
-        peakBytes = this.process.bytes
-      } else if (this.#chance.happens(0.7)) this.#runOut(job)
-      else if (this.#end(job)) {
-        if (count === 1) this.#watch.blamed(ids[0]!)
-        for (const id of ids) answer({ type: 'error', id, error: outOfMemoryError, retryable: true })
-        finish(null)
-      }
-    })
-    this.#plan(limitMs, () => this.#expire(job, { code: 'RUN_TIMEOUT', message: 'took too long to run' }))
-    const atEnd: ItemAnswer[] = []
-    const afterEnd: ItemAnswer[] = []
-    const endMs = fate === null ? batchMs : batchMs * this.#chance.number()
-    for (const [index, { id }] of items.entries()) {
-      const atMs = Math.max(2, (batchMs * (index + 1)) / (count + 1))
+    const running = { ids, job, heldBytes: 0, peakBytes: this.process.bytes, answer, finish }
+    return running
+  }
+
+  /** For its items, beside the model: or the batch runs out of memory. */
+  #takeMemory(running: RunningBatch): void {
+    const { ids, job, answer, finish } = running
+    const bytes = Math.floor(ids.length * this.#traits.activationBytes)
+    const isTooMuch =
+      ids.length >= this.#traits.outOfMemoryFrom || !this.#machine.allocate(this.process, bytes)
+    if (!isTooMuch) {
+      running.heldBytes = bytes
+      running.peakBytes = this.process.bytes
+    } else if (this.#chance.happens(0.7)) this.#runOut(job)
+    else if (this.#end(job)) {
+      if (ids.length === 1) this.#watch.blamed(ids[0]!)
+      for (const id of ids) answer({ type: 'error', id, error: outOfMemoryError, retryable: true })
+      finish(null)
+    }
+  }
+
+  /** Plans an answer for each item, in turn; gives back those that come with the end
+   * and after it. A batch that is cut short at `cutMs` gives no later ones. */
+  #planAnswers({ ids, job, answer }: RunningBatch, batchMs: number, cutMs: number | null): Belated {
+    const { faults } = this.#context
+    const belated: Belated = { atEnd: [], afterEnd: [] }
+    for (const [index, id] of ids.entries()) {
+      const atMs = Math.max(2, (batchMs * (index + 1)) / (ids.length + 1))
       const poison = poisonOf(this.#context, id)
       if (poison !== null) {
         this.#plan(atMs, () => this.#poison(poison, id, job, answer))
         continue
       }
       const each = this.#answerFor(id)
-      if (faults.strikes('answer-late')) atEnd.push(each)
+      if (faults.strikes('answer-late')) belated.atEnd.push(each)
       else if (faults.strikes('answer-after-end')) {
-        afterEnd.push(each)
+        belated.afterEnd.push(each)
         this.#watch.blamed(id)
       } else if (faults.strikes('answer-lost')) this.#watch.blamed(id)
-      else if (fate === null || atMs < endMs) {
+      else if (cutMs === null || atMs < cutMs) {
         this.#plan(atMs, () => answer(each))
         if (faults.strikes('answer-doubled'))
-          this.#plan(atMs + this.#chance.between(0, 50), () =>
-            answer({ type: 'output', id, output: wrongOutput(id) }),
-          )
+          this.#plan(atMs + this.#chance.between(0, 50), () => answer(wrongAnswer(id)))
       }
     }
-    const stranger = ['i0', 'i1', 'i2'].find((id) => items.every((item) => item.id !== id))
-    if (stranger && faults.strikes('answer-of-stranger'))
-      this.#plan(2, () => answer({ type: 'output', id: stranger, output: wrongOutput(stranger) }))
-    if (fate === 'batch-hangs') return
-    this.#plan(Math.max(2, endMs), () => {
-      if (fate === 'batch-crashes') return this.#crash(crashed)
-      if (!this.#end(job)) return
-      for (const each of atEnd) answer(each)
-      finish(null)
-      for (const each of afterEnd) this.life.deliver(this.#chance.between(0, 3000), () => onAnswer?.(each))
-    })
+    return belated
+  }
+
+  /** An answer for an item that is not in the batch. */
+  #planStranger({ ids, answer }: RunningBatch): void {
+    const stranger = ['i0', 'i1', 'i2'].find((id) => !ids.includes(id))
+    if (stranger && this.#context.faults.strikes('answer-of-stranger'))
+      this.#plan(2, () => answer(wrongAnswer(stranger)))
   }
 
   /** What the worker says that it held. */
@@ -364,10 +382,6 @@ export class SimulatedInstance implements Instance {
     return this.#jobs.delete(job)
   }
 
-  #fate<Kind extends FaultKind>(kinds: readonly Kind[]): Kind | null {
-    return kinds.find((kind) => this.#context.faults.strikes(kind)) ?? null
-  }
-
   #tell(tell: () => void): void {
     if (!this.life.isOver) tell()
   }
@@ -379,4 +393,8 @@ export class SimulatedInstance implements Instance {
     })
     this.#plans.add(cancel)
   }
+}
+
+function wrongAnswer(id: string): ItemAnswer {
+  return { type: 'output', id, output: wrongOutput(id) }
 }

@@ -1,6 +1,7 @@
-// One life of the daemon's process, from its start to its end or to kill -9. Everything that the daemon does to the world
-// passes through `act`, so that it can be killed between any two effects: from then on nothing that it does happens and
-// nothing that it waits for comes. Its promises are left where they are, as in a process that is gone.
+// One life of the daemon's process, from its start to its end or to kill -9. Everything
+// that the daemon does to the world passes through `act`, so that it can be killed
+// between any two effects: from then on nothing that it does happens and nothing that it
+// waits for comes. Its promises are left where they are, as in a process that is gone.
 import type { MachineClock } from '../../../src/daemon/clock.ts'
 import type { Context } from './context.ts'
 

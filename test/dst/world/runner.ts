@@ -1,5 +1,6 @@
-// Simulated runners, and what the list of started processes on disk does for a real one: a process is recorded before
-// it may allocate, and the next start stops those that a killed daemon left and proves that they are gone.
+// Simulated runners, and what the list of started processes on disk does for a real
+// one: a process is recorded before it may allocate, and the next start stops those
+// that a killed daemon left and proves that they are gone.
 import type { Model, ModelId } from '../../../src/core/model.ts'
 import type { DeviceId } from '../../../src/core/state/events.ts'
 import type { Exit, Instance, Runner } from '../../../src/runners/runner.ts'
