@@ -7,15 +7,12 @@
 //      counts less once all its items are known, since its model would be loaded again for the rest.
 //  (2) With the goal throughput, the queue with the longest way to the end of the graph below it. One of
 //      which a part is still blocked counts less (rank and finality, docs/policy.md).
-//
-// This file and view.ts import each other: a view keeps what these rules are worked out from.
 
 import { runMs } from '../model.ts'
 import { throughput } from '../policy.ts'
 import { clearMs, finality } from '../state/estimates.ts'
 import { weightOf } from '../state/fairness.ts'
-import type { ModelState } from '../state/state.ts'
-import type { View } from './view.ts'
+import type { ModelState, State } from '../state/state.ts'
 
 export const ordinary = 0
 export const overdue = 1
@@ -34,29 +31,43 @@ const finalityExponent = 4
  * loses 4 % where bursts have pauses; 10 to 40 lose nothing. */
 const growingLoads = 20
 
+/** What the order is worked out from. A decision's view (view.ts) is one. */
+export interface Moment {
+  readonly state: State
+  readonly nowMs: number
+  /** An item is overdue after this wait, ms: maxWait, or longer in an overload
+   * (docs/policy.md#wait-bound). */
+  readonly waitBoundMs: number
+  /** What the least served tenant with work has had, ms; null: there are no tenants. */
+  readonly leastServedMs: number | null
+  /** The longest batch that a resident model could begin now, ms. The next decision comes after it at the
+   * latest. */
+  readonly longestBatchMs: number
+}
+
 /** The class of a queue's most urgent item. */
-export function classOf(view: View, model: ModelState): UrgencyClass {
+export function classOf(moment: Moment, model: ModelState): UrgencyClass {
   if (model.readyCount === 0) return ordinary
   const top = model.levels[0]
-  if (top && top.priority >= view.state.policy.interactiveFrom) return interactive
-  if (isUrgent(view, model)) return urgent
-  return waitedMs(model, view.nowMs) > view.waitBoundMs ? overdue : ordinary
+  if (top && top.priority >= moment.state.policy.interactiveFrom) return interactive
+  if (isUrgent(moment, model)) return urgent
+  return waitedMs(model, moment.nowMs) > moment.waitBoundMs ? overdue : ordinary
 }
 
 /** What a missing model is worth as a candidate within its class. */
-export function worthOf(view: View, model: ModelState, urgency: UrgencyClass): number {
-  if (urgency === interactive) return waitedMs(model, view.nowMs, view.state.policy.interactiveFrom)
+export function worthOf(moment: Moment, model: ModelState, urgency: UrgencyClass): number {
+  if (urgency === interactive) return waitedMs(model, moment.nowMs, moment.state.policy.interactiveFrom)
   if (urgency === urgent) return -latestStartMs(model)
-  return urgency === overdue ? waitedMs(model, view.nowMs) : ordinaryWorth(view, model, model.loadMs)
+  return urgency === overdue ? waitedMs(model, moment.nowMs) : ordinaryWorth(moment, model, model.loadMs)
 }
 
 /** Whether the first item with a deadline can only keep it if its batch starts now: at the next decision,
  * after a batch that begins meanwhile, it would be too late. An item that cannot keep its deadline anyway is
  * not urgent. */
-function isUrgent(view: View, model: ModelState): boolean {
+function isUrgent(moment: Moment, model: ModelState): boolean {
   if (model.latestEndAtMs === null) return false
   const lastMs = model.latestEndAtMs - runMs(model.model, 1) - loadLeftMs(model)
-  return lastMs >= view.nowMs && latestStartMs(model) <= view.nowMs + view.longestBatchMs
+  return lastMs >= moment.nowMs && latestStartMs(model) <= moment.nowMs + moment.longestBatchMs
 }
 
 /** The latest start of the model's next batch, at its full size, or of the model's load if it is not
@@ -84,7 +95,7 @@ export function waitedMs(model: ModelState, nowMs: number, leastPriority = -100)
 /** What a queue owes, in item-milliseconds: Σ priorityBase ^ priority × (age + ageBonus) × weight of the
  * tenant, over its ready items. Three items of priority 1 that are 9 s old owe 2 × (9 s + 1 s) × 3 = 60
  * item-seconds. */
-export function bill({ state, nowMs, leastServedMs }: View, model: ModelState): number {
+export function bill({ state, nowMs, leastServedMs }: Moment, model: ModelState): number {
   const { priorityBase, ageBonus } = state.policy
   let sum = 0
   for (const { priority, tenant, count, submittedMeanMs } of model.levels) {
@@ -104,15 +115,15 @@ export function completeness(model: ModelState, share = 1): number {
 /** What a queue of ordinary work deserves if `loadMs` of loading come first. Latency and balanced: bill ÷
  * (compute + loadWeight × load) ^ costExponent. If no more items are being submitted, × finality, the more
  * so the longer the load is for the work. Throughput: (rank + compute) × finality, growing with the wait. */
-export function ordinaryWorth(view: View, model: ModelState, loadMs: number): number {
-  const { policy } = view.state
+export function ordinaryWorth(moment: Moment, model: ModelState, loadMs: number): number {
+  const { policy } = moment.state
   const workMs = clearMs(model.model, model.readyCount)
   if (policy.goal === throughput) {
-    const age = 1 + waitedMs(model, view.nowMs) / view.waitBoundMs
+    const age = 1 + waitedMs(model, moment.nowMs) / moment.waitBoundMs
     return completeness(model) * (model.rankMs + workMs) * age
   }
-  const worth = bill(view, model) / Math.max(1, workMs + policy.loadWeight * loadMs) ** policy.costExponent
-  if (isGrowing(view, model)) return worth
+  const worth = bill(moment, model) / Math.max(1, workMs + policy.loadWeight * loadMs) ** policy.costExponent
+  if (isGrowing(moment, model)) return worth
   // One more load for the rest is little where the ready items take long.
   const loadShare = model.loadMs / Math.max(1, workMs + model.loadMs)
   return worth * completeness(model, loadShare)
@@ -120,6 +131,6 @@ export function ordinaryWorth(view: View, model: ModelState, loadMs: number): nu
 
 /** Whether more items of the model are expected, since some were submitted lately. It would be loaded again
  * for them, whatever is known now. */
-function isGrowing({ nowMs }: View, { submittedAtMs, loadMs }: ModelState): boolean {
+function isGrowing({ nowMs }: Moment, { submittedAtMs, loadMs }: ModelState): boolean {
   return submittedAtMs !== null && nowMs - submittedAtMs < growingLoads * loadMs
 }

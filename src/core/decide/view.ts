@@ -2,15 +2,13 @@
 // what is needed next, and how long an item may wait. Each answer is worked out when it is first asked for,
 // and none outlives the decision. This keeps a decision at O(models log models + devices) instead of their
 // product.
-//
-// This file and ordering.ts import each other: the view keeps what the order of queues is worked out from.
 
 import { runMs } from '../model.ts'
 import { nextUseMs, readyUseMs } from '../state/estimates.ts'
 import { leastServedMs } from '../state/fairness.ts'
 import { needsDevice } from '../state/footprint.ts'
 import type { DeviceState, ModelState, State } from '../state/state.ts'
-import { classOf, interactive, type UrgencyClass, worthOf } from './ordering.ts'
+import { classOf, interactive, type Moment, type UrgencyClass, worthOf } from './ordering.ts'
 
 /** A model with ready items, and what it deserves. */
 export interface Candidate {
@@ -34,13 +32,10 @@ export interface Lane {
 }
 
 /** One decision's view of the state. */
-export class View {
+export class View implements Moment {
   readonly state: State
   readonly nowMs: number
-  /** An item is overdue after this wait, ms: maxWait, or longer in an overload
-   * (docs/policy.md#wait-bound). */
   readonly waitBoundMs: number
-  /** What the least served tenant with work has had, ms; null: there are no tenants. */
   readonly leastServedMs: number | null
   #candidates: Candidate[] | null = null
   #longestBatchMs: number | null = null
@@ -57,8 +52,6 @@ export class View {
     this.waitBoundMs = Math.max(state.policy.maxWait, state.policy.backlogFactor * state.backlog.peakMs)
   }
 
-  /** The longest batch that a resident model could begin now, ms. The next decision comes after it at the
-   * latest. */
   get longestBatchMs(): number {
     if (this.#longestBatchMs !== null) return this.#longestBatchMs
     let longestMs = 0
