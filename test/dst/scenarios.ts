@@ -52,7 +52,7 @@ export const scenarios: Record<string, Scenario> = {
   ),
   'answer-after-giving-back': pinned(
     'An answer that came when its item had been given back was told as recorded.',
-    189, [1, 3, 30, 20], { drain: 20, 'stop-slow': 1, 'batch-slow': 0.3, 'store-slow': 0.5 },
+    138, [1, 3, 30, 20], { drain: 20, 'stop-slow': 1, 'batch-slow': 0.3, 'store-slow': 0.5 },
   ),
   'doomed-dependent': pinned(
     'An item became ready for a moment when one parent was skipped and another, not yet told, had failed it.',
@@ -92,11 +92,11 @@ export const scenarios: Record<string, Scenario> = {
   ),
   'last-writes': pinned(
     'The store was closed under the last writes of batches.',
-    77, [1, 2, 20, 15], { 'store-full': 0.1, 'batch-slow': 0.3, 'store-slow': 0.3 },
+    15, [1, 2, 20, 15], { 'store-full': 0.1, 'batch-slow': 0.3, 'store-slow': 0.3 },
   ),
   'last-reading': pinned(
     'The store was closed under a reading of its heads.',
-    20, [1, 3, 30, 15], { 'store-full': 0.05, 'store-slow': 0.4, 'item-fails': 0.5 },
+    603, [1, 3, 30, 15], { 'store-full': 0.2, 'store-slow': 0.1, 'item-fails': 0.6 },
   ),
   'memory-after-close': pinned(
     'Memory was told as released when close had given it up.',
@@ -120,7 +120,7 @@ export const scenarios: Record<string, Scenario> = {
   ),
   'retry-during-a-sweep': pinned(
     'A retry that was recorded while the store was being swept was forgotten.',
-    632, [1, 3, 8, 20], { 'item-fails': 0.4, 'store-slow': 0.3, 'batch-slow': 0.3 },
+    2924, [1, 3, 8, 20], { 'item-fails': 0.4, 'store-slow': 0.3, 'batch-slow': 0.3 },
   ),
   'old-reading': pinned(
     'A batch was promised memory on a reading that was six seconds old.',
@@ -176,7 +176,7 @@ export const scenarios: Record<string, Scenario> = {
   ),
   'empty-claim': pinned(
     'An instance whose last claim was empty was never idle, and stayed.',
-    54, [1, 3, 25, 15], { 'user-cancels': 60, 'store-slow': 0.3 }, 1,
+    411, [1, 3, 25, 15], { 'user-cancels': 60, 'store-slow': 0.3 }, 1,
   ),
   'preload-out-of-memory': pinned(
     'A model that was to be there from the start and ran out of memory was loaded again before its memory was back.',
@@ -220,6 +220,6 @@ export const scenarios: Record<string, Scenario> = {
   ),
   'broken-while-recording': pinned(
     'A batch was run on an instance that had failed, and cost its item an attempt, while the answers of the one that broke it were being recorded.',
-    566, [1, 4, 60, 20], { 'store-slow': 0.5, 'batch-hangs': 0.3 },
+    2401, [1, 4, 60, 20], { 'store-slow': 0.5, 'batch-hangs': 0.3 },
   ),
 } // biome-ignore format: a table

@@ -53,6 +53,13 @@ export const stateMutants: Mutants = {
       'device.nextLoad = null\n  device.loading = loadingId',
     ],
   ],
+  'a snapshot forgets batches whose instance is gone': [
+    [
+      'core/state/snapshot.ts',
+      'for (const { instanceId, ...rest } of snapshot.batches)',
+      'for (const { instanceId, ...rest } of snapshot.batches.filter((each) => !gone.has(each.instanceId)))',
+    ],
+  ],
   'a snapshot forgets how often a model was loaded': [
     [
       'core/state/snapshot.ts',
