@@ -1,8 +1,8 @@
 // What must hold of memory and instances, checked before and after every event that the daemon tells:
-// against the second set of books (reference-ledger.ts, sizes.ts), and against the simulated machine.
+// against the reference ledger (reference-ledger.ts, sizes.ts), and against the simulated machine.
 //
 //  (1) core/state/invariants.ts holds.
-//  (2) The ledger equals the second books. What is admitted stays under the line of the
+//  (2) The ledger equals the reference ledger. What is admitted stays under the line of the
 //      last reading, with the stated deficit: nothing is put into one.
 //  (3) Every process of the daemon, and every batch that runs in one, is booked. Bytes are
 //      given back when the process is gone and the device shows them back, not before.

@@ -1,4 +1,4 @@
-// The second set of books: what is booked, on which device, for which instance and batch, kept from the
+// The reference ledger: what is booked, on which device, for which instance and batch, kept from the
 // events alone. A booking is taken over from a command, and checked by sizes.ts; what a reading changed
 // is taken over from the daemon's state only if it is one of the changes that a reading allows:
 //
@@ -251,7 +251,7 @@ export class ReferenceLedger {
     return askedAtMs < this.devices.get(deviceId)!.askedAtMs
   }
 
-  /** A device that cannot tell who holds what: what is used beyond the books is not ours. */
+  /** A device that cannot tell who holds what: what is used beyond what is booked is not ours. */
   #foreignBytes(event: EventOf<'memory-observed'>): number {
     const { deviceId, foreignBytes, usedBytes } = event
     return this.#isUnattributed(event)
@@ -323,7 +323,7 @@ export class ReferenceLedger {
     const deficit = this.deficitBytes(deviceId)
     this.#check(
       stated === deficit,
-      () => `${deviceId}: the stated deficit is ${stated} bytes; ${deficit} are held beyond the books`,
+      () => `${deviceId}: the stated deficit is ${stated} bytes; ${deficit} are held beyond what is booked`,
     )
   }
 
