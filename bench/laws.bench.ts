@@ -4,12 +4,12 @@
 // policy is concerned: a rotation that the graph tells, and one that it does not.
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { cyclic, type Service } from '../src/sim/baselines/cyclic.ts'
-import { type Eviction, evictions, fixedOrder } from '../src/sim/baselines/fixed-order.ts'
 import { baselines } from '../src/sim/baselines/index.ts'
 import type { SimulationResult } from '../src/sim/report.ts'
 import { plimsollPolicy, type SimulatedPolicy, simulate } from '../src/sim/simulate.ts'
 import type { Workload } from '../src/sim/workload.ts'
+import { cyclic, type Service } from '../test/policy/cyclic.ts'
+import { type Eviction, evictions, fixedOrder } from '../test/policy/fixed-order.ts'
 import {
   farthestMissRatio,
   pollingCases,

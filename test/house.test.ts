@@ -2,7 +2,7 @@
 // the screen that the code fits on.
 import assert from 'node:assert/strict'
 import { globSync, readFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname, join, normalize } from 'node:path'
 import { test } from 'node:test'
 
 const root = join(import.meta.dirname, '..')
@@ -41,6 +41,31 @@ test(`comments in src fit in ${mostColumns} columns`, () => {
       ),
     )
   assert.deepEqual(wide, [])
+})
+
+/** Where the package is entered: the command, the library, and the two processes that it starts. */
+const entries = ['src/cli/main.ts', 'src/index.ts', 'src/devices/nvml-host.ts', 'src/runners/module-host.ts']
+
+test('src has no file that only tests and benches import: the package would carry it', () => {
+  const reached = new Set<string>()
+  const reach = (path: string): void => {
+    if (reached.has(path)) return
+    reached.add(path)
+    for (const [, target] of linesOf(path)
+      .join('\n')
+      .matchAll(/(?:from|import\() ?'(\.[^']+\.ts)'/g))
+      reach(normalize(join(dirname(path), target!)))
+  }
+  entries.forEach(reach)
+  const source = files.filter((path) => path.startsWith('src/') && !path.endsWith('.test.ts'))
+  assert.deepEqual(
+    source.filter((path) => !reached.has(path)),
+    [],
+  )
+  assert.deepEqual(
+    [...reached].filter((path) => !path.startsWith('src/')),
+    [],
+  )
 })
 
 test('the columns are those of the formatter', () => {

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { oracle } from '../../test/policy/oracle.ts'
 import { cards, videoModels, videosAtOnce } from '../../test/policy/workloads.ts'
 import type { SchedulerEvent } from '../core/state/events.ts'
 import { baselines } from './baselines/index.ts'
-import { oracle } from './oracle.ts'
 import { plimsollPolicy, type SimulatedPolicy, simulate } from './simulate.ts'
 import { Draws, sigmaOf } from './spread.ts'
 

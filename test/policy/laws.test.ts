@@ -5,10 +5,10 @@ import { test } from 'node:test'
 import { convertArena27 } from '../../bench/convert/arena27.ts'
 import { toWorkload } from '../../bench/convert/trace.ts'
 import { parsePolicy } from '../../src/core/policy.ts'
-import { cyclic, type Service } from '../../src/sim/baselines/cyclic.ts'
-import { type Eviction, fixedOrder } from '../../src/sim/baselines/fixed-order.ts'
 import { plimsollPolicy, type SimulatedPolicy, simulate } from '../../src/sim/simulate.ts'
 import type { Workload } from '../../src/sim/workload.ts'
+import { cyclic, type Service } from './cyclic.ts'
+import { type Eviction, fixedOrder } from './fixed-order.ts'
 import {
   farthestMissRatio,
   pollingCases,

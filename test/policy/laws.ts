@@ -1,10 +1,10 @@
 // What is known exactly about simple servers and caches, and workloads to meet it with: the proof
 // that the simulator's time, queues and memory are right (laws.test.ts, bench/laws.bench.ts).
 import { defineModel, type Model } from '../../src/core/model.ts'
-import type { Service } from '../../src/sim/baselines/cyclic.ts'
 import { createRandom, exponential } from '../../src/sim/random.ts'
 import type { SimulationResult } from '../../src/sim/report.ts'
 import type { Workload, WorkloadItem } from '../../src/sim/workload.ts'
+import type { Service } from './cyclic.ts'
 
 /** One queue of a polling server. */
 export interface Queue {

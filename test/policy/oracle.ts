@@ -3,11 +3,11 @@
 // gains over the policy that goes by what it was told once is the price of stale estimates.
 // For comparisons only: it writes into the state, which nothing else but apply.ts does.
 
-import type { Model, ModelId } from '../core/model.ts'
-import { clearMs } from '../core/state/estimates.ts'
-import type { ModelState, State } from '../core/state/state.ts'
-import { plimsollPolicy, type SimulatedPolicy } from './simulate.ts'
-import type { Draws } from './spread.ts'
+import type { Model, ModelId } from '../../src/core/model.ts'
+import { clearMs } from '../../src/core/state/estimates.ts'
+import type { ModelState, State } from '../../src/core/state/state.ts'
+import { plimsollPolicy, type SimulatedPolicy } from '../../src/sim/simulate.ts'
+import type { Draws } from '../../src/sim/spread.ts'
 
 /** `truth`: the models as they are. */
 export function oracle(truth: readonly Model[], draws: Draws): SimulatedPolicy {

@@ -8,11 +8,11 @@
 //   gds, gdsf  the least H = clock + (uses ×) load ÷ bytes, where the clock is the H of the last
 //              victim: GreedyDual-Size (Cao and Irani 1997) and with frequency (Cherkasova 1998)
 //   farthest   the one needed latest: the future is known (Belady 1966)
-import type { ModelId } from '../../core/model.ts'
-import type { DeviceState } from '../../core/state/state.ts'
-import type { SimulatedPolicy } from '../simulate.ts'
-import type { WorkloadItem } from '../workload.ts'
-import { canHold, firstInFirstOut, follow, instanceOf, type Rule } from './follow.ts'
+import type { ModelId } from '../../src/core/model.ts'
+import type { DeviceState } from '../../src/core/state/state.ts'
+import { canHold, firstInFirstOut, follow, instanceOf, type Rule } from '../../src/sim/baselines/follow.ts'
+import type { SimulatedPolicy } from '../../src/sim/simulate.ts'
+import type { WorkloadItem } from '../../src/sim/workload.ts'
 
 export const evictions = ['lru', 'lfu', 'gds', 'gdsf', 'farthest'] as const
 export type Eviction = (typeof evictions)[number]

@@ -2,10 +2,10 @@
 // model, each loaded in its turn even when nothing waits for it, so that every visit is
 // preceded by its load. Exhaustive: a visit lasts until the queue is empty; gated: it
 // serves what it found. Boxma and Groenendijk's law for such servers is exact (laws.ts).
-import type { Command } from '../../core/state/events.ts'
-import type { DeviceState, InstanceState } from '../../core/state/state.ts'
-import type { SimulatedPolicy } from '../simulate.ts'
-import { firstInFirstOut } from './follow.ts'
+import type { Command } from '../../src/core/state/events.ts'
+import type { DeviceState, InstanceState } from '../../src/core/state/state.ts'
+import { firstInFirstOut } from '../../src/sim/baselines/follow.ts'
+import type { SimulatedPolicy } from '../../src/sim/simulate.ts'
 
 export type Service = 'exhaustive' | 'gated'
 
