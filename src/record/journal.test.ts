@@ -14,6 +14,7 @@ import type { SchedulerEvent } from '../core/state/events.ts'
 import { snapshotOf } from '../core/state/snapshot.ts'
 import { createState, type State } from '../core/state/state.ts'
 import { emptyHead } from '../core/work/queue-head.ts'
+import { drawTimeline } from '../timeline/timeline.ts'
 import { readHistory } from './history.ts'
 import { type JournalLine, linesOf, readJournal } from './journal.ts'
 import { journalFiles } from './journal-files.ts'
@@ -206,6 +207,7 @@ test('is bounded: the oldest files go, and what reads the rest says where its kn
   assert.equal(snapshot?.type, 'snapshot')
   const history = readHistory(readJournal(file))
   assert.equal(history.knownSinceMs, run.atMs)
+  assert.match(drawTimeline(readJournal(file)), /since 1970-01-01 00:00 UTC; what came before is no longer/)
   assert.equal(typesOf(readJournal(file)).filter((type) => type === 'snapshot').length, 1)
   assert.ok(history.devices[0]!.models.some(({ batches }) => batches.length > 0))
   assert.equal(history.devices[0]!.bookedBytes, 0, 'at the end nothing is booked')

@@ -36,6 +36,13 @@ export interface RunSummary extends RunFigures {
   devices: (RunFigures & { id: string; kind: string })[]
 }
 
+/** Where the figures begin, in words; null: with the first run. */
+export function formatKnownSince({ knownSinceMs }: Pick<RunSummary, 'knownSinceMs'>): string | null {
+  if (knownSinceMs === null) return null
+  const moment = new Date(knownSinceMs).toISOString().slice(0, 16).replace('T', ' ')
+  return `since ${moment} UTC; what came before is no longer in the journal`
+}
+
 /** Throws BAD_VALUE for a journal of another version. */
 export function summarizeRun(journal: Iterable<JournalLine>): RunSummary {
   return summarizeHistory(readHistory(journal))

@@ -9,7 +9,7 @@
 import { formatBytes, formatMs } from '../core/units.ts'
 import { type DeviceHistory, type RunHistory, readHistory } from '../record/history.ts'
 import type { JournalLine } from '../record/journal.ts'
-import { type RunSummary, summarizeHistory } from '../record/summary.ts'
+import { formatKnownSince, type RunSummary, summarizeHistory } from '../record/summary.ts'
 import { bar, clip, colourOf, escapeXml, hatches, label, px, styleSheet, textWidth } from './look.ts'
 import { drawMemory } from './memory.ts'
 import { crossShape, diamondShape, drawRow, maxMarkedResidencies } from './rows.ts'
@@ -27,10 +27,10 @@ interface Block {
   svg: string
 }
 
-/** The picture of a record, as SVG text: some hundred kB at most, however long the run. Throws BAD_VALUE for
- * a record of another version. */
-export function drawTimeline(record: Iterable<JournalLine>): string {
-  const history = readHistory(record)
+/** The picture of a journal, as SVG text: some hundred kB at most, however long the run. Throws BAD_VALUE for
+ * a journal of another version. */
+export function drawTimeline(journal: Iterable<JournalLine>): string {
+  const history = readHistory(journal)
   const summary = summarizeHistory(history)
   const names = [...new Set(history.devices.flatMap(({ models }) => models.map(({ modelId }) => modelId)))]
   const colours: Colours = new Map(names.map((name, index) => [name, colourOf(index)]))
@@ -62,6 +62,7 @@ export function drawTimeline(record: Iterable<JournalLine>): string {
 }
 
 function drawHead(history: RunHistory, summary: RunSummary): Block {
+  const since = formatKnownSince(summary)
   const figures = [
     formatMs(summary.wallMs),
     counted(summary.items, 'item'),
@@ -75,6 +76,7 @@ function drawHead(history: RunHistory, summary: RunSummary): Block {
     ...(summary.budgetBytes > 0
       ? [`peak ${formatBytes(summary.peakBookedBytes)} of ${formatBytes(summary.budgetBytes)}`]
       : []),
+    ...(since === null ? [] : [since]),
   ]
   const legend = drawLegend(history, 84)
   return {

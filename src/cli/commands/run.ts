@@ -20,7 +20,7 @@ import { gatherReport, writeResults } from '../../pipelines/report.ts'
 import { readsStdin } from '../../pipelines/sources.ts'
 import { databaseOf, type RunFiles, runFiles } from '../../record/files.ts'
 import { readJournal } from '../../record/journal.ts'
-import { type RunSummary, summarizeRun } from '../../record/summary.ts'
+import { formatKnownSince, type RunSummary, summarizeRun } from '../../record/summary.ts'
 import { allItems, type StoredItem } from '../../stores/store.ts'
 import { drawTimeline } from '../../timeline/timeline.ts'
 import { repeated } from '../options.ts'
@@ -252,6 +252,8 @@ async function report(current: Run, about: Reported): Promise<void> {
       `        what each worker printed: ${here(files.logs)}; again with: plimsoll retry --db ${here(files.database)}`,
     )
   print(figures(summary))
+  const since = formatKnownSince(summary)
+  if (since !== null) print(since)
   print(`timeline  ${here(files.timeline)}\nresults   ${here(results)}`)
   if (current.journal.fault) print(`The journal is not complete: ${current.journal.fault}`)
   if (openCount > 0) print(`${openCount} items are left; the same command continues.`)

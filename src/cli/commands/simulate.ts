@@ -78,8 +78,8 @@ async function runSimulation(folder: string | undefined, flags: Flags): Promise<
   const sigma = numberBetween('--spread', flags.spread, 0, 3)
   const picture = flags.timeline ?? (flags.json ? null : join('.plimsoll', `simulate-${name}.svg`))
   if (picture !== null) assertWritable(picture, '--timeline')
-  const record =
-    picture === null ? null : startRecord(`${name}, policy ${simulated.name}`, workload, devices, policy)
+  const journal =
+    picture === null ? null : startJournal(`${name}, policy ${simulated.name}`, workload, devices, policy)
   const result = simulate({
     workload,
     devices,
@@ -88,10 +88,10 @@ async function runSimulation(folder: string | undefined, flags: Flags): Promise<
     seed,
     sigma,
     clockNs: flags.timing ? () => Number(process.hrtime.bigint()) : null,
-    onEvent: record && ((event) => event.type !== 'queue-changed' && record.push(event)),
+    onEvent: journal && ((event) => event.type !== 'queue-changed' && journal.push(event)),
   })
   if (picture !== null) {
-    writeFileSync(picture, drawTimeline(record!))
+    writeFileSync(picture, drawTimeline(journal!))
   }
   if (flags.json) printJson(recorded ? { ...result, recorded } : result)
   else {
@@ -186,8 +186,8 @@ function numberBetween(flag: string, text: string, min: number, max: number): nu
   throw new SchedulerError('BAD_VALUE', `${flag} is "${text}"; it must be a number from ${min} to ${max}.`)
 }
 
-/** The first line of the record that the timeline is drawn from. */
-function startRecord(
+/** The first line of the journal that the timeline is drawn from. */
+function startJournal(
   title: string,
   { models }: Workload,
   devices: DeviceOptions[],
