@@ -60,6 +60,15 @@ const steadyClock: SteadyClock = {
   },
 }
 
+/** What is known of a card before its first reading. */
+const unread: Omit<DeviceReading, 'fault'> = {
+  capacityBytes: 0,
+  foreignBytes: 0,
+  usedBytes: null,
+  bytesByGroup: null,
+  utilisationRatio: null,
+}
+
 export interface CardOptions {
   id: string
   /** Most that may be used; null: all. */
@@ -73,18 +82,10 @@ export function cardDevice(
   card: Card,
   { id, capBytes, limitMs = readMs, clock = steadyClock }: CardOptions,
 ): Device {
-  const unread = {
-    capacityBytes: 0,
-    foreignBytes: 0,
-    usedBytes: null,
-    bytesByGroup: null,
-    utilisationRatio: null,
-  }
-  let last: Omit<DeviceReading, 'fault'> = unread
+  const ask = askInTime(driver, card, { limitMs, clock })
+  let last = unread
   /** Used while nothing of ours was there, less what has gone since. */
   let aloneBytes: number | null = null
-  /** Questions that were given up and are still not answered. */
-  const late = new Set<{ askedAtMs: number }>()
 
   function readingOf(reading: CardReading, groups: readonly number[]): DeviceReading {
     const { totalBytes, bytesByGroup, utilisationRatio, fault } = reading
@@ -98,20 +99,6 @@ export function cardDevice(
     const foreignBytes = bytesByGroup === null ? beforeUs : Math.max(0, othersBytes)
     last = { capacityBytes, foreignBytes, usedBytes, bytesByGroup, utilisationRatio }
     return { ...last, fault }
-  }
-
-  async function ask(groups: readonly number[]): Promise<CardReading> {
-    const question = { askedAtMs: clock.steadyMs() }
-    for (const { askedAtMs } of late) throw new Error(lateSentence(question.askedAtMs - askedAtMs))
-    const answer = driver.read(card, groups).finally(() => late.delete(question))
-    let cancel = () => {}
-    const limit = new Promise<never>((_, reject) => {
-      cancel = clock.after(limitMs, () => {
-        late.add(question)
-        reject(new Error(lateSentence(limitMs)))
-      })
-    })
-    return Promise.race([answer, limit]).finally(cancel)
   }
 
   return {
@@ -128,6 +115,29 @@ export function cardDevice(
       }
     },
     close: () => driver.close(),
+  }
+}
+
+/** Asks a driver, and rejects when it takes too long; then it is not asked again until it has answered. */
+function askInTime(
+  driver: Driver,
+  card: Card,
+  { limitMs, clock }: { limitMs: number; clock: SteadyClock },
+): (groups: readonly number[]) => Promise<CardReading> {
+  /** Questions that were given up and are still not answered. */
+  const late = new Set<{ askedAtMs: number }>()
+  return async (groups) => {
+    const question = { askedAtMs: clock.steadyMs() }
+    for (const { askedAtMs } of late) throw new Error(lateSentence(question.askedAtMs - askedAtMs))
+    const answer = driver.read(card, groups).finally(() => late.delete(question))
+    let cancel = () => {}
+    const limit = new Promise<never>((_, reject) => {
+      cancel = clock.after(limitMs, () => {
+        late.add(question)
+        reject(new Error(lateSentence(limitMs)))
+      })
+    })
+    return Promise.race([answer, limit]).finally(cancel)
   }
 }
 

@@ -10,44 +10,26 @@ import { type Inputs, readSources, type SourceRecord } from './sources.ts'
 /** Longest part of an id that the source gives. */
 const maxSourceIdLength = 200
 
+/** An item that another one waits for, and the step that it is of. */
+interface Needed {
+  id: ItemId
+  step: string
+}
+
 /** The items, each after those it needs; deadlines count from `nowMs`. Throws BAD_VALUE
  * for sources that cannot be read. */
 export function expandPipeline(pipeline: Pipeline, inputs: Inputs = {}, nowMs = 0): NewItem[] {
   const records = readSources(pipeline, inputs)
-  const modelHashes = new Map(
-    [...pipeline.runnerSpecs].map(([modelId, spec]) => [
-      modelId,
-      spec.kind === 'module' ? hash(readFileSync(spec.file, 'utf8')) : '',
-    ]),
-  )
+  const modelHashes = hashesOfModules(pipeline)
   const idsByStep = new Map<string, ItemId[]>([...pipeline.steps.keys()].map((name) => [name, []]))
   const items: NewItem[] = []
-  const add = (step: Step, record: SourceRecord | null, needed: { id: ItemId; step: string }[]) => {
-    const basis = [
-      step.definition,
-      modelHashes.get(step.modelId),
-      record?.fingerprint ?? '',
-      ...needed.map(({ id }) => id),
-    ]
-    const sourceId = (record?.id ?? pipeline.name).slice(0, maxSourceIdLength)
-    const item = newItem({
-      id: itemId(sourceId, step.modelId, uuidOf(basis.join('\n'))),
-      pipeline: pipeline.name,
-      modelId: step.modelId,
-      priority: step.priority,
-      dependencies: needed.map((each) => ({ id: each.id, policy: step.needs.get(each.step)! })),
-      step: step.name,
-      sourceId,
-      source: record?.value ?? null,
-      maxAttempts: step.maxAttempts,
-      timeoutMs: step.timeoutMs,
-      deadlineAtMs: step.deadlineMs === null ? null : nowMs + step.deadlineMs,
-    })
+  const add = (step: Step, record: SourceRecord | null, needed: readonly Needed[]) => {
+    const modelHash = modelHashes.get(step.modelId) ?? ''
+    const item = itemOf({ pipeline: pipeline.name, step, record, needed, modelHash, nowMs })
     items.push(item)
     idsByStep.get(step.name)!.push(item.id)
     return item.id
   }
-
   const ordered = inOrder(pipeline.steps)
   for (const [source, list] of records) {
     const steps = ordered.filter((step) => step.source === source)
@@ -67,6 +49,44 @@ export function expandPipeline(pipeline: Pipeline, inputs: Inputs = {}, nowMs = 
     )
   }
   return items
+}
+
+/** By model: a hash of the file that it is run by, where that is known. */
+function hashesOfModules({ runnerSpecs }: Pipeline): Map<string, string> {
+  return new Map(
+    [...runnerSpecs].map(([modelId, spec]) => [
+      modelId,
+      spec.kind === 'module' ? hash(readFileSync(spec.file, 'utf8')) : '',
+    ]),
+  )
+}
+
+interface Basis {
+  pipeline: string
+  step: Step
+  /** null: a step that gathers has none. */
+  record: SourceRecord | null
+  needed: readonly Needed[]
+  modelHash: string
+  nowMs: number
+}
+
+function itemOf({ pipeline, step, record, needed, modelHash, nowMs }: Basis): NewItem {
+  const basis = [step.definition, modelHash, record?.fingerprint ?? '', ...needed.map(({ id }) => id)]
+  const sourceId = (record?.id ?? pipeline).slice(0, maxSourceIdLength)
+  return newItem({
+    id: itemId(sourceId, step.modelId, uuidOf(basis.join('\n'))),
+    pipeline,
+    modelId: step.modelId,
+    priority: step.priority,
+    dependencies: needed.map((each) => ({ id: each.id, policy: step.needs.get(each.step)! })),
+    step: step.name,
+    sourceId,
+    source: record?.value ?? null,
+    maxAttempts: step.maxAttempts,
+    timeoutMs: step.timeoutMs,
+    deadlineAtMs: step.deadlineMs === null ? null : nowMs + step.deadlineMs,
+  })
 }
 
 /** Each step after those it needs, otherwise as in the file. */

@@ -72,8 +72,36 @@ export class ExecInstance implements Instance {
   }
 
   async #runOne(id: string, input: unknown, limitMs: number): Promise<ItemAnswer> {
-    const { argv, cwd, environment, logFolder, started, timeouts } = this.#options
-    const logFile = `${logFolder}/${this.instanceId}-${++this.#sequence}.log`
+    const logFile = `${this.#options.logFolder}/${this.instanceId}-${++this.#sequence}.log`
+    const killsBefore = kernelKills()
+    const worker = this.#start(logFile)
+    let isLate = false
+    const timer = setTimeout(
+      () => {
+        isLate = true
+        worker.stop()
+      },
+      Math.min(limitMs, 2 ** 31 - 1),
+    )
+    const [output, exit] = await Promise.all([outputOf(worker, input), worker.exited]).finally(() =>
+      clearTimeout(timer),
+    )
+    this.#running.delete(worker)
+    if (worker.pid !== undefined) this.#options.started.remove(worker.pid)
+    if (isLate)
+      return failed(id, { code: 'RUN_TIMEOUT', message: `the command took longer than ${formatMs(limitMs)}` })
+    if (exit.code !== 0) {
+      const reason = lastLine(logFile)
+      const code = ranOutOfMemory(exit, reason, killsBefore) ? outOfMemory : 'RUN_FAILED'
+      return failed(id, { code, message: `the command ${exit.cause}${reason}` })
+    }
+    const answer = readOutput(id, output)
+    if (answer.type === 'output') rmSync(logFile, { force: true })
+    return answer
+  }
+
+  #start(logFile: string): WorkerProcess {
+    const { argv, cwd, environment, started, timeouts } = this.#options
     const worker = new WorkerProcess({
       argv,
       cwd,
@@ -85,47 +113,26 @@ export class ExecInstance implements Instance {
       endsStrays: false, // others of this instance run
     })
     this.#running.add(worker)
-    const killsBefore = kernelKills()
     if (worker.pid !== undefined) started.add(worker.pid, this.instanceId)
-    let isLate = false
-    const timer = setTimeout(
-      () => {
-        isLate = true
-        worker.stop()
-      },
-      Math.min(limitMs, 2 ** 31 - 1),
-    )
-    const [output, exit] = await Promise.all([collect(worker), worker.exited]).finally(() =>
-      clearTimeout(timer),
-    )
-    this.#running.delete(worker)
-    if (worker.pid !== undefined) started.remove(worker.pid)
-    if (isLate)
-      return failed(id, { code: 'RUN_TIMEOUT', message: `the command took longer than ${formatMs(limitMs)}` })
-    if (exit.code !== 0) {
-      const reason = lastLine(logFile)
-      const code = ranOutOfMemory(exit, reason, killsBefore) ? outOfMemory : 'RUN_FAILED'
-      return failed(id, { code, message: `the command ${exit.cause}${reason}` })
-    }
-    const answer = readOutput(id, output)
-    if (answer.type === 'output') rmSync(logFile, { force: true })
-    return answer
-
-    function collect({ child }: WorkerProcess): Promise<string> {
-      child.stdin!.end(JSON.stringify(input))
-      const chunks: Buffer[] = []
-      let bytes = 0
-      child.stdout!.on('data', (chunk: Buffer) => {
-        bytes += chunk.length
-        if (bytes <= maxOutputBytes) chunks.push(chunk)
-        else worker.stop()
-      })
-      return new Promise((resolve) => {
-        child.on('close', () => resolve(Buffer.concat(chunks).toString('utf8')))
-        child.on('error', () => resolve(''))
-      })
-    }
+    return worker
   }
+}
+
+/** All that a worker writes for its input; one that writes more than it may is stopped. */
+function outputOf(worker: WorkerProcess, input: unknown): Promise<string> {
+  const { child } = worker
+  child.stdin!.end(JSON.stringify(input))
+  const chunks: Buffer[] = []
+  let bytes = 0
+  child.stdout!.on('data', (chunk: Buffer) => {
+    bytes += chunk.length
+    if (bytes <= maxOutputBytes) chunks.push(chunk)
+    else worker.stop()
+  })
+  return new Promise((resolve) => {
+    child.on('close', () => resolve(Buffer.concat(chunks).toString('utf8')))
+    child.on('error', () => resolve(''))
+  })
 }
 
 function readOutput(id: string, output: string): ItemAnswer {

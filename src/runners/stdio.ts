@@ -41,6 +41,8 @@ const lastAnswersMs = 1000
 /** How much of the end of a log is read for its last words: a crash of V8 prints a page after its reason. */
 const lastWordsBytes = 16_384
 
+const unanswered = { message: 'the worker ended the batch without an answer for this item' }
+
 /** What the instance waits for, and who is told. `null` as an answer: the time is over,
  * or the instance is. */
 interface Expectation {
@@ -148,10 +150,7 @@ export class StdioInstance implements Instance {
         } else if (message.type === 'done') {
           peakBytes = message.peakBytes ?? null
           residentBytes = message.residentBytes ?? null
-          for (const item of open)
-            answer(
-              errorAnswer(item, { message: 'the worker ended the batch without an answer for this item' }),
-            )
+          for (const item of open) answer(errorAnswer(item, unanswered))
           done(null)
         } else if (message.type === 'error') {
           for (const item of open) answer(errorAnswer(item, message.error))
