@@ -135,7 +135,10 @@ export async function perform(world: World, action: Action, nowMs: number): Prom
 
 async function answerOf(world: World, action: Action, nowMs: number): Promise<unknown> {
   const { store, ids, held } = world
-  const named = ids.at(-1 - (action.back % Math.max(1, ids.length)))
+  // One item, or two in the same call, of which one may end because of the other.
+  const named = [action.back, 2 * action.back + 1].slice(0, 1 + (action.back % 2)).flatMap((back) => {
+    return ids.at(-1 - (back % Math.max(1, ids.length))) ?? []
+  })
   const holder = held.at(-1 - (action.back % Math.max(1, held.length)))
   switch (action.type) {
     case 'submit':
@@ -148,7 +151,7 @@ async function answerOf(world: World, action: Action, nowMs: number): Promise<un
       return holder ? store.heartbeat(holder.token, 100, nowMs) : null
     case 'cancel':
     case 'retry':
-      return named === undefined ? null : store[action.type]([named], nowMs)
+      return store[action.type](named, nowMs)
     case 'unknown':
       return store.cancel(['nobody'], nowMs)
     case 'sweep':
