@@ -48,50 +48,35 @@ function tell(report: RoundReport): void {
   console.log(`  its files: ${folder}\n  again: node test/chaos/chaos.ts --seed ${seed} --rounds 1`)
 }
 
+/** The columns of the table, in order. */
+const columns: readonly [title: string, value: (round: RoundReport) => string | number][] = [
+  ['seed', ({ seed }) => seed],
+  ['killed', ({ faults }) => faults['kill worker']],
+  ['paused', ({ faults }) => faults['pause worker']],
+  ['stopped', ({ faults }) => faults['stop worker']],
+  ['scheduler killed', ({ faults }) => faults['kill scheduler']],
+  ['eaters', ({ faults }) => faults['eat memory']],
+  ['acts', ({ acts }) => acts],
+  ['loads', ({ memory }) => memory.loads],
+  ['items', ({ itemCount }) => itemCount],
+  ['retried', ({ failedForAFault }) => failedForAFault],
+  ['lost', ({ lost }) => lost.length],
+  ['doubled', ({ doubled }) => doubled.length],
+  ['booked / line', ({ memory, lineBytes }) => `${inMB(memory.peakBookedBytes)} / ${inMB(lineBytes)}`],
+  ['measured', ({ memory }) => inMB(memory.peakMeasuredBytes)],
+  ['over / slack', ({ memory }) => `${inMB(memory.overBytes)} / ${inMB(memory.slackBytes)}`],
+  ['foreign', ({ memory }) => inMB(memory.peakForeignBytes)],
+  ['left', ({ left }) => left.length],
+  ['s', ({ tookMs }) => (tookMs / 1000).toFixed(0)],
+]
+
 function print(all: readonly RoundReport[]): void {
-  const columns = [
-    'round',
-    'seed',
-    'killed',
-    'paused',
-    'stopped',
-    'scheduler killed',
-    'eaters',
-    'acts',
-    'loads',
-    'items',
-    'retried',
-    'lost',
-    'doubled',
-    'booked / line',
-    'measured',
-    'over / slack',
-    'foreign',
-    'left',
-    's',
-  ]
-  const rows = all.map(({ seed, faults, memory, ...round }, index) => [
+  const rows = all.map((round, index) => [
     String(index + 1),
-    String(seed),
-    String(faults['kill worker']),
-    String(faults['pause worker']),
-    String(faults['stop worker']),
-    String(faults['kill scheduler']),
-    String(faults['eat memory']),
-    String(round.acts),
-    String(memory.loads),
-    String(round.itemCount),
-    String(round.failedForAFault),
-    String(round.lost.length),
-    String(round.doubled.length),
-    `${inMB(memory.peakBookedBytes)} / ${inMB(round.lineBytes)}`,
-    inMB(memory.peakMeasuredBytes),
-    `${inMB(memory.overBytes)} / ${inMB(memory.slackBytes)}`,
-    inMB(memory.peakForeignBytes),
-    String(round.left.length),
-    (round.tookMs / 1000).toFixed(0),
+    ...columns.map(([, value]) => String(value(round))),
   ])
-  console.log(`\n${renderTable({ title: 'Chaos', columns, rows }, { width: 200 })}`)
+  const titles = ['round', ...columns.map(([title]) => title)]
+  console.log(`\n${renderTable({ title: 'Chaos', columns: titles, rows }, { width: 200 })}`)
 }
 
 function flag(name: string): number | null {

@@ -78,12 +78,7 @@ export function createProject(
   const models = kinds.map((vice, index) => createModel(chance, `m${index}`, vice))
   const steps = createSteps(chance, models.length)
   const items = createItems(chance, steps, sourceCount)
-
-  const sumBytes = models.reduce((sum, { declaredBytes }) => sum + declaredBytes, 0)
-  const largestBytes = Math.max(...models.map(({ declaredBytes, overBytes }) => declaredBytes + overBytes))
-  const capacityBytes = Math.ceil(
-    Math.max(sumBytes * (0.5 + 0.15 * chance.number()), largestBytes * 1.2) / safety,
-  )
+  const capacityBytes = drawCapacity(chance, models)
   const common = { executions, flags: join(folder, 'flags') }
   const written = {
     name: 'chaos',
@@ -108,6 +103,13 @@ export function createProject(
     models: new Map(models.map((model) => [model.id, model])),
     items,
   }
+}
+
+/** Not enough for all models at once, and enough for each. */
+function drawCapacity(chance: Chance, models: readonly ChaosModel[]): number {
+  const sumBytes = models.reduce((sum, { declaredBytes }) => sum + declaredBytes, 0)
+  const largestBytes = Math.max(...models.map(({ declaredBytes, overBytes }) => declaredBytes + overBytes))
+  return Math.ceil(Math.max(sumBytes * (0.5 + 0.15 * chance.number()), largestBytes * 1.2) / safety)
 }
 
 type Options = Omit<ModelOptions, 'executions' | 'flags'>

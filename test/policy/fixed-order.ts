@@ -8,8 +8,8 @@
 //   gds, gdsf  the least H = clock + (uses ×) load ÷ bytes, where the clock is the H of the last
 //              victim: GreedyDual-Size (Cao and Irani 1997) and with frequency (Cherkasova 1998)
 //   farthest   the one needed latest: the future is known (Belady 1966)
-import type { ModelId } from '../../src/core/model.ts'
-import type { DeviceState } from '../../src/core/state/state.ts'
+import type { Model, ModelId } from '../../src/core/model.ts'
+import type { DeviceState, InstanceState } from '../../src/core/state/state.ts'
 import { canHold, firstInFirstOut, follow, instanceOf, type Rule } from '../../src/sim/baselines/follow.ts'
 import type { SimulatedPolicy } from '../../src/sim/simulate.ts'
 import type { WorkloadItem } from '../../src/sim/workload.ts'
@@ -43,40 +43,61 @@ export function fixedOrder(
   return {
     name: eviction,
     create(backlog, models) {
-      const nextUse = nextUsesOf(items)
-      const uses = new Map<ModelId, Uses>(
-        models.map(({ id }) => [id, { count: 0, last: 0, next: 0, worth: 0 }]),
+      const record = new UseRecord(
+        eviction,
+        models.map(({ id }) => id),
+        nextUsesOf(items),
       )
-      let clock = 0
-      let itemNumber = 0
-      const worthOf = (id: ModelId) => worths[eviction](uses.get(id)!)
       const rule: Rule = {
         isAlone: false,
         overlaps: false,
-        // The first of them is the one that goes: asked anew for each.
-        victims(device: DeviceState) {
-          const ready = device.instances.filter(({ phase }) => phase === 'ready')
-          ready.sort((a, b) => worthOf(a.model.model.id) - worthOf(b.model.model.id))
-          clock = Math.max(clock, uses.get(ready[0]!.model.model.id)!.worth)
-          return ready
-        },
+        victims: (device) => record.victims(device),
         next(state, device) {
           const modelId = backlog.oldestModel((id) => canHold(device, state.modelById.get(id)!))
           if (modelId === null) return null
           const model = state.modelById.get(modelId)!
           const instance = instanceOf(device, model)
           if (!instance) return { type: 'load', model }
-          const used = uses.get(modelId)!
-          used.count++
-          used.last = itemNumber
-          used.next = nextUse[itemNumber++]!
-          const times = eviction === 'gdsf' ? used.count : 1
-          used.worth = clock + (times * model.model.loadMs) / model.model.vramBytes
+          record.used(model.model)
           return { type: 'run', instance, maxCount: 1, order: firstInFirstOut }
         },
       }
       return (state) => follow(state, rule)
     },
+  }
+}
+
+/** What an eviction rule remembers of the uses so far, and in what order it gives models up. */
+class UseRecord {
+  readonly #eviction: Eviction
+  readonly #uses: Map<ModelId, Uses>
+  readonly #nextUses: Float64Array
+  /** The worth of the last victim, of the rules that count by it. */
+  #clock = 0
+  #itemNumber = 0
+
+  constructor(eviction: Eviction, modelIds: readonly ModelId[], nextUses: Float64Array) {
+    this.#eviction = eviction
+    this.#uses = new Map(modelIds.map((id) => [id, { count: 0, last: 0, next: 0, worth: 0 }]))
+    this.#nextUses = nextUses
+  }
+
+  used({ id, loadMs, vramBytes }: Model): void {
+    const uses = this.#uses.get(id)!
+    uses.count++
+    uses.last = this.#itemNumber
+    uses.next = this.#nextUses[this.#itemNumber++]!
+    const times = this.#eviction === 'gdsf' ? uses.count : 1
+    uses.worth = this.#clock + (times * loadMs) / vramBytes
+  }
+
+  /** The first of them is the one that goes: asked anew for each. */
+  victims(device: DeviceState): InstanceState[] {
+    const worthOf = ({ model }: InstanceState) => worths[this.#eviction](this.#uses.get(model.model.id)!)
+    const ready = device.instances.filter(({ phase }) => phase === 'ready')
+    ready.sort((a, b) => worthOf(a) - worthOf(b))
+    this.#clock = Math.max(this.#clock, this.#uses.get(ready[0]!.model.model.id)!.worth)
+    return ready
   }
 }
 

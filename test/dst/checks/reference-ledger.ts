@@ -285,40 +285,50 @@ export class ReferenceLedger {
     let hasGrown = false
     for (const instance of this.instances.values()) {
       if (instance.deviceId !== deviceId) continue
-      const { id, bytes: beforeBytes, phase } = instance
-      const bytes = state.instanceById.get(id)?.bytes ?? beforeBytes
-      const batches = this.batchesOf(instance)
-      const activeBytes = batches.reduce((sum, each) => sum + each.bytes, 0)
-      const heldBytes = (instance.seenBytes ?? 0) - activeBytes
-      const mayRest = phase === 'ready' && batches.length === 0
-      if (bytes > beforeBytes) {
-        hasGrown = true
-        this.#check(
-          phase !== 'stopping' && bytes <= heldBytes,
-          () => `${id} is booked with ${bytes} instead of ${beforeBytes} bytes; it holds ${heldBytes}`,
-        )
-      } else if (bytes < beforeBytes) {
-        this.#check(
-          mayRest && bytes >= heldBytes,
-          () => `${id} gives back ${beforeBytes - bytes} bytes of ${beforeBytes}; it holds ${heldBytes}`,
-        )
-        this.sizes.checkRest(instance, device.kind, bytes)
-      }
-      instance.bytes = bytes
-      if (mayRest && bytesByInstance[id] !== undefined)
-        this.sizes.checkGivenBack(instance, device.kind, heldBytes)
-      instance.deficitBytes = instance.seenBytes === null ? 0 : Math.max(0, heldBytes - bytes)
+      const bytes = state.instanceById.get(instance.id)?.bytes ?? instance.bytes
+      hasGrown ||= bytes > instance.bytes
+      this.#takeBytes(instance, bytes, bytesByInstance[instance.id] !== undefined)
     }
     const booked = this.bookedBytes(deviceId)
     this.#check(
       !hasGrown || booked <= device.lineBytes!,
       () => `${deviceId}: a reading books ${booked} bytes; the line is ${device.lineBytes}`,
     )
+    this.#checkStated(deviceId, state)
+  }
+
+  /** What a reading made of an instance's booking: more or less, as far as either is allowed. */
+  #takeBytes(instance: BookedInstance, bytes: number, isSeen: boolean): void {
+    const { id, bytes: beforeBytes, phase, deviceId } = instance
+    const { kind } = this.devices.get(deviceId)!
+    const batches = this.batchesOf(instance)
+    const activeBytes = batches.reduce((sum, each) => sum + each.bytes, 0)
+    const heldBytes = (instance.seenBytes ?? 0) - activeBytes
+    const mayRest = phase === 'ready' && batches.length === 0
+    if (bytes > beforeBytes) {
+      this.#check(
+        phase !== 'stopping' && bytes <= heldBytes,
+        () => `${id} is booked with ${bytes} instead of ${beforeBytes} bytes; it holds ${heldBytes}`,
+      )
+    } else if (bytes < beforeBytes) {
+      this.#check(
+        mayRest && bytes >= heldBytes,
+        () => `${id} gives back ${beforeBytes - bytes} bytes of ${beforeBytes}; it holds ${heldBytes}`,
+      )
+      this.sizes.checkRest(instance, kind, bytes)
+    }
+    instance.bytes = bytes
+    if (mayRest && isSeen) this.sizes.checkGivenBack(instance, kind, heldBytes)
+    instance.deficitBytes = instance.seenBytes === null ? 0 : Math.max(0, heldBytes - bytes)
+  }
+
+  /** The deficit and the leak that the state says are those of the events. */
+  #checkStated(deviceId: DeviceId, state: State): void {
+    const { leak: known } = this.devices.get(deviceId)!
     const { deficitBytes: stated, leak } = state.deviceById.get(deviceId)!
     this.#check(
-      leak.count === device.leak.count && leak.bytes === device.leak.bytes,
-      () =>
-        `${deviceId}: ${device.leak.count} unloads left ${device.leak.bytes} bytes; ${leak.count} are told of`,
+      leak.count === known.count && leak.bytes === known.bytes,
+      () => `${deviceId}: ${known.count} unloads left ${known.bytes} bytes; ${leak.count} are told of`,
     )
     const deficit = this.deficitBytes(deviceId)
     this.#check(
