@@ -7,6 +7,7 @@
 // item is not tried again.
 
 import type { ItemError } from '../core/errors.ts'
+import type { ItemId } from '../core/work/item.ts'
 import { outOfMemory } from '../runners/out-of-memory.ts'
 import type { ItemAnswer } from '../runners/runner.ts'
 import type { Claim, ClaimedItem, Outcome, Store } from '../stores/store.ts'
@@ -59,66 +60,100 @@ export async function runBatch(
 ): Promise<BatchResult> {
   const { clock } = context
   const startedAtMs = clock.nowMs()
-  const itemById = new Map(claim.items.map((item) => [item.id, item]))
-  const waiting: Outcome[] = []
-  const answered = new Set<string>()
-  const isAlone = claim.items.length === 1
-  let failedCount = 0
-  let isOutOfMemory = false
-  let storeError: unknown = null
-  /** Writes one after another; each takes all that waits. */
-  let writing = Promise.resolve()
-
-  const write = async () => {
-    while (waiting.length > 0 && storeError === null) {
-      const outcomes = waiting.splice(0)
-      try {
-        await record(claim.token, outcomes, context)
-      } catch (error) {
-        storeError = error
-      }
-    }
-  }
-  const take = (answer: ItemAnswer) => {
-    const item = itemById.get(answer.id)
-    if (!item || answered.has(answer.id)) return
-    answered.add(answer.id)
-    const isForMemory = answer.type === 'error' && answer.error.code === outOfMemory
-    isOutOfMemory ||= isForMemory
-    const outcome: Outcome =
-      isForMemory && !isAlone
-        ? { type: 'release', id: answer.id }
-        : outcomeOf(isForMemory ? { ...answer, retryable: false } : answer, item, context)
-    if (outcome.type === 'fail') failedCount++
-    waiting.push(outcome)
-    writing = writing.then(write)
-  }
-
+  const answers = new Answers(claim, context)
   const stopBeating = keepLease(claim.token, context)
   const items = claim.items.map(({ id, input }) => ({ id, input }))
   const answer = await live.instance
-    .run({ items, timeoutMs: longestTimeout(claim.items), onAnswer: take })
+    .run({ items, timeoutMs: longestTimeout(claim.items), onAnswer: (each) => answers.take(each) })
     .finally(stopBeating)
   const runMs = clock.nowMs() - startedAtMs
-  for (const each of answer.answers) take(each)
-  const error = answer.failure ?? { code: 'RUN_FAILED', message: 'the worker gave no answer for this item' }
-  const hasCrashed = answer.failure !== null && !live.isAsked
-  if (hasCrashed && error.code === outOfMemory) isOutOfMemory = true
-  for (const { id } of claim.items) {
-    if (answered.has(id)) continue
-    if (isAlone ? !live.isAsked : answer.failure === null)
-      take({ type: 'error', id, error, retryable: !(hasCrashed && isSuspect) })
-    else {
-      answered.add(id)
-      waiting.push({ type: 'release', id }) // perhaps not its fault: no attempt is used up
+  for (const each of answer.answers) answers.take(each)
+  const { failure, peakBytes, residentBytes = null } = answer
+  const error = failure ?? { code: 'RUN_FAILED', message: 'the worker gave no answer for this item' }
+  const hasCrashed = failure !== null && !live.isAsked
+  if (hasCrashed && error.code === outOfMemory) answers.isOutOfMemory = true
+  const isCharged = answers.isAlone ? !live.isAsked : failure === null
+  for (const id of answers.missing()) {
+    if (isCharged) answers.take({ type: 'error', id, error, retryable: !(hasCrashed && isSuspect) })
+    else answers.giveBack(id) // perhaps not its fault: no attempt is used up
+  }
+  if (failure !== null) onFailure(failure)
+  await answers.written()
+  if (answers.storeError !== null) throw answers.storeError
+  const { failedCount, isOutOfMemory } = answers
+  return {
+    failedCount,
+    runMs,
+    peakBytes,
+    residentBytes,
+    isOutOfMemory,
+    hasCrashed,
+    hasFailed: failure !== null,
+  }
+}
+
+/** The answers of a batch: each is taken once, and recorded, one write after another; each write takes all that waits. */
+class Answers {
+  readonly isAlone: boolean
+  failedCount = 0
+  isOutOfMemory = false
+  /** After it nothing more is written; null: none. */
+  storeError: unknown = null
+  readonly #claim: Claim
+  readonly #context: RecordContext
+  readonly #itemById: Map<ItemId, ClaimedItem>
+  readonly #answered = new Set<ItemId>()
+  readonly #waiting: Outcome[] = []
+  #writing = Promise.resolve()
+
+  constructor(claim: Claim, context: RecordContext) {
+    this.#claim = claim
+    this.#context = context
+    this.#itemById = new Map(claim.items.map((item) => [item.id, item]))
+    this.isAlone = claim.items.length === 1
+  }
+
+  /** Those that were neither answered nor given back. */
+  missing(): ItemId[] {
+    return this.#claim.items.map(({ id }) => id).filter((id) => !this.#answered.has(id))
+  }
+
+  take(answer: ItemAnswer): void {
+    const item = this.#itemById.get(answer.id)
+    if (!item || this.#answered.has(answer.id)) return
+    this.#answered.add(answer.id)
+    const isForMemory = answer.type === 'error' && answer.error.code === outOfMemory
+    this.isOutOfMemory ||= isForMemory
+    const outcome: Outcome =
+      isForMemory && !this.isAlone
+        ? { type: 'release', id: answer.id }
+        : outcomeOf(isForMemory ? { ...answer, retryable: false } : answer, item, this.#context)
+    if (outcome.type === 'fail') this.failedCount++
+    this.#waiting.push(outcome)
+    this.#writing = this.written()
+  }
+
+  /** With the next write. An answer that comes all the same is not taken. */
+  giveBack(id: ItemId): void {
+    this.#answered.add(id)
+    this.#waiting.push({ type: 'release', id })
+  }
+
+  /** Resolves when all that waits is written, or the store has refused. */
+  written(): Promise<void> {
+    return this.#writing.then(() => this.#write())
+  }
+
+  async #write(): Promise<void> {
+    while (this.#waiting.length > 0 && this.storeError === null) {
+      const outcomes = this.#waiting.splice(0)
+      try {
+        await record(this.#claim.token, outcomes, this.#context)
+      } catch (error) {
+        this.storeError = error
+      }
     }
   }
-  const { peakBytes, residentBytes = null, failure } = answer
-  if (failure !== null) onFailure(failure)
-  await writing.then(write)
-  if (storeError !== null) throw storeError
-  const hasFailed = failure !== null
-  return { failedCount, runMs, peakBytes, residentBytes, isOutOfMemory, hasCrashed, hasFailed }
 }
 
 /** Writes outcomes, and reports those that the store took: what a user cancelled meanwhile is not ours to

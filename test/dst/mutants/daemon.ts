@@ -21,17 +21,17 @@ export const daemonMutants: Mutants = {
     ['daemon/instances.ts', 'if (!live.ending) await this.#failed(instanceId, exit.cause)', 'exit.cause'],
   ],
   'a second answer is taken': [
-    ['daemon/answers.ts', 'if (!item || answered.has(answer.id)) return', 'if (!item) return'],
+    ['daemon/answers.ts', 'if (!item || this.#answered.has(answer.id)) return', 'if (!item) return'],
   ],
   'answers that never come are forgotten': [
     [
       'daemon/answers.ts',
-      "take({ type: 'error', id, error, retryable: !(hasCrashed && isSuspect) })",
+      "answers.take({ type: 'error', id, error, retryable: !(hasCrashed && isSuspect) })",
       'error',
     ],
   ],
   'a stop that was asked for costs an attempt': [
-    ['daemon/answers.ts', 'isAlone ? !live.isAsked : answer.failure === null', 'true'],
+    ['daemon/answers.ts', 'answers.isAlone ? !live.isAsked : failure === null', 'true'],
   ],
   'no sign of life during a batch': [
     [
@@ -58,7 +58,7 @@ export const daemonMutants: Mutants = {
     ['daemon/daemon.ts', ' || this.#works.size > 0) return', ') return'],
   ],
   'an error of the store is swallowed': [
-    ['daemon/answers.ts', 'if (storeError !== null) throw storeError', 'storeError'],
+    ['daemon/answers.ts', 'if (answers.storeError !== null) throw answers.storeError', ''],
   ],
   'a run is over while a retry is due': [
     ['daemon/run.ts', ' || dueAtMs === Number.POSITIVE_INFINITY', ' || dueAtMs > 0'],
@@ -69,13 +69,13 @@ export const daemonMutants: Mutants = {
   'a drain never ends': [['daemon/run.ts', 'if (state.isDraining) return true', '']],
   'a claim for an instance that is gone is kept': [['daemon/batch.ts', 'await giveBack(claim, context)', '']],
   'an item is charged for the memory that another wanted': [
-    ['daemon/answers.ts', 'isForMemory && !isAlone', 'isForMemory && isAlone'],
+    ['daemon/answers.ts', 'isForMemory && !this.isAlone', 'isForMemory && this.isAlone'],
   ],
   'an item is charged for the worker that another killed': [
     [
       'daemon/answers.ts',
-      'if (isAlone ? !live.isAsked : answer.failure === null)',
-      'if (isAlone || !live.isAsked)',
+      'answers.isAlone ? !live.isAsked : failure === null',
+      'answers.isAlone || !live.isAsked',
     ],
   ],
   'what runs out of memory alone is tried again': [

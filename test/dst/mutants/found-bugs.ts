@@ -21,8 +21,8 @@ export const foundBugs: Mutants = {
   'takes an answer of an item that was given back': [
     [
       'daemon/answers.ts',
-      "      answered.add(id)\n      waiting.push({ type: 'release'",
-      "      waiting.push({ type: 'release'",
+      "    this.#answered.add(id)\n    this.#waiting.push({ type: 'release'",
+      "    this.#waiting.push({ type: 'release'",
     ],
   ],
   'releases what another parent is about to end': [
@@ -232,8 +232,8 @@ export const foundBugs: Mutants = {
   'a broken instance takes batches until its answers are recorded': [
     [
       'daemon/answers.ts',
-      '  if (failure !== null) onFailure(failure)\n  await writing.then(write)\n',
-      '  await writing.then(write)\n  if (failure !== null) onFailure(failure)\n',
+      '  if (failure !== null) onFailure(failure)\n  await answers.written()\n',
+      '  await answers.written()\n  if (failure !== null) onFailure(failure)\n',
     ],
   ],
 }
