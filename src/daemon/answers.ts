@@ -92,7 +92,7 @@ export async function runBatch(
   }
 }
 
-/** The answers of a batch: each is taken once, and recorded, one write after another; each write takes all that waits. */
+/** The answers of a batch. Each is taken once, and recorded: one write after another, each of all that waits. */
 class Answers {
   readonly isAlone: boolean
   failedCount = 0
