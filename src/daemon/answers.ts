@@ -92,7 +92,7 @@ export async function runBatch(
   }
 }
 
-/** The answers of a batch. Each is taken once, and recorded: one write after another, each of all that waits. */
+/** The answers of a batch. Each is taken once, and written as soon as the write before it has ended. */
 class Answers {
   readonly isAlone: boolean
   failedCount = 0
