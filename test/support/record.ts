@@ -3,12 +3,12 @@
 // times vary by a seed, so a record is the same each time.
 
 import { decide } from '../../src/core/decide/decide.ts'
-import { defineModel, type ModelOptions, runMs } from '../../src/core/model.ts'
+import { defineModel, type Model, type ModelOptions, runMs } from '../../src/core/model.ts'
 import { defaultPolicy } from '../../src/core/policy.ts'
 import { apply } from '../../src/core/state/apply.ts'
-import type { Command, CommandOf, SchedulerEvent } from '../../src/core/state/events.ts'
+import type { CommandOf, InstanceId, SchedulerEvent } from '../../src/core/state/events.ts'
 import { bookedBytes } from '../../src/core/state/ledger.ts'
-import { createState, type DeviceOptions } from '../../src/core/state/state.ts'
+import { createState, type DeviceOptions, type State } from '../../src/core/state/state.ts'
 import { emptyHead } from '../../src/core/work/queue-head.ts'
 import type { JournalLine } from '../../src/record/journal.ts'
 
@@ -36,123 +36,148 @@ export interface Sample {
 
 /** Runs until nothing is left, or to the kill. */
 export function sampleRecord(options: SampleOptions): Sample {
-  const startAtMs = options.startAtMs ?? 1_750_000_000_000
-  const random = randomFrom(options.seed ?? 1)
-  const models = options.models.map((each) => defineModel(each))
-  const state = createState(models, options.devices, defaultPolicy)
-  const sample = { lines: [] as JournalLine[], booked: [] as Map<string, number>[] }
-  const left = new Map(models.map(({ id }) => [id, 0]))
-  const agenda: { atMs: number; happen: () => void }[] = []
-  let nowMs = startAtMs
+  return new SampleRun(options).run()
+}
 
-  const note = (line: JournalLine) => {
-    sample.lines.push(line)
-    sample.booked.push(new Map(state.devices.map(({ id, ledger }) => [id, bookedBytes(ledger)])))
+class SampleRun {
+  readonly #options: SampleOptions
+  readonly #startAtMs: number
+  readonly #random: () => number
+  readonly #models: Model[]
+  readonly #state: State
+  readonly #lines: JournalLine[] = []
+  readonly #booked: Map<string, number>[] = []
+  readonly #left: Map<string, number>
+  readonly #agenda: { atMs: number; happen: () => void }[] = []
+  #nowMs: number
+
+  constructor(options: SampleOptions) {
+    this.#options = options
+    this.#startAtMs = options.startAtMs ?? 1_750_000_000_000
+    this.#nowMs = this.#startAtMs
+    this.#random = randomFrom(options.seed ?? 1)
+    this.#models = options.models.map((each) => defineModel(each))
+    this.#state = createState(this.#models, options.devices, defaultPolicy)
+    this.#left = new Map(this.#models.map(({ id }) => [id, 0]))
   }
-  const tell = (event: SchedulerEvent) => {
-    apply(state, event)
-    note(event)
+
+  run(): Sample {
+    const { work, pipeline = 'archive', killedMs = Number.POSITIVE_INFINITY } = this.#options
+    const devices = this.#state.devices.map(({ id, kind, capacityBytes, budgetBytes }) => {
+      return { id, kind, capacityBytes, budgetBytes }
+    })
+    this.#note({
+      type: 'run',
+      version: 1,
+      atMs: this.#nowMs,
+      pipeline,
+      devices,
+      models: this.#models,
+      policy: defaultPolicy,
+    })
+    for (const { modelId, atMs, count } of work) this.#later(atMs, () => this.#arrive(modelId, count))
+    this.#later(0, () => this.#observe())
+    while (this.#agenda.length > 0 && this.#agenda[0]!.atMs <= this.#startAtMs + killedMs) {
+      const next = this.#agenda.shift()!
+      this.#nowMs = next.atMs
+      next.happen()
+      this.#obey()
+    }
+    return { lines: this.#lines, booked: this.#booked, left: this.#left }
   }
-  const later = (delayMs: number, happen: () => void) => {
-    const atMs = Math.round(nowMs + delayMs)
-    const index = agenda.findIndex((each) => each.atMs > atMs)
-    agenda.splice(index < 0 ? agenda.length : index, 0, { atMs, happen })
+
+  #note(line: JournalLine): void {
+    this.#lines.push(line)
+    this.#booked.push(new Map(this.#state.devices.map(({ id, ledger }) => [id, bookedBytes(ledger)])))
   }
-  const showQueue = (modelId: string) => {
-    const count = left.get(modelId)!
-    const level = { priority: 0, tenant: null, count, submittedMeanMs: startAtMs, oldestReadyAtMs: nowMs }
+
+  #emit(event: SchedulerEvent): void {
+    apply(this.#state, event)
+    this.#note(event)
+  }
+
+  #later(delayMs: number, happen: () => void): void {
+    const atMs = Math.round(this.#nowMs + delayMs)
+    const index = this.#agenda.findIndex((each) => each.atMs > atMs)
+    this.#agenda.splice(index < 0 ? this.#agenda.length : index, 0, { atMs, happen })
+  }
+
+  #arrive(modelId: string, count: number): void {
+    this.#left.set(modelId, this.#left.get(modelId)! + count)
+    this.#showQueue(modelId)
+  }
+
+  #showQueue(modelId: string): void {
+    const count = this.#left.get(modelId)!
+    const moments = { submittedMeanMs: this.#startAtMs, oldestReadyAtMs: this.#nowMs }
+    const level = { priority: 0, tenant: null, count, ...moments }
     const head = { ...emptyHead(modelId), readyCount: count, levels: count ? [level] : [] }
-    tell({ type: 'queue-changed', atMs: nowMs, heads: [head] })
+    this.#emit({ type: 'queue-changed', atMs: this.#nowMs, heads: [head] })
   }
 
-  const perform = (command: Command) => {
-    if (command.type === 'start-load') {
-      const { instanceId, modelId } = command
-      const loadMs = Math.round(state.modelById.get(modelId)!.model.loadMs * (0.8 + 0.5 * random()))
-      const fails = random() < (options.failRatio ?? 0)
-      later(loadMs, () => {
-        if (!fails) {
-          tell({
-            type: 'load-finished',
-            atMs: nowMs,
-            instanceId,
-            loadMs,
-            residentBytes: null,
-            maxBatch: null,
-          })
-          return
-        }
-        tell({ type: 'load-failed', atMs: nowMs, instanceId, message: 'ended with code 1' })
-        later(50, () => tell({ type: 'memory-released', atMs: nowMs, instanceId }))
-      })
-    } else if (command.type === 'stop-instance') {
-      const { instanceId, modelId } = command
-      const unloadMs = state.modelById.get(modelId)!.model.unloadMs * (0.7 + 0.6 * random())
-      later(unloadMs, () => tell({ type: 'memory-released', atMs: nowMs, instanceId }))
-    } else if (command.type === 'run-batch') {
-      run(command)
+  #obey(): void {
+    for (;;) {
+      const { command } = decide(this.#state, this.#nowMs)
+      if (!command) return
+      this.#emit({ type: 'command-issued', atMs: this.#nowMs, command })
+      if (command.type === 'start-load') this.#load(command)
+      else if (command.type === 'stop-instance') {
+        const { unloadMs } = this.#modelOf(command.modelId)
+        this.#release(command.instanceId, unloadMs * (0.7 + 0.6 * this.#random()))
+      } else if (command.type === 'run-batch') this.#run(command)
     }
   }
 
-  const run = ({ batchId, modelId, maxCount }: CommandOf<'run-batch'>) => {
-    const itemCount = Math.min(maxCount, left.get(modelId)!)
-    left.set(modelId, left.get(modelId)! - itemCount)
-    tell({ type: 'batch-claimed', atMs: nowMs, batchId, itemCount })
-    showQueue(modelId)
-    if (itemCount === 0) return
-    const takesMs = Math.round(runMs(state.modelById.get(modelId)!.model, itemCount) * (0.7 + 0.6 * random()))
-    const failedCount = random() < 0.05 ? 1 : 0
-    later(takesMs, () =>
-      tell({ type: 'batch-finished', atMs: nowMs, batchId, failedCount, runMs: takesMs, peakBytes: null }),
-    )
-  }
-
-  const observe = () => {
-    for (const device of state.devices) {
-      if (device.capacityBytes === 0) continue
-      const held = device.instances.map(({ id, bytes, phase }) => {
-        const share = phase === 'starting' ? 0.5 : 0.82 + 0.1 * random()
-        return [id, Math.round(bytes * share)] as const
-      })
-      const { id: deviceId, capacityBytes } = device
-      const bytesByInstance = Object.fromEntries(held)
-      tell({
-        type: 'memory-observed',
-        atMs: nowMs,
-        deviceId,
-        capacityBytes,
-        foreignBytes: 0,
-        bytesByInstance,
-      })
-    }
-    if (agenda.length > 0) later(500, observe)
-  }
-
-  const devices = state.devices.map(({ id, kind, capacityBytes, budgetBytes }) => {
-    return { id, kind, capacityBytes, budgetBytes }
-  })
-  const pipeline = options.pipeline ?? 'archive'
-  note({ type: 'run', version: 1, atMs: nowMs, pipeline, devices, models, policy: defaultPolicy })
-  for (const { modelId, atMs, count } of options.work) {
-    later(atMs, () => {
-      left.set(modelId, left.get(modelId)! + count)
-      showQueue(modelId)
+  #load({ instanceId, modelId }: CommandOf<'start-load'>): void {
+    const loadMs = Math.round(this.#modelOf(modelId).loadMs * (0.8 + 0.5 * this.#random()))
+    const fails = this.#random() < (this.#options.failRatio ?? 0)
+    this.#later(loadMs, () => {
+      const atMs = this.#nowMs
+      if (fails) {
+        this.#emit({ type: 'load-failed', atMs, instanceId, message: 'ended with code 1' })
+        this.#release(instanceId, 50)
+      } else {
+        const size = { residentBytes: null, maxBatch: null }
+        this.#emit({ type: 'load-finished', atMs, instanceId, loadMs, ...size })
+      }
     })
   }
-  later(0, observe)
-  const endAtMs = startAtMs + (options.killedMs ?? Number.POSITIVE_INFINITY)
-  while (agenda.length > 0 && agenda[0]!.atMs <= endAtMs) {
-    const next = agenda.shift()!
-    nowMs = next.atMs
-    next.happen()
-    for (;;) {
-      const { command } = decide(state, nowMs)
-      if (!command) break
-      tell({ type: 'command-issued', atMs: nowMs, command })
-      perform(command)
-    }
+
+  #release(instanceId: InstanceId, afterMs: number): void {
+    this.#later(afterMs, () => this.#emit({ type: 'memory-released', atMs: this.#nowMs, instanceId }))
   }
-  return { ...sample, left }
+
+  #run({ batchId, modelId, maxCount }: CommandOf<'run-batch'>): void {
+    const itemCount = Math.min(maxCount, this.#left.get(modelId)!)
+    this.#left.set(modelId, this.#left.get(modelId)! - itemCount)
+    this.#emit({ type: 'batch-claimed', atMs: this.#nowMs, batchId, itemCount })
+    this.#showQueue(modelId)
+    if (itemCount === 0) return
+    const takesMs = Math.round(runMs(this.#modelOf(modelId), itemCount) * (0.7 + 0.6 * this.#random()))
+    const failedCount = this.#random() < 0.05 ? 1 : 0
+    this.#later(takesMs, () => {
+      const result = { failedCount, runMs: takesMs, peakBytes: null }
+      this.#emit({ type: 'batch-finished', atMs: this.#nowMs, batchId, ...result })
+    })
+  }
+
+  #observe(): void {
+    for (const device of this.#state.devices) {
+      const { id: deviceId, capacityBytes } = device
+      if (capacityBytes === 0) continue
+      const held = device.instances.map(({ id, bytes, phase }) => {
+        const share = phase === 'starting' ? 0.5 : 0.82 + 0.1 * this.#random()
+        return [id, Math.round(bytes * share)] as const
+      })
+      const reading = { deviceId, capacityBytes, foreignBytes: 0, bytesByInstance: Object.fromEntries(held) }
+      this.#emit({ type: 'memory-observed', atMs: this.#nowMs, ...reading })
+    }
+    if (this.#agenda.length > 0) this.#later(500, () => this.#observe())
+  }
+
+  #modelOf(modelId: string): Model {
+    return this.#state.modelById.get(modelId)!.model
+  }
 }
 
 /** Numbers from 0 to 1, the same for the same seed (mulberry32). */
