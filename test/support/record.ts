@@ -11,6 +11,7 @@ import { bookedBytes } from '../../src/core/state/ledger.ts'
 import { createState, type DeviceOptions, type State } from '../../src/core/state/state.ts'
 import { emptyHead } from '../../src/core/work/queue-head.ts'
 import type { JournalLine } from '../../src/record/journal.ts'
+import { createRandom } from '../../src/sim/random.ts'
 
 export interface SampleOptions {
   pipeline?: string
@@ -55,7 +56,7 @@ class SampleRun {
     this.#options = options
     this.#startAtMs = options.startAtMs ?? 1_750_000_000_000
     this.#nowMs = this.#startAtMs
-    this.#random = randomFrom(options.seed ?? 1)
+    this.#random = createRandom(options.seed ?? 1)
     this.#models = options.models.map((each) => defineModel(each))
     this.#state = createState(this.#models, options.devices, defaultPolicy)
     this.#left = new Map(this.#models.map(({ id }) => [id, 0]))
@@ -177,17 +178,6 @@ class SampleRun {
 
   #modelOf(modelId: string): Model {
     return this.#state.modelById.get(modelId)!.model
-  }
-}
-
-/** Numbers from 0 to 1, the same for the same seed (mulberry32). */
-export function randomFrom(seed: number): () => number {
-  let a = seed >>> 0
-  return () => {
-    a = (a + 0x6d2b79f5) >>> 0
-    let t = Math.imul(a ^ (a >>> 15), a | 1)
-    t = (t + Math.imul(t ^ (t >>> 7), t | 61)) ^ t
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296
   }
 }
 
