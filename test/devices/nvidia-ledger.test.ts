@@ -25,12 +25,20 @@ after(cleanUp)
 /** Holds what its options say, and after a batch what the last input says; an input may
  * also name a file to wait for. */
 const worker = `
-import { existsSync, mkdirSync, renameSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, renameSync, watch, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
 const card = process.env.PLIMSOLL_STAND_IN + '/gpu0/compute'
 function hold(gigabytes) {
   mkdirSync(card, { recursive: true })
   writeFileSync(card + '/' + process.pid + '.tmp', gigabytes * 1e9 + '\\n')
   renameSync(card + '/' + process.pid + '.tmp', card + '/' + process.pid)
+}
+function appears(path) {
+  return new Promise((resolve) => {
+    const look = () => existsSync(path) && resolve()
+    watch(dirname(path), look)
+    look()
+  })
 }
 export async function load({ gigabytes }) {
   if (gigabytes) hold(gigabytes)
@@ -38,7 +46,7 @@ export async function load({ gigabytes }) {
 export async function run(inputs) {
   for (const { holds, until } of inputs) {
     if (holds) hold(holds)
-    while (until && !existsSync(until)) await new Promise((resolve) => setTimeout(resolve, 10))
+    if (until) await appears(until)
   }
   return inputs
 }`
@@ -83,7 +91,9 @@ test('the ledger follows the card: growth, foreign use, memory that lingers, a c
     policy: { ...defaultPolicy, releaseTimeout: 1000 },
     clock,
     random: () => 0,
+    onEvent: () => setImmediate(() => look()), // when it has been applied
   })
+  let look: () => void = () => {}
   const rows: (string | number)[][] = []
   let itemCount = 0
 
@@ -129,11 +139,12 @@ test('the ledger follows the card: growth, foreign use, memory that lingers, a c
       const now: Record<string, number | string> = seen()
       return Object.entries(expected).every(([name, value]) => now[name] === value)
     }
-    const startedAtMs = clock.nowMs()
-    while (!isThere()) {
-      if (clock.nowMs() - startedAtMs > 20_000) assert.deepEqual(seen(), expected, what)
-      await new Promise((resolve) => setTimeout(resolve, 5))
-    }
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    const error = () => new assert.AssertionError({ actual: seen(), expected, message: what })
+    const patience = setTimeout(() => reject(error()), 20_000)
+    look = () => isThere() && resolve()
+    look()
+    await promise.finally(() => clearTimeout(patience))
     rows.push([what, ...Object.values(seen()), gpu().fault ?? ''])
   }
 
