@@ -1,5 +1,5 @@
-// Two pipelines in one database, with the same names of steps and models: each run works on its own items, and leaves
-// those of the other as they are.
+// Two pipelines in one database, with the same names of steps and models: each run
+// works on its own items, and leaves those of the other as they are.
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'

@@ -223,18 +223,12 @@ test('ids are the same for the same work, and change with what its result depend
   const same = define((each) => Object.assign(each.steps.one!, { priority: 5, retries: 7, timeout: '1m' }))
   assert.deepEqual(same, before, 'how it runs does not matter')
   const changed = (ids: string[]) => ids.map((id, index) => id !== before[index])
-  assert.deepEqual(changed(define((each) => Object.assign(each.steps.two!, { input: '${one} ' }))), [
-    false,
-    true,
-  ])
-  assert.deepEqual(changed(define((each) => Object.assign(each.steps.one!, { input: '${source.name}' }))), [
-    true,
-    true,
-  ])
-  assert.deepEqual(changed(define((each) => Object.assign(each.models.m!, { options: { seed: 1 } }))), [
-    true,
-    true,
-  ])
+  const ofTwo = define((each) => Object.assign(each.steps.two!, { input: '${one} ' }))
+  assert.deepEqual(changed(ofTwo), [false, true])
+  const ofOne = define((each) => Object.assign(each.steps.one!, { input: '${source.name}' }))
+  assert.deepEqual(changed(ofOne), [true, true])
+  const ofModel = define((each) => Object.assign(each.models.m!, { options: { seed: 1 } }))
+  assert.deepEqual(changed(ofModel), [true, true])
   writeFileSync(join(folder, 'm.ts'), 'export { }')
   assert.deepEqual(changed(define()), [true, true], 'the worker was edited')
   writeFileSync(join(folder, 'm.ts'), 'export {}')

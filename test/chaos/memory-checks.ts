@@ -69,11 +69,21 @@ export function checkMemory(
     if (line.type === 'memory-observed') start.readAtMs = line.askedAtMs ?? line.atMs
     if (line.type !== 'command-issued' || line.command.type !== 'start-load') continue
     facts.loads++
-    checkLoad(project, samples, start, line.atMs, line.command.bytes, facts)
-    checkEarlier(samples, start, line.atMs, facts)
+    const load = { project, samples, start, atMs: line.atMs, bytes: line.command.bytes }
+    checkLoad(load, facts)
+    checkEarlier(load, facts)
   }
   for (const sample of samples) checkMeasured(project, sample, facts)
   return facts
+}
+
+/** A load that begins, and all that was seen of the machine. */
+interface Load {
+  project: ChaosProject
+  samples: readonly Sample[]
+  start: Start
+  atMs: number
+  bytes: number
 }
 
 /** The start of the command that a load is of, and when it last asked the device. */
@@ -123,14 +133,8 @@ function checkMeasured(project: ChaosProject, sample: Sample, facts: MemoryFacts
 }
 
 /** (3) */
-function checkLoad(
-  project: ChaosProject,
-  samples: readonly Sample[],
-  { readAtMs }: Start,
-  atMs: number,
-  bytes: number,
-  facts: MemoryFacts,
-): void {
+function checkLoad({ project, samples, start, atMs, bytes }: Load, facts: MemoryFacts): void {
+  const { readAtMs } = start
   if (atMs - readAtMs > staleMs)
     facts.broken.push(`a load begins on a reading of ${atMs - readAtMs} ms before`)
   const seen = samples.filter((each) => each.atMs >= readAtMs - lookMs && each.atMs <= atMs + lookMs)
@@ -144,7 +148,7 @@ function checkLoad(
 }
 
 /** (4) */
-function checkEarlier(samples: readonly Sample[], start: Start, atMs: number, facts: MemoryFacts): void {
+function checkEarlier({ samples, start, atMs }: Load, facts: MemoryFacts): void {
   const before = samples.findLast((each) => each.atMs < start.atMs - lookMs)
   const next = samples.find((each) => each.atMs > atMs + lookMs)
   const left = next?.pids.filter((pid) => before?.pids.includes(pid)) ?? []

@@ -71,11 +71,8 @@ export function createProject(
   mkdirSync(join(folder, 'flags'), { recursive: true })
   const chance = new Chance(seed, 'project')
   const executions = join(folder, 'executions.jsonl')
-  const kinds = shuffled(
-    chance,
-    Array.from({ length: modelCount }, (_, index) => vices[index] ?? 'none'),
-  )
-  const models = kinds.map((vice, index) => createModel(chance, `m${index}`, vice))
+  const inTurn = Array.from({ length: modelCount }, (_, index) => vices[index] ?? 'none')
+  const models = shuffled(chance, inTurn).map((vice, index) => createModel(chance, `m${index}`, vice))
   const steps = createSteps(chance, models.length)
   const items = createItems(chance, steps, sourceCount)
   const capacityBytes = drawCapacity(chance, models)

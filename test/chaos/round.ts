@@ -57,15 +57,8 @@ export async function runRound(options: RoundOptions): Promise<RoundReport> {
   const project = createProject(seed, folder, options)
   const machine = await Machine.start(round, folder, project.capacityBytes)
   const scheduler = new Scheduler(machine, project, startedAtMs + limitMs)
-  const agent = new Agent({
-    seed,
-    round,
-    machine,
-    project,
-    counts,
-    forMs: faultsMs,
-    scheduler: () => scheduler.child,
-  })
+  const target = { machine, project, scheduler: () => scheduler.child }
+  const agent = new Agent({ seed, round, counts, forMs: faultsMs, ...target })
   agent.start()
   await scheduler.runToItsEnd()
   await agent.end()
@@ -81,6 +74,7 @@ export async function runRound(options: RoundOptions): Promise<RoundReport> {
 
   const { facts, events } = await readFacts(project, agent.hitPids)
   if (failedForAFault > 0) lost.push(...lostItems(facts, false))
+  const samples = readSamples(folder)
   const report: RoundReport = {
     seed,
     lineBytes: project.lineBytes,
@@ -91,12 +85,17 @@ export async function runRound(options: RoundOptions): Promise<RoundReport> {
     failedForAFault,
     lost,
     doubled: doubledItems(facts, events),
-    memory: checkMemory(project, readJournal(runFiles(project.database).journal), readSamples(folder)),
+    memory: checkMemory(project, readJournal(runFiles(project.database).journal), samples),
     left,
     wrong: scheduler.wrong,
     tookMs: Math.round(performance.now() - startedAtMs),
     folder,
   }
+  return cleanUp(round, report, folder)
+}
+
+/** The folder of a round that went well is removed. */
+function cleanUp(round: string, report: RoundReport, folder: string): RoundReport {
   for (const { pid } of new Sight(round).look()) process.kill(pid, 'SIGKILL') // ours, by the mark of this round
   if (brokenIn(report).length > 0) return report
   rmSync(folder, { recursive: true, force: true })

@@ -110,11 +110,12 @@ export class ReferenceLedger {
     return [...this.batches.values()].filter((each) => each.instance === instance)
   }
 
-  loadStarted({ instanceId, modelId, deviceId, bytes }: CommandOf<'start-load'>): void {
+  loadStarted(command: CommandOf<'start-load'>): void {
+    const { instanceId, modelId, deviceId, bytes } = command
     const device = this.devices.get(deviceId) ?? null
     const batchBytes = this.#batchRoom(deviceId, modelId)
-    const heldBytes = this.bookedBytes(deviceId) + this.deficitBytes(deviceId)
-    this.sizes.checkLoad(instanceId, modelId, device, bytes, heldBytes, batchBytes)
+    const othersBytes = this.bookedBytes(deviceId) + this.deficitBytes(deviceId)
+    this.sizes.checkLoad(command, device, { othersBytes, batchBytes })
     this.instances.set(instanceId, {
       id: instanceId,
       deviceId,

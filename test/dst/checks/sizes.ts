@@ -7,7 +7,7 @@
 //              seen; without a declared size the first load has all of the device
 //   a batch    the same, by its size in powers of two, where its peak was measured for sure. A
 //              batch that ran out of memory did not get what it needed: its peak lowers nothing
-import type { EventOf } from '../../../src/core/state/events.ts'
+import type { CommandOf, EventOf } from '../../../src/core/state/events.ts'
 import type { Context } from '../world/context.ts'
 import type { BookedBatch, BookedDevice, BookedInstance } from './reference-ledger.ts'
 
@@ -60,13 +60,11 @@ export class SizeChecks {
     return this.#seen
   }
 
+  /** `othersBytes`: what else is booked or held there; `batchBytes`: what is left free for batches. */
   checkLoad(
-    name: string,
-    modelId: string,
+    { instanceId: name, modelId, bytes }: CommandOf<'start-load'>,
     device: BookedDevice | null,
-    bytes: number,
-    othersBytes: number,
-    batchBytes: number,
+    { othersBytes, batchBytes }: { othersBytes: number; batchBytes: number },
   ): void {
     const model = this.#modelOf(modelId)
     if (model.vramBytes === 0 || !device) {

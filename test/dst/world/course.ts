@@ -1,4 +1,5 @@
-// What chance has in store for a load and for a batch: how long each takes if nothing stops it, and what stops it.
+// What chance has in store for a load and for a batch: how long each takes if nothing
+// stops it, and what stops it.
 import { type Model, runMs } from '../../../src/core/model.ts'
 import { spread } from '../../../src/sim/random.ts'
 import type { Chance } from './chance.ts'
