@@ -132,83 +132,103 @@ interface Moment {
   laneLeft: number
 }
 
+/** What could be the case, each with its least cost. */
+class Moments {
+  readonly #least = new Map<string, [Moment, number]>()
+
+  put(moment: Moment, cost: number): void {
+    const key = JSON.stringify(moment)
+    if (cost < (this.#least.get(key)?.[1] ?? Number.POSITIVE_INFINITY)) this.#least.set(key, [moment, cost])
+  }
+
+  all(): [Moment, number][] {
+    return [...this.#least.values()]
+  }
+}
+
 /** Goes forward tick by tick with everything that could be the case then, and the least cost of each. */
-function byTheClock({ models, items }: Workload, budgetBytes: number, objective: Objective): number {
+function byTheClock(workload: Workload, budgetBytes: number, objective: Objective): number {
+  const { items } = workload
   const all = 2 ** items.length - 1
   const idle = { running: 0, runningModel: -1, runLeft: 0, laneModel: -1, isLoading: false, laneLeft: 0 }
-  let moments = new Map<string, [Moment, number]>()
+  let moments = new Moments()
   let best = Number.POSITIVE_INFINITY
-  const put = (into: typeof moments, moment: Moment, cost: number) => {
-    const key = JSON.stringify(moment)
-    if (cost < (into.get(key)?.[1] ?? Number.POSITIVE_INFINITY)) into.set(key, [moment, cost])
-  }
-  put(moments, { done: 0, resident: 0, ...idle }, 0)
+  moments.put({ done: 0, resident: 0, ...idle }, 0)
   for (let nowMs = 0; nowMs < 60; nowMs++) {
-    const settled = new Map<string, [Moment, number]>()
-    const waiting = [...moments.values()]
-    const tried = new Set<string>()
-    for (let next = waiting.pop(); next; next = waiting.pop()) {
-      const [moment, cost] = next
-      const key = `${JSON.stringify(moment)} ${cost}`
-      if (tried.has(key)) continue
-      tried.add(key)
+    const settled = settle(moments, (moment) => [
+      ...laneStarts(workload, budgetBytes, moment),
+      ...batchStarts(workload, nowMs, moment),
+    ])
+    moments = new Moments()
+    for (const [moment, cost] of settled.all()) {
       if (moment.done === all) best = Math.min(best, objective === 'makespan' ? nowMs : cost)
-      put(settled, moment, cost)
-      for (const started of starts(moment, nowMs)) waiting.push([started, cost])
-    }
-    moments = new Map()
-    for (const [moment, cost] of settled.values()) {
       const [later, ended] = tick(moment)
       const costs = items.map(({ atMs }, index) => (ended & (1 << index) ? nowMs + 1 - atMs : 0))
-      put(moments, later, cost + costs.reduce((sum, each) => sum + each, 0))
+      moments.put(later, cost + costs.reduce((sum, each) => sum + each, 0))
     }
   }
   return best
+}
 
-  function starts(moment: Moment, nowMs: number): Moment[] {
-    const { done, running, runningModel, runLeft, resident, laneLeft } = moment
-    const found: Moment[] = []
-    if (laneLeft === 0) {
-      const held = models.reduce((sum, { vramBytes }, m) => sum + (resident & (1 << m) ? vramBytes : 0), 0)
-      for (const [m, { vramBytes, loadMs, unloadMs }] of models.entries()) {
-        const bit = 1 << m
-        if (!(resident & bit) && held + vramBytes <= budgetBytes)
-          found.push({ ...moment, resident: resident | bit, laneModel: m, isLoading: true, laneLeft: loadMs })
-        if (!(resident & bit) || (runLeft > 0 && runningModel === m)) continue
-        // Its bytes are held until it is out; a lane that is busy loads nothing.
-        if (unloadMs === 0) found.push({ ...moment, resident: resident & ~bit })
-        else
-          found.push({
-            ...moment,
-            resident: resident & ~bit,
-            laneModel: m,
-            isLoading: false,
-            laneLeft: unloadMs,
-          })
-      }
-    }
-    if (runLeft > 0) return found
-    for (let batch = 1; batch <= all; batch++) {
-      const members = items.filter((_, index) => batch & (1 << index))
-      const m = models.findIndex(({ id }) => id === members[0]!.model)
-      const isHere = resident & (1 << m) && !(laneLeft > 0 && moment.laneModel === m)
-      const isDone = (id: string) => done & (1 << items.findIndex((each) => each.id === id))
-      const canRun = members.every(
-        ({ model, atMs, after }) => model === models[m]!.id && atMs <= nowMs && after.every(isDone),
-      )
-      if (!isHere || !canRun || batch & (done | running) || members.length > models[m]!.batch.max) continue
-      const left = runMs(models[m]!, members.length)
-      found.push({ ...moment, running: batch, runningModel: m, runLeft: left })
-    }
-    return found
+/** With all that follows from starting something at once, and then something else. */
+function settle(moments: Moments, starts: (moment: Moment) => Moment[]): Moments {
+  const settled = new Moments()
+  const waiting = moments.all()
+  const tried = new Set<string>()
+  for (let next = waiting.pop(); next; next = waiting.pop()) {
+    const [moment, cost] = next
+    const key = `${JSON.stringify(moment)} ${cost}`
+    if (tried.has(key)) continue
+    tried.add(key)
+    settled.put(moment, cost)
+    for (const started of starts(moment)) waiting.push([started, cost])
   }
+  return settled
+}
 
-  /** One tick later, and the items that have ended. */
-  function tick(moment: Moment): [Moment, number] {
-    const later = { ...moment }
-    if (later.laneLeft > 0 && --later.laneLeft === 0) [later.laneModel, later.isLoading] = [-1, false]
-    if (later.runLeft === 0 || --later.runLeft > 0) return [later, 0]
-    const ended = later.running
-    return [{ ...later, done: later.done | ended, running: 0, runningModel: -1 }, ended]
+/** Each load and each unload that may begin now. */
+function laneStarts({ models }: Workload, budgetBytes: number, moment: Moment): Moment[] {
+  const { runningModel, runLeft, resident, laneLeft } = moment
+  if (laneLeft > 0) return []
+  const found: Moment[] = []
+  const held = models.reduce((sum, { vramBytes }, m) => sum + (resident & (1 << m) ? vramBytes : 0), 0)
+  for (const [m, { vramBytes, loadMs, unloadMs }] of models.entries()) {
+    const bit = 1 << m
+    if (!(resident & bit) && held + vramBytes <= budgetBytes)
+      found.push({ ...moment, resident: resident | bit, laneModel: m, isLoading: true, laneLeft: loadMs })
+    if (!(resident & bit) || (runLeft > 0 && runningModel === m)) continue
+    // Its bytes are held until it is out; a lane that is busy loads nothing.
+    const without = { ...moment, resident: resident & ~bit }
+    found.push(unloadMs === 0 ? without : { ...without, laneModel: m, isLoading: false, laneLeft: unloadMs })
   }
+  return found
+}
+
+/** Each batch that may begin now. */
+function batchStarts({ models, items }: Workload, nowMs: number, moment: Moment): Moment[] {
+  const { done, running, runLeft, resident, laneLeft } = moment
+  if (runLeft > 0) return []
+  const found: Moment[] = []
+  for (let batch = 1; batch < 2 ** items.length; batch++) {
+    const members = items.filter((_, index) => batch & (1 << index))
+    const m = models.findIndex(({ id }) => id === members[0]!.model)
+    const isHere = resident & (1 << m) && !(laneLeft > 0 && moment.laneModel === m)
+    const isDone = (id: string) => done & (1 << items.findIndex((each) => each.id === id))
+    const canRun = members.every(
+      ({ model, atMs, after }) => model === models[m]!.id && atMs <= nowMs && after.every(isDone),
+    )
+    if (!isHere || !canRun || batch & (done | running) || members.length > models[m]!.batch.max) continue
+    const left = runMs(models[m]!, members.length)
+    found.push({ ...moment, running: batch, runningModel: m, runLeft: left })
+  }
+  return found
+}
+
+/** One tick later, and the items that have ended. */
+function tick(moment: Moment): [Moment, number] {
+  const later = { ...moment }
+  if (later.laneLeft > 0 && --later.laneLeft === 0) [later.laneModel, later.isLoading] = [-1, false]
+  if (later.runLeft === 0 || --later.runLeft > 0) return [later, 0]
+  const ended = later.running
+  return [{ ...later, done: later.done | ended, running: 0, runningModel: -1 }, ended]
 }
