@@ -74,19 +74,15 @@ export class WorkNode implements GraphRow {
   previous: WorkNode | null = null
   next: WorkNode | null = null
 
-  constructor(
-    item: NewItem,
-    queue: ModelQueue,
-    place: { sequence: number; maker: WorkNode | null; nowMs: number },
-  ) {
+  constructor(item: NewItem, queue: ModelQueue, sequence: number, maker: WorkNode | null, nowMs: number) {
     this.item = item
     this.queue = queue
-    this.sequence = place.sequence
+    this.sequence = sequence
     this.priority = item.priority
     this.tenant = item.tenant
     this.latestEndAtMs = item.deadlineAtMs
-    this.submittedAtMs = place.nowMs
-    this.maker = place.maker
+    this.submittedAtMs = nowMs
+    this.maker = maker
     this.input = item.input
   }
 

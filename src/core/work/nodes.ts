@@ -131,7 +131,7 @@ export class WorkNodes implements WorkingSet<WorkNode> {
   create(item: NewItem, maker: WorkNode | null, nowMs: number): WorkNode {
     const own = maker === null ? item : ofPipeline(item, maker.item.pipeline)
     const queue = this.#serves(own.pipeline) ? this.#queues.of(item.modelId) : this.#queues.parked
-    const node = new WorkNode(own, queue, { sequence: ++this.#sequence, maker, nowMs })
+    const node = new WorkNode(own, queue, ++this.#sequence, maker, nowMs)
     this.#byId.set(item.id, node)
     return node
   }
