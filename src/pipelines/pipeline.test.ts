@@ -121,32 +121,34 @@ const base = {
   models: { m: { module: 'm.ts', vram: '1MB' } },
 }
 
-test('fans out over a list, picks by a condition, gathers in order, and reports', async () => {
-  const { pipeline, items } = await run(
-    {
-      ...base,
-      sources: { numbers: { list: [{ n: 3 }, { n: 0 }] } },
-      steps: {
-        count: { source: 'numbers', model: 'm', input: '${source.n}' },
-        parts: {
-          source: 'numbers',
-          model: 'm',
-          forEach: '${count}',
-          when: '${each != 1}',
-          input: { part: '${each}' },
-        },
-        many: { source: 'numbers', model: 'm', when: '${size(parts) > 1}', input: '${parts}' },
-        all: { gather: true, model: 'm', input: '${parts}' },
-      },
-      report: [
-        {
-          title: 'T',
-          each: 'numbers',
-          columns: { n: '${source.n}', parts: '${size(parts)}', many: '${many}' },
-        },
-      ],
+/** Each number is counted to, and all but 1 of what it counts is a part. */
+const fanOut: PipelineFile = {
+  ...base,
+  sources: { numbers: { list: [{ n: 3 }, { n: 0 }] } },
+  steps: {
+    count: { source: 'numbers', model: 'm', input: '${source.n}' },
+    parts: {
+      source: 'numbers',
+      model: 'm',
+      forEach: '${count}',
+      when: '${each != 1}',
+      input: { part: '${each}' },
     },
-    (input) => (typeof input === 'number' ? [...Array(input).keys()] : input),
+    many: { source: 'numbers', model: 'm', when: '${size(parts) > 1}', input: '${parts}' },
+    all: { gather: true, model: 'm', input: '${parts}' },
+  },
+  report: [
+    {
+      title: 'T',
+      each: 'numbers',
+      columns: { n: '${source.n}', parts: '${size(parts)}', many: '${many}' },
+    },
+  ],
+}
+
+test('fans out over a list, picks by a condition, gathers in order, and reports', async () => {
+  const { pipeline, items } = await run(fanOut, (input) =>
+    typeof input === 'number' ? [...Array(input).keys()] : input,
   )
   const [three, none, run_] = gatherResults(pipeline, items)
   assert.deepEqual(three!.steps, {

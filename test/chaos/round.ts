@@ -65,17 +65,14 @@ export async function runRound(options: RoundOptions): Promise<RoundReport> {
   const afterFaults = await readFacts(project, agent.hitPids)
   const lost = lostItems(afterFaults.facts, true)
   const failedForAFault = afterFaults.facts.stored.filter(({ state }) => state === 'failed').length
-  if (failedForAFault > 0) {
-    await scheduler.call('retry', '--db', project.database)
-    await scheduler.runToItsEnd()
-  }
+  if (failedForAFault > 0) await retryFailed(scheduler, project)
   const left = new Sight(round).look().map(({ pid, model }) => `${pid} (${model ?? 'the scheduler'})`)
   await machine.end()
 
   const { facts, events } = await readFacts(project, agent.hitPids)
   if (failedForAFault > 0) lost.push(...lostItems(facts, false))
-  const samples = readSamples(folder)
-  const report: RoundReport = {
+  const record = readJournal(runFiles(project.database).journal)
+  return cleanUp(round, {
     seed,
     lineBytes: project.lineBytes,
     itemCount: project.items.size,
@@ -85,20 +82,24 @@ export async function runRound(options: RoundOptions): Promise<RoundReport> {
     failedForAFault,
     lost,
     doubled: doubledItems(facts, events),
-    memory: checkMemory(project, readJournal(runFiles(project.database).journal), samples),
+    memory: checkMemory(project, record, readSamples(folder)),
     left,
     wrong: scheduler.wrong,
     tookMs: Math.round(performance.now() - startedAtMs),
     folder,
-  }
-  return cleanUp(round, report, folder)
+  })
+}
+
+async function retryFailed(scheduler: Scheduler, { database }: ChaosProject): Promise<void> {
+  await scheduler.call('retry', '--db', database)
+  await scheduler.runToItsEnd()
 }
 
 /** The folder of a round that went well is removed. */
-function cleanUp(round: string, report: RoundReport, folder: string): RoundReport {
+function cleanUp(round: string, report: RoundReport & { folder: string }): RoundReport {
   for (const { pid } of new Sight(round).look()) process.kill(pid, 'SIGKILL') // ours, by the mark of this round
   if (brokenIn(report).length > 0) return report
-  rmSync(folder, { recursive: true, force: true })
+  rmSync(report.folder, { recursive: true, force: true })
   return { ...report, folder: null }
 }
 

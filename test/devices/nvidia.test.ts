@@ -24,15 +24,14 @@ import {
 afterEach(endProcesses)
 after(cleanUp)
 
+const gigabytes = (bytes: number | null | undefined) => (bytes == null ? null : Math.round(bytes / 1e7) / 100)
+
 test('a reading follows the card: growth, memory that lingers, foreign use, a card that is lost and comes back', {
   skip: skipWithoutCompiler,
 }, async () => {
   const card = standIn({ extra: 0.1 * GB, utilisation: 0, linger: 1 })
   const device = deviceOf(await open())
   const [a, b, foreign] = [await startGroup(), startProcess(), startProcess()]
-  const gigabytes = (bytes: number | null | undefined) =>
-    bytes == null ? null : Math.round(bytes / 1e7) / 100
-
   /** Reads, and checks what is used, ours by group, and foreign. */
   async function step(what: string, expected: (number | null)[], fault: RegExp | null = null): Promise<void> {
     const reading = await device.read([a.group, b])
@@ -44,12 +43,8 @@ test('a reading follows the card: growth, memory that lingers, foreign use, a ca
     else assert.equal(reading.fault, null, what)
   }
 
-  const alone = await device.read([])
-  assert.deepEqual(
-    [alone.capacityBytes, alone.foreignBytes],
-    [15.6 * GB, 0.1 * GB],
-    'without what the driver keeps',
-  )
+  const { capacityBytes, foreignBytes } = await device.read([])
+  assert.deepEqual([capacityBytes, foreignBytes], [15.6 * GB, 0.1 * GB], 'without what the driver keeps')
   await step('nothing of ours yet', [0.1, 0, 0, 0.1])
   card.set({ [`gpu0/compute/${a.group}`]: 4 * GB })
   await step('A loads', [4.1, 4, 0, 0.1])

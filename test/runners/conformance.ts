@@ -22,27 +22,7 @@ export function testRunner({ test, name, create }: RunnerUnderTest): void {
       }
     })
 
-  check('loads, answers batches item by item, and is gone when stopped', async (instance) => {
-    assert.equal((await instance.load()).type, 'loaded')
-    const heard: string[] = []
-    const items = [1, 'bad', { deep: [null, 'ä'] }].map((input, index) => ({ id: `i${index}`, input }))
-    const { answers, failure } = await instance.run({
-      items,
-      timeoutMs: 10_000,
-      onAnswer: ({ id }) => heard.push(id),
-    })
-    assert.equal(failure, null)
-    assert.deepEqual(
-      answers.map((each) => (each.type === 'output' ? each.output : each.error.message.includes('cannot'))),
-      [1, true, { deep: [null, 'ä'] }],
-    )
-    assert.deepEqual(heard, ['i0', 'i1', 'i2'])
-    const again = await instance.run({ items: [{ id: 'i3', input: 'x'.repeat(1e6) }], timeoutMs: 10_000 })
-    assert.equal((again.answers[0] as { output: string }).output.length, 1e6)
-    const [first, second] = await Promise.all([instance.stop(), instance.stop()])
-    assert.deepEqual(first, second)
-    assert.deepEqual(await instance.exited, first)
-  })
+  check('loads, answers batches item by item, and is gone when stopped', runsBatches)
 
   check('tells why a load failed', async (instance) => {
     const answer = await instance.load()
@@ -54,4 +34,26 @@ export function testRunner({ test, name, create }: RunnerUnderTest): void {
     await instance.stop()
     assert.equal((await loading).type, 'failed')
   })
+}
+
+async function runsBatches(instance: Instance): Promise<void> {
+  assert.equal((await instance.load()).type, 'loaded')
+  const heard: string[] = []
+  const items = [1, 'bad', { deep: [null, 'ä'] }].map((input, index) => ({ id: `i${index}`, input }))
+  const { answers, failure } = await instance.run({
+    items,
+    timeoutMs: 10_000,
+    onAnswer: ({ id }) => heard.push(id),
+  })
+  assert.equal(failure, null)
+  assert.deepEqual(
+    answers.map((each) => (each.type === 'output' ? each.output : each.error.message.includes('cannot'))),
+    [1, true, { deep: [null, 'ä'] }],
+  )
+  assert.deepEqual(heard, ['i0', 'i1', 'i2'])
+  const again = await instance.run({ items: [{ id: 'i3', input: 'x'.repeat(1e6) }], timeoutMs: 10_000 })
+  assert.equal((again.answers[0] as { output: string }).output.length, 1e6)
+  const [first, second] = await Promise.all([instance.stop(), instance.stop()])
+  assert.deepEqual(first, second)
+  assert.deepEqual(await instance.exited, first)
 }
