@@ -79,22 +79,9 @@ export function planWorkload(
   const items: WorkloadItem[] = []
   const idsByStep = new Map<string, string[]>()
   const add = (step: Step, index: number, after: readonly string[]) => {
-    const { runRatio, partCount } = shapes.get(step.name) ?? { runRatio: 1, partCount: 1 }
-    const parts = takes(index, runRatio) ? takesOf(index, partCount) : 0
-    const ids = Array.from({ length: parts }, (_, part) => `${step.name}-${index}-${part}`)
-    const { modelId: model, priority, deadlineMs, source } = step
-    for (const id of ids)
-      items.push({
-        id,
-        model,
-        atMs: 0,
-        after,
-        job: source === null ? id : `${source}-${index}`,
-        priority,
-        deadlineMs,
-        costMs: null,
-        tenant: null,
-      })
+    const made = itemsOf(step, index, after, shapes.get(step.name))
+    for (const each of made) items.push(each)
+    const ids = made.map(({ id }) => id)
     // What waits for a step that was left out waits for what that one waited for.
     return ids.length > 0 ? ids : after
   }
@@ -112,6 +99,21 @@ export function planWorkload(
   for (const step of inOrder(steps, null))
     add(step, 0, unique([...step.needs.keys()].flatMap((name) => idsByStep.get(name) ?? [])))
   return { models: models.map((model) => measuredModel(model, measured.get(model.id))), items }
+}
+
+/** What a step makes of the record with this number. */
+function itemsOf(
+  { name, modelId: model, priority, deadlineMs, source }: Step,
+  index: number,
+  after: readonly string[],
+  { runRatio, partCount }: StepShape = { runRatio: 1, partCount: 1 },
+): WorkloadItem[] {
+  const parts = takes(index, runRatio) ? takesOf(index, partCount) : 0
+  return Array.from({ length: parts }, (_, part) => {
+    const id = `${name}-${index}-${part}`
+    const job = source === null ? id : `${source}-${index}`
+    return { id, model, atMs: 0, after, job, priority, deadlineMs, costMs: null, tenant: null }
+  })
 }
 
 /** Whether the record with this number is among a share of them that is spread evenly. */

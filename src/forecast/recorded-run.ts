@@ -55,7 +55,18 @@ export async function readRecordedRun(database: string): Promise<RecordedRun> {
       `No item of ${database} has run yet. \`plimsoll run PIPELINE\` runs it.`,
     )
   }
-  const devices = last.devices
+  const summary = summarizeRun(readJournal(files.journal))
+  return {
+    name: last.pipeline,
+    workload: { models, items: ran },
+    devices: devicesOf(last),
+    policy: { ...defaultPolicy, ...last.policy },
+    summary,
+  }
+}
+
+function devicesOf({ devices }: RunLine): DeviceOptions[] {
+  return devices
     .filter(({ kind }) => kind !== 'cpu')
     .map(({ id, capacityBytes, budgetBytes }) => ({
       id,
@@ -63,12 +74,4 @@ export async function readRecordedRun(database: string): Promise<RecordedRun> {
       capacityBytes,
       safetyRatio: budgetBytes / capacityBytes,
     }))
-  const summary = summarizeRun(readJournal(files.journal))
-  return {
-    name: last.pipeline,
-    workload: { models, items: ran },
-    devices,
-    policy: { ...defaultPolicy, ...last.policy },
-    summary,
-  }
 }

@@ -49,6 +49,33 @@ function link(
   originMs: number,
   atMsOf: (item: StoredItem) => number,
 ): WorkloadItem[] {
+  const { idsOf, afterOf } = linksOf(items, partsOf)
+  return items
+    .filter((item) => partsOf(item) > 0)
+    .flatMap((item) => {
+      const { modelId: model, sourceId, priority, deadlineAtMs, tenant } = item
+      const rest = {
+        model,
+        atMs: Math.max(0, atMsOf(item)),
+        after: afterOf(item),
+        job: sourceId ?? item.id,
+        priority,
+        deadlineMs: deadlineAtMs === null ? null : Math.max(0, deadlineAtMs - originMs),
+        costMs: null,
+        tenant,
+      }
+      return idsOf(item).map((id) => ({ id, ...rest }))
+    })
+}
+
+interface Links {
+  /** Ids of the parts that an item is run as. */
+  idsOf(item: StoredItem): ItemId[]
+  /** Ids of the parts that it waits for. */
+  afterOf(item: StoredItem): ItemId[]
+}
+
+function linksOf(items: readonly StoredItem[], partsOf: (item: StoredItem) => number): Links {
   const byId = new Map(items.map((item) => [item.id, item]))
   const childrenOf = new Map<ItemId, ItemId[]>()
   for (const { id, parentId } of items) {
@@ -80,20 +107,5 @@ function link(
     const before = (maker?.dependencies ?? []).filter(({ id }) => byId.get(id)?.parentId !== parentId)
     return [...new Set([...dependencies, ...before].flatMap(({ id }) => standsFor(id)))]
   }
-  return items
-    .filter((item) => partsOf(item) > 0)
-    .flatMap((item) => {
-      const { modelId: model, sourceId, priority, deadlineAtMs, tenant } = item
-      const rest = {
-        model,
-        atMs: Math.max(0, atMsOf(item)),
-        after: afterOf(item),
-        job: sourceId ?? item.id,
-        priority,
-        deadlineMs: deadlineAtMs === null ? null : Math.max(0, deadlineAtMs - originMs),
-        costMs: null,
-        tenant,
-      }
-      return idsOf(item).map((id) => ({ id, ...rest }))
-    })
+  return { idsOf, afterOf }
 }

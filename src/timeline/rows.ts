@@ -69,14 +69,7 @@ function drawResidencies(
   height: number,
   scale: TimeScale,
 ): string {
-  const spans = (from: (each: Residency) => number | null, to: (each: Residency) => number) =>
-    merge(
-      residencies.flatMap((each) => {
-        const startMs = from(each)
-        return startMs === null || to(each) <= startMs ? [] : [{ startMs, endMs: to(each), thing: each }]
-      }),
-      scale,
-    )
+  const { loads, stays, releases, held } = stretchesOf(residencies, scale)
   const draw = (stretches: Stretch<Residency>[], paint: string, tip: (each: Residency) => string) =>
     stretches.map(({ x, endX, things }) => {
       const text = things.length > 1 ? `${modelId}: ${things.length} times` : tip(things[0]!)
@@ -85,20 +78,6 @@ function drawResidencies(
   const isDense = residencies.length > maxMarkedResidencies
   const visible = (stretches: Stretch<Residency>[]) =>
     isDense ? stretches.filter(({ x, endX }) => endX - x >= 1.5) : stretches
-  const leaveMs = (each: Residency) => each.stopMs ?? each.endMs
-  const loads = spans(
-    ({ startMs }) => startMs,
-    (each) => each.loadedMs ?? leaveMs(each),
-  )
-  const stays = spans(({ loadedMs }) => loadedMs, leaveMs)
-  const releases = spans(
-    ({ stopMs }) => stopMs,
-    ({ endMs }) => endMs,
-  )
-  const held = spans(
-    ({ quarantinedMs }) => quarantinedMs,
-    ({ endMs }) => endMs,
-  )
   return [
     ...draw(stays, `m${colour} resident`, (each) => {
       const heldMs = leaveMs(each) - each.loadedMs!
@@ -117,6 +96,30 @@ function drawResidencies(
       return `${modelId} quarantined: its memory did not come back for ${formatMs(endMs - quarantinedMs!)}`
     }),
   ].join('')
+}
+
+/** The times of each kind, those that are close together as one. */
+function stretchesOf(residencies: readonly Residency[], scale: TimeScale) {
+  const spans = (from: (each: Residency) => number | null, to: (each: Residency) => number) =>
+    merge(
+      residencies.flatMap((each) => {
+        const startMs = from(each)
+        return startMs === null || to(each) <= startMs ? [] : [{ startMs, endMs: to(each), thing: each }]
+      }),
+      scale,
+    )
+  const startOf = ({ startMs }: Residency) => startMs
+  const endOf = ({ endMs }: Residency) => endMs
+  return {
+    loads: spans(startOf, (each) => each.loadedMs ?? leaveMs(each)),
+    stays: spans(({ loadedMs }) => loadedMs, leaveMs),
+    releases: spans(({ stopMs }) => stopMs, endOf),
+    held: spans(({ quarantinedMs }) => quarantinedMs, endOf),
+  }
+}
+
+function leaveMs({ stopMs, endMs }: Residency): number {
+  return stopMs ?? endMs
 }
 
 function sizeOf({ bytes }: Residency): string {

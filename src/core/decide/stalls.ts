@@ -140,7 +140,7 @@ function runningMs({ model, runningCount }: ModelState): number {
 }
 
 /** No interactive item is expected to need the lane during a load of the model. */
-export function isQuiet({ state, nowMs }: View, { loadMs }: ModelState): boolean {
+function isQuiet({ state, nowMs }: View, { loadMs }: ModelState): boolean {
   return arrivalMs(state.interactive, nowMs) >= quietFactor * loadMs
 }
 

@@ -112,6 +112,25 @@ export type NewItemOptions = Partial<Omit<NewItem, 'dependencies'>> &
 /** Fills in the defaults: priority 0, no dependencies (edge policy fail), 3 attempts. Throws BAD_VALUE. */
 export function newItem(options: NewItemOptions): NewItem {
   const { id, modelId, dependencies, priority = 0, maxAttempts = 3 } = options
+  assertItem(id, priority, maxAttempts)
+  return {
+    id,
+    modelId,
+    input: options.input ?? null,
+    priority,
+    dependencies: uniqueDependencies(dependencies ?? []),
+    step: options.step ?? null,
+    sourceId: options.sourceId ?? null,
+    source: options.source ?? null,
+    maxAttempts,
+    timeoutMs: options.timeoutMs ?? null,
+    deadlineAtMs: options.deadlineAtMs ?? null,
+    tenant: options.tenant ?? null,
+    pipeline: options.pipeline ?? null,
+  }
+}
+
+function assertItem(id: ItemId, priority: number, maxAttempts: number): void {
   if (typeof id !== 'string' || id.length < 1 || id.length > 512) {
     throw new SchedulerError(
       'BAD_VALUE',
@@ -135,21 +154,6 @@ export function newItem(options: NewItemOptions): NewItem {
       `Item "${id}" has maxAttempts ${maxAttempts}; it must be a whole number from 1.`,
       { id },
     )
-  }
-  return {
-    id,
-    modelId,
-    input: options.input ?? null,
-    priority,
-    dependencies: uniqueDependencies(dependencies ?? []),
-    step: options.step ?? null,
-    sourceId: options.sourceId ?? null,
-    source: options.source ?? null,
-    maxAttempts,
-    timeoutMs: options.timeoutMs ?? null,
-    deadlineAtMs: options.deadlineAtMs ?? null,
-    tenant: options.tenant ?? null,
-    pipeline: options.pipeline ?? null,
   }
 }
 
