@@ -98,3 +98,14 @@ for (const [one, other] of [
     assert.equal(JSON.parse(project.run(other).stdout).openCount, 0)
   })
 }
+
+test('a pipeline that is renamed goes on with its items, also under a name that another had before', async (context) => {
+  const project = both()
+  await killed(context, project, 'first')
+  const text = readFileSync(join(project.folder, 'first.yaml'), 'utf8')
+  writeFileSync(join(project.folder, 'second.yaml'), text.replace('name: first', 'name: second'))
+  const done = project.run('second')
+  assert.equal(done.status, 0, done.stdout + done.stderr)
+  assert.deepEqual(await project.states('second'), { done: 6 })
+  assert.deepEqual(await project.states('first'), {})
+})

@@ -6,7 +6,8 @@
 // A pipeline's items are submitted as it is now. Items of that pipeline that it no longer has are cancelled
 // as superseded, with the parts that fan-outs made of them, and come back when it has them again. Items of
 // other pipelines are left alone; those of none, which an older Plimsoll wrote, count as those of the
-// pipeline that is submitted next. What has ended is not read at all.
+// pipeline that is submitted next. An open item that two pipelines have (the same step over the same source)
+// is that of the one which was submitted last. What has ended is not read at all.
 import type { ItemId, ItemState, NewItem } from '../core/work/item.ts'
 import { allBriefs, type ItemBrief, type RetryQuery, type Store } from '../stores/store.ts'
 import type { Clock } from './clock.ts'
@@ -26,13 +27,6 @@ export interface JobsOptions {
   onChange: () => void
 }
 
-export interface Submitted {
-  addedCount: number
-  /** Items that are listed and have not ended, but are another pipeline's: two pipelines have the same step
-   * over the same source. They are left to a run of that pipeline. By its name. */
-  elsewhere: Record<string, number>
-}
-
 export class Jobs {
   readonly #options: JobsOptions
 
@@ -42,7 +36,7 @@ export class Jobs {
 
   /** `items`: all of the pipeline as it is now, each after those it needs, without the parts that fan-out
    * makes. */
-  async submit(pipeline: string, items: readonly NewItem[]): Promise<Submitted> {
+  async submit(pipeline: string, items: readonly NewItem[]): Promise<{ addedCount: number }> {
     const { store, clock, onChange } = this.#options
     const ids = new Set(items.map(({ id }) => id))
     const isListed = ({ id, parentId }: ItemBrief) => ids.has(id) || (parentId !== null && ids.has(parentId))
@@ -54,16 +48,15 @@ export class Jobs {
     )
     if (left.length > 0) await store.cancel(idsOf(left), clock.nowMs(), superseded)
     if (back.length > 0) await store.retry(idsOf(back), clock.nowMs())
+    const adopted = [...open, ...back].filter((each) => isOthers(each) && ids.has(each.id))
+    if (adopted.length > 0) await store.adopt(idsOf(adopted), pipeline, clock.nowMs())
     let addedCount = 0
     for (let from = 0; from < items.length; from += submissionSize) {
       const part = items.slice(from, from + submissionSize)
       addedCount += (await store.submit(part, clock.nowMs())).addedCount
     }
     onChange()
-    const elsewhere: Record<string, number> = {}
-    for (const each of open)
-      if (isOthers(each) && isListed(each)) elsewhere[each.pipeline!] = (elsewhere[each.pipeline!] ?? 0) + 1
-    return { addedCount, elsewhere }
+    return { addedCount }
   }
 
   async #briefs(states: readonly ItemState[]): Promise<ItemBrief[]> {

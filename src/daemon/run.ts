@@ -13,7 +13,7 @@ import type { JournalWriter } from '../record/journal-writer.ts'
 import type { Store } from '../stores/store.ts'
 import type { Clock } from './clock.ts'
 import type { Daemon, Rest } from './daemon.ts'
-import type { Jobs, Submitted } from './jobs.ts'
+import type { Jobs } from './jobs.ts'
 import { type OpenDaemon, openDaemon } from './open.ts'
 import type { EventStream } from './subscribe.ts'
 
@@ -28,7 +28,8 @@ export interface RunOptions {
   onEvent?: (event: SchedulerEvent) => void
 }
 
-export interface Run extends Submitted {
+export interface Run {
+  addedCount: number
   pipeline: Pipeline
   files: RunFiles
   daemon: Daemon
@@ -90,7 +91,7 @@ export async function submitRun(
   { daemon, jobs }: Pick<OpenDaemon, 'daemon' | 'jobs'>,
   pipeline: string,
   items: readonly NewItem[],
-): Promise<Submitted> {
+): Promise<{ addedCount: number }> {
   admit(
     daemon.state,
     items.map(({ modelId }) => modelId),

@@ -39,6 +39,7 @@ export function openMemoryStore(options: StoreOptions = {}): Store {
     retry: async (which, nowMs) => ({
       retriedCount: graph.retry(Array.isArray(which) ? which : retryable(graph, which), nowMs),
     }),
+    adopt: async (ids, pipeline, nowMs) => ({ adoptedCount: graph.adopt(ids, pipeline, nowMs) }),
     sweep: async (nowMs) => graph.sweep(nowMs),
     releaseAll: async (nowMs) => graph.releaseAll(nowMs),
     get: async (id) => {

@@ -62,6 +62,10 @@ export interface Store {
    * of them, and the parts of a fan-out that failed or were cancelled. Ids of items in other states are left
    * alone. Throws UNKNOWN_ITEM. */
   retry(which: ItemId[] | RetryQuery, nowMs: number): Promise<{ retriedCount: number }>
+  /** Makes items that have not ended, and what they made, those of a pipeline: an id says all that its result
+   * depends on, so another pipeline with the same item may run it. They go on as if they had always been.
+   * Throws UNKNOWN_ITEM. */
+  adopt(ids: ItemId[], pipeline: string, nowMs: number): Promise<{ adoptedCount: number }>
   /** Returns items whose lease has ended (a used attempt; dead when it was the last), makes due ones ready,
    * and forgets deadlines that have passed. `nextAtMs`: when there is something of this again. */
   sweep(nowMs: number): Promise<{ changedCount: number; nextAtMs: number | null }>

@@ -1,6 +1,7 @@
 // Random calls of a store, for properties: graphs over three models and two tenants with priorities and
 // deadlines to inherit, late submissions, two pipelines of which one is not served, fan-outs into new and known
-// items (wrong ones too), results, failures, cancels, retries, leases that end.
+// items (wrong ones too), results, failures, cancels, retries, leases that end,
+// items that another pipeline adopts.
 import fc from 'fast-check'
 import type { Dependency, NewItem } from '../../src/core/work/item.ts'
 import type { ClaimOrder } from '../../src/core/work/queue-head.ts'
@@ -71,6 +72,13 @@ export function actions(passingMs: fc.Arbitrary<number>, { steps }: { steps: boo
     {
       weight: 3,
       arbitrary: fc.record({ type: fc.constantFrom('cancel' as const, 'retry' as const, 'retry' as const) }),
+    },
+    {
+      weight: 2,
+      arbitrary: fc.record({
+        type: fc.constant('adopt' as const),
+        pipeline: fc.constantFrom('served', 'parked'),
+      }),
     },
     {
       weight: 2,
@@ -152,6 +160,8 @@ async function answerOf(world: World, action: Action, nowMs: number): Promise<un
     case 'cancel':
     case 'retry':
       return store[action.type](named, nowMs)
+    case 'adopt':
+      return store.adopt(named, action.pipeline, nowMs)
     case 'unknown':
       return store.cancel(['nobody'], nowMs)
     case 'sweep':

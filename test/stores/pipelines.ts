@@ -128,6 +128,27 @@ export function testStorePipelines(under: StoreUnderTest): void {
     },
   )
 
+  check('an open item of another pipeline is adopted with what it made, and goes on', async (store) => {
+    await store.submit(
+      [of('a', 'a1'), of('a', 'list', [], { step: 'list' }), of('a', 'a2', ['a1', 'list']), of('a', 'a3')],
+      1,
+    )
+    await store.submit([of('b', 'b1', ['a1'])], 2)
+    await store.cancel(['a3'], 3)
+    assert.deepEqual(await store.adopt(['a1', 'a3', 'b1', 'list'], 'b', 4), { adoptedCount: 2 })
+    const [head] = await store.queueHeads()
+    assert.deepEqual([head!.readyCount, head!.blockedCount], [3, 2])
+    assert.equal((await store.get('list/x'))!.pipeline, 'b')
+    for (const id of ['a1', 'list/x', 'list/y', 'b1']) assert.equal(await end(store, 'done', 10), id)
+    assert.equal((await store.get('list'))!.state, 'done')
+    const left = (await store.get('a2'))!
+    assert.deepEqual([left.pipeline, left.state], ['a', 'blocked'], 'released when its pipeline is served')
+    await store.adopt(['a2'], 'b', 20)
+    assert.deepEqual((await claim(store)).items[0]!.input, ['b', ['a1', ['list/x', 'list/y']]])
+    await assert.rejects(store.adopt(['nobody'], 'b', 30), { code: 'UNKNOWN_ITEM' })
+    assert.deepEqual(await store.queueHeads().then((heads) => heads.length), 0)
+  })
+
   lasting('what would have gone on goes on when it is served again', async (store, reopen) => {
     store = await reopen(only('b'))
     await store.submit(

@@ -53,7 +53,8 @@ function compareHeads(
   after: string,
 ): void {
   for (const { modelId, levels, latestEndAtMs } of heads) {
-    const ready = items.filter((item) => item.modelId === modelId && item.state === 'ready')
+    const served = items.filter((item) => item.modelId === modelId && serves(item.pipeline))
+    const ready = served.filter(({ state }) => state === 'ready')
     for (const { priority, tenant, oldestReadyAtMs } of levels) {
       const own = ready.filter((item) => item.effectivePriority === priority && item.tenant === tenant)
       const moments = own.map(({ readyAtMs }) => readyAtMs)

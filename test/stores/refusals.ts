@@ -21,6 +21,7 @@ const calls: Record<string, (store: Store, token: string) => Promise<unknown>> =
   'give back': finish({ type: 'release', id: 'a' }),
   cancel: (store) => store.cancel(['a'], 20),
   retry: (store) => store.retry(['d'], 20),
+  adopt: (store) => store.adopt(['a', 'b', 'c'], 'p', 20),
   sweep: (store) => store.sweep(500),
   releaseAll: (store) => store.releaseAll(20),
 }

@@ -129,10 +129,7 @@ function modelsOf({ models }: State): string {
   return [...known, ...unknown].join(' and ')
 }
 
-function greeting(
-  pipeline: Pipeline,
-  { items, addedCount, elsewhere, reapedCount, leftovers, daemon }: Run,
-): string {
+function greeting(pipeline: Pipeline, { items, addedCount, reapedCount, leftovers, daemon }: Run): string {
   const budgets = daemon.state.devices.filter(({ budgetBytes }) => budgetBytes > 0)
   const line = budgets.map(({ id, budgetBytes }) => `${id} up to ${formatBytes(budgetBytes)}`).join(', ')
   const known = items.length - addedCount
@@ -143,10 +140,6 @@ function greeting(
           `${reapedCount} processes of an earlier run were still there and have been stopped${leftovers.length > 0 ? `, but ${leftovers.join(' and ')} cannot be; its memory counts as foreign use` : ''}.`,
         ]
       : []),
-    ...Object.entries(elsewhere).map(
-      ([name, count]) =>
-        `${counted(count, 'item')} of these are also the pipeline "${name}"'s, which came first to this database, and are left to its run.`,
-    ),
   ].join('\n')
 }
 

@@ -92,6 +92,11 @@ export class WorkGraph {
     return this.#transitions.retry(this.#nodesOf(ids), nowMs)
   }
 
+  /** Answers how many were another pipeline's. Throws UNKNOWN_ITEM. */
+  adopt(ids: readonly ItemId[], pipeline: string, nowMs: number): number {
+    return this.#transitions.adopt(this.#nodesOf(ids), pipeline, nowMs)
+  }
+
   sweep(nowMs: number): { changedCount: number; nextAtMs: number | null } {
     return this.#transitions.sweep(nowMs)
   }

@@ -44,8 +44,8 @@ export interface Edge {
 const none: readonly never[] = []
 
 export class WorkNode implements GraphRow {
-  readonly item: NewItem
-  readonly queue: ModelQueue
+  item: NewItem
+  queue: ModelQueue
   readonly sequence: number
   priority: number
   readonly tenant: string | null
@@ -92,6 +92,10 @@ export class WorkNode implements GraphRow {
 
   get step(): string | null {
     return this.item.step
+  }
+
+  get pipeline(): string | null {
+    return this.item.pipeline
   }
 
   get isParked(): boolean {

@@ -3,7 +3,7 @@
 import type { ItemError } from '../errors.ts'
 import { Claims } from './claims.ts'
 import { type Dependency, type EdgePolicy, type ItemId, type NewItem, ofPipeline } from './item.ts'
-import { addChild, append, type Edge, WorkNode } from './node.ts'
+import { addChild, append, type Edge, type ModelQueue, WorkNode } from './node.ts'
 import type { ModelQueues } from './queues.ts'
 import type { ResolvedParent } from './resolver.ts'
 import { checkGraph, refuseCircle } from './submission.ts'
@@ -130,10 +130,13 @@ export class WorkNodes implements WorkingSet<WorkNode> {
 
   create(item: NewItem, maker: WorkNode | null, nowMs: number): WorkNode {
     const own = maker === null ? item : ofPipeline(item, maker.item.pipeline)
-    const queue = this.#serves(own.pipeline) ? this.#queues.of(item.modelId) : this.#queues.parked
-    const node = new WorkNode(own, queue, ++this.#sequence, maker, nowMs)
+    const node = new WorkNode(own, this.#queueOf(own), ++this.#sequence, maker, nowMs)
     this.#byId.set(item.id, node)
     return node
+  }
+
+  #queueOf({ pipeline, modelId }: NewItem): ModelQueue {
+    return this.#serves(pipeline) ? this.#queues.of(modelId) : this.#queues.parked
   }
 
   /** One after another. Throws; then the new items are gone again. */
@@ -227,6 +230,18 @@ export class WorkNodes implements WorkingSet<WorkNode> {
     node.endedAtMs = endedAtMs
     node.output = output
     node.error = error
+  }
+
+  moveTo(node: WorkNode, pipeline: string): void {
+    const waits = node.state === 'blocked' || node.state === 'scheduled'
+    if (node.state === 'ready') node.queue.ready.remove(node)
+    else if (waits) node.queue.blockedCount--
+    this.#queues.touch(node.queue)
+    node.item = ofPipeline(node.item, pipeline)
+    node.queue = this.#queueOf(node.item)
+    if (node.state === 'ready') node.queue.ready.push(node)
+    else if (waits) node.queue.blockedCount++
+    this.#queues.touch(node.queue)
   }
 
   renew(node: WorkNode): void {

@@ -14,7 +14,7 @@
 // cost O(edges) of the item, whatever the size of the graph.
 import { type ItemError, SchedulerError } from '../errors.ts'
 import type { ModelId } from '../model.ts'
-import { isBadEnd, isRetryable, passedOnState } from './edges.ts'
+import { isBadEnd, isRetryable, passedOnState, withDependents } from './edges.ts'
 import { Inheritance } from './inheritance.ts'
 import { dependencyError, hasEnded, type ItemId, type ItemState, type NewItem } from './item.ts'
 import { leaseExpired, type Outcome } from './lease.ts'
@@ -121,7 +121,10 @@ export class Transitions<Row extends GraphRow> {
   /** Failed or cancelled items are new, and with them what ended because of them. Answers how many. */
   retry(rows: readonly Row[], nowMs: number): number {
     const set = this.#set
-    const chosen = this.#withDependents(rows.filter(({ state }) => isRetryable(state)))
+    const chosen = withDependents(
+      set,
+      rows.filter(({ state }) => isRetryable(state)),
+    )
     const inOrder = [...chosen].sort((a, b) => a.sequence - b.sequence)
     for (const row of inOrder) {
       this.#leave(row)
@@ -138,6 +141,31 @@ export class Transitions<Row extends GraphRow> {
     this.#inheritance.passOn()
     this.#settleAll(inOrder, nowMs)
     return inOrder.length
+  }
+
+  /** Items that have not ended, and what they made, are that pipeline's from here on. Answers how many were
+   * another's. */
+  adopt(rows: readonly Row[], pipeline: string, nowMs: number): number {
+    const moved = new Set(rows)
+    for (const row of moved) for (const made of this.#set.madeBy(row)) moved.add(made)
+    const others = [...moved].filter((row) => !hasEnded(row.state) && row.pipeline !== pipeline)
+    for (const row of others) {
+      this.#countEdges(row, -1)
+      this.#set.moveTo(row, pipeline)
+      this.#countEdges(row, 1)
+    }
+    this.#settleAll(others, nowMs)
+    return others.length
+  }
+
+  /** Its open edges, up and down. */
+  #countEdges(row: Row, count: 1 | -1): void {
+    const set = this.#set
+    if (row.state === 'blocked')
+      for (const { parent } of set.parentsOf(row))
+        if (!hasEnded(parent.state)) set.countEdge(row, parent, count)
+    for (const { child } of set.childrenOf(row))
+      if (child.state === 'blocked') set.countEdge(child, row, count)
   }
 
   /** Returns items whose lease has ended (a used attempt; dead when it was the last), and makes due ones
@@ -362,22 +390,5 @@ export class Transitions<Row extends GraphRow> {
     row.state = state
     if (state === 'cancelled') this.#cancelCount++
     this.#set.enter(row, nowMs)
-  }
-
-  /** The items, those that ended because of them, and the parts of a fan-out that did not end well (without
-   * them it could not end well either), over any number of edges. */
-  #withDependents(rows: readonly Row[]): Set<Row> {
-    const set = this.#set
-    const waiting = [...rows]
-    const chosen = new Set<Row>()
-    for (let row = waiting.pop(); row !== undefined; row = waiting.pop()) {
-      if (chosen.has(row)) continue
-      chosen.add(row)
-      for (const { child } of set.childrenOf(row)) {
-        if (hasEnded(child.state) && set.errorOf(child)?.code === 'DEPENDENCY_FAILED') waiting.push(child)
-      }
-      for (const part of set.madeBy(row)) if (isRetryable(part.state)) waiting.push(part)
-    }
-    return chosen
   }
 }

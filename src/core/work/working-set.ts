@@ -13,6 +13,7 @@ export interface GraphRow {
   readonly sequence: number
   readonly modelId: ModelId
   readonly step: string | null
+  readonly pipeline: string | null
   /** Its pipeline is not served. */
   readonly isParked: boolean
   /** Its own, or a higher one of an item that waits for it. */
@@ -104,4 +105,7 @@ export interface WorkingSet<Row extends GraphRow> {
   setResult(row: Row, endedAtMs: number | null, output: unknown, error: ItemError | null): void
   /** As if it had never been tried. What it has inherited stays. */
   renew(row: Row): void
+  /** Makes it an item of that pipeline: it stands in the queue, and counts, as those do. Its edges are
+   * counted by the caller. */
+  moveTo(row: Row, pipeline: string): void
 }

@@ -14,7 +14,7 @@ import { policies } from './schema.ts'
 export class ItemRow implements GraphRow {
   readonly sequence: number
   readonly submittedAtMs: number
-  /** Another one when it inherits a priority. */
+  /** Another one when it inherits a priority, or becomes another pipeline's. */
   kind: Kind
   state: ItemState = 'blocked'
   attempt = 0
@@ -56,6 +56,10 @@ export class ItemRow implements GraphRow {
 
   get priority(): number {
     return this.kind.priority
+  }
+
+  get pipeline(): string | null {
+    return this.kind.pipeline
   }
 
   get isParked(): boolean {

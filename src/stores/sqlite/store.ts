@@ -165,6 +165,12 @@ class SqliteStore extends SqliteReader implements Store {
     })
   }
 
+  adopt(ids: ItemId[], pipeline: string, nowMs: number) {
+    return this.#write(nowMs, () => ({
+      adoptedCount: this.#transitions.adopt(this.#rowsOf(ids), pipeline, nowMs),
+    }))
+  }
+
   #retryable({ state, pipeline, errorCode }: RetryQuery): ItemId[] {
     const { sql, values } = pageQuery('brief', { state, pipeline, limit: -1 })
     const rows = all<BriefRow>(this.db.prepare(sql), ...values)

@@ -117,13 +117,18 @@ export class SqliteWorkingSet extends LiveRows implements WorkingSet<ItemRow> {
   raise(row: ItemRow, priority: number, latestEndAtMs: number | null): void {
     const isReady = row.state === 'ready'
     if (isReady) this.leave(row)
-    if (priority > row.priority) {
-      const { modelId, step, tenant, pipeline } = row.kind
-      row.kind = this.kinds.named({ modelId, step, priority, tenant, pipeline })
-    }
+    if (priority > row.priority) row.kind = this.kinds.named({ ...row.kind, priority })
     row.latestEndAtMs = latestEndAtMs
     this.change(row)
     if (isReady) this.#join(row)
+  }
+
+  moveTo(row: ItemRow, pipeline: string): void {
+    if (row.state === 'ready') row.kind.level.remove(row)
+    this.#count(row, -1)
+    row.kind = this.kinds.named({ ...row.kind, pipeline })
+    this.change(row)
+    this.#join(row)
   }
 
   hold(rows: readonly ItemRow[], untilMs: number, nowMs: number): string {

@@ -68,6 +68,7 @@ export class FaultyStore {
       finish: call('finish'),
       cancel: call('cancel'),
       retry: call('retry'),
+      adopt: call('adopt'),
       sweep: call('sweep'),
       releaseAll: call('releaseAll'),
       get: call('get'),
