@@ -117,14 +117,8 @@ export class WorkNodes implements WorkingSet<WorkNode> {
     for (const item of items) {
       if (!this.#byId.has(item.id)) added.push(this.create(item, maker, nowMs))
     }
-    const parents = this.#parentsOfNew(added)
-    let next = 0
-    for (const node of added) {
-      const { dependencies } = node.item
-      if (dependencies.length > 0) node.parents = edgesOf(node, dependencies, parents, next)
-      next += dependencies.length
-      if (maker !== null) maker.made = append(maker.made, node)
-    }
+    if (added.some(({ item }) => item.dependencies.length > 0)) this.#connectNew(added)
+    if (maker !== null) for (const node of added) maker.made = append(maker.made, node)
     return added
   }
 
@@ -139,8 +133,8 @@ export class WorkNodes implements WorkingSet<WorkNode> {
     return this.#serves(pipeline) ? this.#queues.of(modelId) : this.#queues.parked
   }
 
-  /** One after another. Throws; then the new items are gone again. */
-  #parentsOfNew(added: readonly WorkNode[]): readonly WorkNode[] {
+  /** To the items they wait for. Throws; then the new items are gone again. */
+  #connectNew(added: readonly WorkNode[]): void {
     const parents: WorkNode[] = []
     // Where each item comes after those it waits for nothing is unknown and there is no cycle: the common
     // case.
@@ -153,7 +147,12 @@ export class WorkNodes implements WorkingSet<WorkNode> {
       }
     }
     if (!isInOrder) this.#check(added)
-    return parents
+    let next = 0
+    for (const node of added) {
+      const { dependencies } = node.item
+      if (dependencies.length > 0) node.parents = edgesOf(node, dependencies, parents, next)
+      next += dependencies.length
+    }
   }
 
   #check(added: readonly WorkNode[]): void {
@@ -183,7 +182,7 @@ export class WorkNodes implements WorkingSet<WorkNode> {
     node.priority = priority
     node.latestEndAtMs = latestEndAtMs
     if (isReady) node.queue.ready.push(node)
-    this.#queues.touch(node.queue)
+    node.queue.isChanged = true
   }
 
   hold(nodes: readonly WorkNode[], untilMs: number): string {
@@ -199,7 +198,7 @@ export class WorkNodes implements WorkingSet<WorkNode> {
       this.#scheduled.delete(node)
       queue.blockedCount--
     } else this.#endedCount--
-    this.#queues.touch(queue)
+    queue.isChanged = true
   }
 
   enter(node: WorkNode, nowMs: number): void {
@@ -210,7 +209,7 @@ export class WorkNodes implements WorkingSet<WorkNode> {
       this.#scheduled.add(node)
       queue.blockedCount++
     } else if (state !== 'leased') this.#endedCount++
-    this.#queues.touch(queue)
+    queue.isChanged = true
     this.#onChange?.(node, nowMs)
   }
 
@@ -236,12 +235,12 @@ export class WorkNodes implements WorkingSet<WorkNode> {
     const waits = node.state === 'blocked' || node.state === 'scheduled'
     if (node.state === 'ready') node.queue.ready.remove(node)
     else if (waits) node.queue.blockedCount--
-    this.#queues.touch(node.queue)
+    node.queue.isChanged = true
     node.item = ofPipeline(node.item, pipeline)
     node.queue = this.#queueOf(node.item)
     if (node.state === 'ready') node.queue.ready.push(node)
     else if (waits) node.queue.blockedCount++
-    this.#queues.touch(node.queue)
+    node.queue.isChanged = true
   }
 
   renew(node: WorkNode): void {

@@ -27,10 +27,6 @@ export class ModelQueues {
     return queue
   }
 
-  touch(queue: ModelQueue): void {
-    queue.isChanged = true
-  }
-
   /** One more open dependency, or one less, of an item of one model on an item of another. */
   countEdge(child: ModelQueue, parent: ModelQueue, count: 1 | -1): void {
     child.isChanged = true

@@ -290,7 +290,7 @@ export class Transitions<Row extends GraphRow> {
   /** (2) */
   #release(row: Row, nowMs: number, work: End<Row>[]): void {
     if (row.isParked) return // (5)
-    if (row.step === null || this.#resolver === null) {
+    if (this.#resolver === null || row.step === null) {
       this.#makeReady(row, nowMs)
       return
     }
