@@ -1,7 +1,8 @@
-// A thousand loads of a real model (speech: Silero VAD in ONNX Runtime, 125 MB), through the real daemon: two models of it and
-// room for one, and a chain of items that need them in turn. So each load is preceded by an unload that makes room for it.
+// A thousand loads of a real model (speech: Silero VAD in ONNX Runtime, 125 MB), through the real daemon: two
+// models of it and room for one, and a chain of items that need them in turn. So each load is preceded by an
+// unload that makes room for it.
 //
-//   drift         what is booked when nothing is loaded is 0, each time; what was learned of the model's memory stays
+//   drift         what is booked when nothing is loaded is 0, each time; what was learned of the memory stays
 //   leaks         descriptors, memory and processes of the scheduler's own
 //   confirmation  from the command to stop until the processes are gone and the device shows the bytes back
 import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'

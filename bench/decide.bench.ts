@@ -1,5 +1,5 @@
-// `make bench` (decide): what one decision costs, for a desk (5 models, 1 device) and for a hall (1,000 models, 100
-// devices), with every model's queue full. Bars: mean under 2 µs; p99 under 2 ms.
+// `make bench` (decide): what one decision costs, for a desk (5 models, 1 device) and for a hall (1,000
+// models, 100 devices), with every model's queue full. Bars: mean under 2 µs; p99 under 2 ms.
 
 import { decide } from '../src/core/decide/decide.ts'
 import { assert } from '../src/core/errors.ts'

@@ -1,6 +1,6 @@
-// What the engine adds to the work: the demo's wall time beside the sum of its batches' run times and of the loads that
-// no schedule can avoid (each model once). Loads run beside batches, so the ratio may be below 1; process starts, the
-// database, claims and waiting make it more.
+// What the engine adds to the work: the demo's wall time beside the sum of its batches' run times and of the
+// loads that no schedule can avoid (each model once). Loads run beside batches, so the ratio may be below 1;
+// process starts, the database, claims and waiting make it more.
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -1,5 +1,6 @@
-// What it costs to read a GPU through a process of its own, over the stand-in for NVML (so without the driver's own time),
-// and what that buys: how long our exit takes while the driver hangs, beside koffi's asynchronous call in our process.
+// What it costs to read a GPU through a process of its own, over the stand-in for NVML (so without the
+// driver's own time), and what that buys: how long our exit takes while the driver hangs, beside koffi's
+// asynchronous call in our process.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'

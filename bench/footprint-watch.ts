@@ -1,5 +1,6 @@
-// Watches the workers of a run from outside: forty to a hundred times a second it reads /proc/PID/status of every process that
-// says whose it is, and writes a line for each instance. It shares no code with the device that the run measures by.
+// Watches the workers of a run from outside: forty to a hundred times a second it reads /proc/PID/status of
+// every process that says whose it is, and writes a line for each instance. It shares no code with the device
+// that the run measures by.
 //
 //   node bench/footprint-watch.ts OWNER FILE      until its stdin ends
 import { closeSync, openSync, readdirSync, readFileSync, writeSync } from 'node:fs'

@@ -1,6 +1,7 @@
-// `node bench/fuzz.bench.ts [--count 600] [--from 1] [--worst 10] [--json]`: random scenarios (test/policy/scenarios.ts) under our policy
-// and every baseline, and ours against the best of the baselines, chosen for each scenario and each measure with
-// hindsight: no single policy can be as good. Any stall, livelock or broken invariant is a bar of its own.
+// `node bench/fuzz.bench.ts [--count 600] [--from 1] [--worst 10] [--json]`: random scenarios
+// (test/policy/scenarios.ts) under our policy and every baseline, and ours against the best of the baselines,
+// chosen for each scenario and each measure with hindsight: no single policy can be as good. Any stall,
+// livelock or broken invariant is a bar of its own.
 import { formatBytes, formatMs } from '../src/core/units.ts'
 import { baselines } from '../src/sim/baselines/index.ts'
 import type { SimulationResult } from '../src/sim/report.ts'

@@ -1,7 +1,8 @@
-// `node bench/laws.bench.ts [--json]`: the simulator against what is known exactly (test/policy/laws.ts): the polling law, the LRU
-// cliff, and eviction counts on a fixed order of a real trace. Everything runs through `simulate`, so what is
-// proved is its clock, its queues and its memory, not a formula beside them. Ours stands next to the exact figures where the
-// policy is concerned: a rotation that the graph tells, and one that it does not.
+// `node bench/laws.bench.ts [--json]`: the simulator against what is known exactly (test/policy/laws.ts): the
+// polling law, the LRU cliff, and eviction counts on a fixed order of a real trace. Everything runs through
+// `simulate`, so what is proved is its clock, its queues and its memory, not a formula beside them. Ours
+// stands next to the exact figures where the policy is concerned: a rotation that the graph tells, and one
+// that it does not.
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { baselines } from '../src/sim/baselines/index.ts'

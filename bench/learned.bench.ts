@@ -1,8 +1,8 @@
-// What the scheduler has learned of the demo's real models, against what an independent watcher then measures. The demo runs
-// anew (each time on a database of its own, with the profiles of the runs before) until every model has been loaded three
-// times; then once more, watched.
+// What the scheduler has learned of the demo's real models, against what an independent watcher then
+// measures. The demo runs anew (each time on a database of its own, with the profiles of the runs before)
+// until every model has been loaded three times; then once more, watched.
 //
-//   learned     what an instance holds at rest, and what its largest batch adds: together the peak that is booked
+//   learned     what an instance holds at rest, and what its largest batch adds: together what is booked
 //   measured    the most that an instance of the watched run held at any time (footprint-watch.ts)
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'

@@ -1,7 +1,8 @@
-// How many items a second the embedded scheduler takes from submission through its batches to the end of its graph, at
-// 10 thousand and 1 million items, beside the seed's own algorithm in Rust. The same work for both: videos of five items,
-// the last waiting for the other four; or ready items of ten priorities; batches of 8. Ours also keeps the ledger, claims
-// with tokens, and decides about residency. The seed is quadratic in waiting items: it runs only at the small sizes.
+// How many items a second the embedded scheduler takes from submission through its batches to the end of its
+// graph, at 10 thousand and 1 million items, beside the seed's own algorithm in Rust. The same work for both:
+// videos of five items, the last waiting for the other four; or ready items of ten priorities; batches of 8.
+// Ours also keeps the ledger, claims with tokens, and decides about residency. The seed is quadratic in
+// waiting items: it runs only at the small sizes.
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync } from 'node:fs'
 import { homedir } from 'node:os'

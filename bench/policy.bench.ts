@@ -1,7 +1,8 @@
-// `make bench-policy`: every workload of ../shared/workloads and every trace of ../shared/traces under our policy and every
-// baseline: one table with lower bounds and the reference figures of the lab, then the bars of the policy's issue.
-// Another place for the data: node bench/policy.bench.ts FOLDER, or PLIMSOLL_SHARED. Without the data it says so and ends.
-// A second argument names the only policy to run: node bench/policy.bench.ts ../shared plimsoll [--json]
+// `make bench-policy`: every workload of ../shared/workloads and every trace of ../shared/traces under our
+// policy and every baseline: one table with lower bounds and the reference figures of the lab, then the bars
+// of the policy's issue. Another place for the data: node bench/policy.bench.ts FOLDER, or PLIMSOLL_SHARED.
+// Without the data it says so and ends. A second argument names the only policy to run: node
+// bench/policy.bench.ts ../shared plimsoll [--json]
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { parsePolicy } from '../src/core/policy.ts'
@@ -34,7 +35,8 @@ interface Case {
   reference: Record<string, Figures>
 }
 
-/** The lab's letter for each policy that it also has. Its LRU takes all ready items of a model along; Ollama does not. */
+/** The lab's letter for each policy that it also has. Its LRU takes all ready items of a model along; Ollama
+ * does not. */
 const letters: Record<string, string> = { seed: 'S', fifo: 'F', 'llama-swap': 'LS', plimsoll: 'P' }
 
 function main(): void {

@@ -1,5 +1,6 @@
-// What the policy's benches print: tables, then bars with what was measured beside what it may be at most. With --json
-// one object with the same rows. A missed bar is said, not thrown: the figures go to RESULTS.md either way.
+// What the policy's benches print: tables, then bars with what was measured beside what it may be at most.
+// With --json one object with the same rows. A missed bar is said, not thrown: the figures go to RESULTS.md
+// either way.
 import { join, resolve } from 'node:path'
 import { renderTable } from '../src/cli/table.ts'
 

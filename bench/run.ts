@@ -1,5 +1,5 @@
-// `make bench`: every benchmark in turn, each in a process of its own; names as arguments run those, in that order. Those that
-// judge the policy have a target of their own, `make bench-policy`.
+// `make bench`: every benchmark in turn, each in a process of its own; names as arguments run those, in that
+// order. Those that judge the policy have a target of their own, `make bench-policy`.
 import { spawnSync } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 

@@ -1,4 +1,5 @@
-// A tiny scenario and what was made of it, as lines that can be read aloud: what the benches say about their worst cases.
+// A tiny scenario and what was made of it, as lines that can be read aloud: what the benches say about their
+// worst cases.
 import type { Command, EventOf, RuleId, SchedulerEvent } from '../src/core/state/events.ts'
 import type { WorkloadItem } from '../src/sim/workload.ts'
 import type { Action } from '../test/policy/optimum/problem.ts'

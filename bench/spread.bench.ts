@@ -1,13 +1,15 @@
-// `node bench/spread.bench.ts [--seeds 5] [--json]`: what it costs that estimates are stale. The policy goes by what the models
-// say; loads and batches take longer or shorter. Beside it runs the same policy told the truth, on the same draws: the
-// k-th load and the k-th batch of a model take the same factor in both runs (src/sim/spread.ts, oracle.ts). Three ways to be off:
+// `node bench/spread.bench.ts [--seeds 5] [--json]`: what it costs that estimates are stale. The policy goes
+// by what the models say; loads and batches take longer or shorter. Beside it runs the same policy told the
+// truth, on the same draws: the k-th load and the k-th batch of a model take the same factor in both runs
+// (src/sim/spread.ts, oracle.ts). Three ways to be off:
 //
-//   each     every load and batch has a factor of its own: noise around a right mean. Told: the next ones, before each decision.
+//   each     every load and batch has a factor of its own: noise around a right mean. Told: the next ones.
 //   model    every model has one factor for its loads and one for its batches. Told: the true models.
 //   all      everything takes half or twice as long. Told: the true models.
 //
-// Factors are log-normal with mean 1; p99 ÷ p50 is 2 or 4. Measured load times learn today (core/state/loads.ts), run times
-// do not, so under `all` the policy soon believes in true loads and false batches.
+// Factors are log-normal with mean 1; p99 ÷ p50 is 2 or 4. Measured load times learn today
+// (core/state/loads.ts), run times do not, so under `all` the policy soon believes in true loads and false
+// batches.
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Model, runMs } from '../src/core/model.ts'

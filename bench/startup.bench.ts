@@ -1,5 +1,6 @@
-// What people wait for most often: `plimsoll --help` and `plimsoll status`, beside a bare `node -e 0`, one after another in
-// turn. CPU time, user and system, of the whole command with its shell, the mean of 20 warm starts.
+// What people wait for most often: `plimsoll --help` and `plimsoll status`, beside a bare `node -e 0`, one
+// after another in turn. CPU time, user and system, of the whole command with its shell, the mean of 20 warm
+// starts.
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

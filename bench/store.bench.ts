@@ -1,11 +1,12 @@
-// The SQLite store from submission to the last result, synchronous FULL, at 10 thousand, 100 thousand and 1 million items
-// that all wait at once: diamonds and chains of four over three models and three priorities, submitted 64 items a call,
-// claimed and finished in batches of 64. With one lane each call is awaited, so each is a commit; with four, as many
-// instances would, calls of one turn share theirs. Beside it the bound: node:sqlite alone with the same settings, inserting
-// as many rows and updating each twice (as a lease and a result do) in transactions of 64 rows a lane, with no dependencies,
-// counts or events. CPU is that of this process, ours with what makes and asks: it changes less than items/s with what else
-// the machine and its disk do, and its ratio to the bound's least.
-// `--max N` leaves out the larger sizes, `--json` prints the rows.
+// The SQLite store from submission to the last result, synchronous FULL, at 10 thousand, 100 thousand and 1
+// million items that all wait at once: diamonds and chains of four over three models and three priorities,
+// submitted 64 items a call, claimed and finished in batches of 64. With one lane each call is awaited, so
+// each is a commit; with four, as many instances would, calls of one turn share theirs. Beside it the bound:
+// node:sqlite alone with the same settings, inserting as many rows and updating each twice (as a lease and a
+// result do) in transactions of 64 rows a lane, with no dependencies, counts or events. CPU is that of this
+// process, ours with what makes and asks: it changes less than items/s with what else the machine and its
+// disk do, and its ratio to the bound's least. `--max N` leaves out the larger sizes, `--json` prints the
+// rows.
 
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -71,7 +72,8 @@ async function lifecycle(file: string, itemCount: number, laneCount: number) {
   const drain = async () => {
     while (doneCount < itemCount) {
       const heads = await store.queueHeads()
-      // A lane that finds nothing ready waits for what the others release: their commit comes in the next turn.
+      // A lane that finds nothing ready waits for what the others release: their commit comes in the next
+      // turn.
       const { modelId } = heads.reduce(
         (best, each) => (each.readyCount > best.readyCount ? each : best),
         heads[0] ?? idle,

@@ -1,8 +1,9 @@
-// The study behind docs/policy.md: two settings of our policy, side by side, over other seeds of the lab's generators
-// (docs/policy.md has their rules; the chance is ours). For whoever changes a rule: one workload with one seed moves by 5 %
-// either way, so look at the mean of many.
+// The study behind docs/policy.md: two settings of our policy, side by side, over other seeds of the lab's
+// generators (docs/policy.md has their rules; the chance is ours). For whoever changes a rule: one workload
+// with one seed moves by 5 % either way, so look at the mean of many.
 //
-//   node bench/study.ts [SEEDS [PATTERN]] [key=value …] [-- key=value …]      left of -- : both settings; right: the second
+//   node bench/study.ts [SEEDS [PATTERN]] [key=value …] [-- key=value …]
+// What stands left of -- is for both settings, right of it for the second.
 import { join } from 'node:path'
 import { renderTable } from '../src/cli/table.ts'
 import { type Model, runMs } from '../src/core/model.ts'
@@ -44,7 +45,8 @@ function video(number: number, atMs: number, priority: number, fanOut = 1): Work
 
 const videoMs = videoModels.reduce((sum, model) => sum + itemMs(model), 0)
 
-/** W2: a stream of videos; `load` is compute over slots. With `fanOut`, up to so many videomae and dinov3 items. */
+/** W2: a stream of videos; `load` is compute over slots. With `fanOut`, up to so many videomae and dinov3
+ * items. */
 function stream(seed: number, load: number, slots: number, fanOut = 1): Workload {
   const random = createRandom(seed)
   const more = ((fanOut - 1) / 2) * (itemMs(videoModels[1]!) + itemMs(videoModels[4]!))

@@ -1,6 +1,7 @@
-// `node bench/tiny.bench.ts [--count 300] [--worst 5] [--json]`: our policy and the baselines against the exact optimum of tiny
-// scenarios (three models, eight items, one device), offline and online. The optimum knows every arrival; a policy does
-// not, so online nobody can be at 1. Two objectives, each with its own optimum: makespan, and the sum of turnarounds.
+// `node bench/tiny.bench.ts [--count 300] [--worst 5] [--json]`: our policy and the baselines against the
+// exact optimum of tiny scenarios (three models, eight items, one device), offline and online. The optimum
+// knows every arrival; a policy does not, so online nobody can be at 1. Two objectives, each with its own
+// optimum: makespan, and the sum of turnarounds.
 import { baselines } from '../src/sim/baselines/index.ts'
 import { plimsollPolicy, simulate } from '../src/sim/simulate.ts'
 import type { Objective } from '../test/policy/optimum/problem.ts'
@@ -74,7 +75,8 @@ function table(title: string, runs: Run[]): Section {
   }
 }
 
-/** Which of our decisions cost what: the best that could still come before it and after it, as a share of the optimum. */
+/** Which of our decisions cost what: the best that could still come before it and after it, as a share of the
+ * optimum. */
 function regrets(title: string, runs: Run[], objective: Objective): Section {
   const byRule = new Map<string, number[]>()
   const ours = runs.filter(({ policy }) => policy === plimsollPolicy.name)

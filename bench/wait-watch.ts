@@ -1,6 +1,6 @@
-// How long items waited beyond the moment at which they became overdue: the slack with which the wait bound holds. The bound
-// moves with the backlog (docs/policy.md#wait-bound), so it is noted whenever it changes, and each item is held against it
-// as it stood. Interactive items have no such bound.
+// How long items waited beyond the moment at which they became overdue: the slack with which the wait bound
+// holds. The bound moves with the backlog (docs/policy.md#wait-bound), so it is noted whenever it changes,
+// and each item is held against it as it stood. Interactive items have no such bound.
 import type { SchedulerEvent } from '../src/core/state/events.ts'
 import type { SimulatedPolicy } from '../src/sim/simulate.ts'
 import type { WorkloadItem } from '../src/sim/workload.ts'

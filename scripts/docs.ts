@@ -1,5 +1,5 @@
-// Writes what is made from the code: plimsoll.schema.json, which editors use, and docs/configuration.md. With --check it
-// only says whether they are as they should be.
+// Writes what is made from the code: plimsoll.schema.json, which editors use, and docs/configuration.md. With
+// --check it only says whether they are as they should be.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { z } from 'zod'

@@ -1,5 +1,6 @@
-// arena27 (Chatbot Arena requests for 27 models, from the VTC artifact) as a workload: an item for each request, its cost
-// by the tokens that came out. Run: node bench/convert/arena27.ts TRACE_FOLDER OUT_FOLDER [offline]
+// arena27 (Chatbot Arena requests for 27 models, from the VTC artifact) as a workload: an item for each
+// request, its cost by the tokens that came out. Run: node bench/convert/arena27.ts TRACE_FOLDER OUT_FOLDER
+// [offline]
 import { join } from 'node:path'
 import { drawnModel, meanCosts, readRows, type Trace, writeFolder } from './trace.ts'
 

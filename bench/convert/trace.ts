@@ -1,6 +1,6 @@
-// What the trace converters share: rows of a packed CSV, the rule that gives each model a size and a load time (README of
-// the arena27 trace), and the writing of a workload folder. The traces have licences of their own and stay out of the
-// project; they are read from where they lie.
+// What the trace converters share: rows of a packed CSV, the rule that gives each model a size and a load
+// time (README of the arena27 trace), and the writing of a workload folder. The traces have licences of their
+// own and stay out of the project; they are read from where they lie.
 import { createHash } from 'node:crypto'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

@@ -1,6 +1,6 @@
-// wf-nextflow (15 recorded nf-core pipelines, from WfInstances) as a workload: a job for each pipeline, an item for each
-// task, the program as its model, a fiftieth of the run time as its cost.
-// Run: node bench/convert/wf-nextflow.ts TRACE_FOLDER OUT_FOLDER [gap between pipelines in s]
+// wf-nextflow (15 recorded nf-core pipelines, from WfInstances) as a workload: a job for each pipeline, an
+// item for each task, the program as its model, a fiftieth of the run time as its cost. Run: node
+// bench/convert/wf-nextflow.ts TRACE_FOLDER OUT_FOLDER [gap between pipelines in s]
 import { join } from 'node:path'
 import { drawnModel, meanCosts, readRows, type Trace, writeFolder } from './trace.ts'
 

@@ -14,7 +14,8 @@ const pictures = filesIn('media/pictures')
 const recordings = filesIn('media/recordings')
 const largestToUpscale = '.plimsoll/profile-160.png'
 
-/** For each worker the batch of pipeline.yaml and the items; `largest` runs after them, for the peak alone. */
+/** For each worker the batch of pipeline.yaml and the items; `largest` runs after them, for the peak alone.
+ * */
 const loads: Record<string, { batch: number; items: object[]; largest?: object[] }> = {
   rate: { batch: 8, items: pictures },
   faces: { batch: 4, items: pictures },

@@ -63,7 +63,7 @@ function hostOver(store: StoreReader, { files, pipeline }: AtRest): Host {
       if (last === null) return null
       const { forecastRest } = await import('../forecast/rest.ts')
       const { state, nowMs, isRunning } = last
-      return forecastRest(store, state, shapesFor(pipeline, stats), nowMs, isRunning)
+      return forecastRest(store, state, shapesFor(pipeline, stats), nowMs, { isRunning })
     },
   }
 }

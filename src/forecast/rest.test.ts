@@ -64,7 +64,11 @@ test('counts the load of a model that is not there, and none of one that is', as
   assert.equal(await forecastRest(store, state, noShapes, 0), 5000 + 3000)
   load(state, 'a')
   assert.equal(await forecastRest(store, state, noShapes, 0), 3000)
-  assert.equal(await forecastRest(store, state, noShapes, 0, false), 5000 + 3000, 'a run that is not on')
+  assert.equal(
+    await forecastRest(store, state, noShapes, 0, { isRunning: false }),
+    5000 + 3000,
+    'a run that is not on',
+  )
 })
 
 test('goes by the times that the run has learned', async () => {

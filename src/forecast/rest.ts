@@ -25,12 +25,14 @@ export async function forecastRest(
   state: State,
   shapes: ReadonlyMap<string, StepShape>,
   nowMs: number,
-  isRunning = true,
+  { isRunning }: { isRunning: boolean } = { isRunning: true },
 ): Promise<number | null> {
   const left = itemsLeft(state)
   if (left === 0) return null
   if (left > mostSimulated) return reckon(state)
-  return simulateRest(leftToDo(await openItems(store), shapes, nowMs), state, isRunning)?.makespanMs ?? null
+  return (
+    simulateRest(leftToDo(await openItems(store), shapes, nowMs), state, { isRunning })?.makespanMs ?? null
+  )
 }
 
 /** About how many: of a batch that runs only that it does. */
@@ -63,7 +65,8 @@ export async function forecastStart(
   const left = leftToDo(await openItems(store), shapes, nowMs)
   let startAtMs: number | null = null
   let atMs = 0
-  const result = simulateRest(left, state, true, {
+  const result = simulateRest(left, state, {
+    isRunning: true,
     onEvent: (event) => {
       atMs = event.atMs
     },
@@ -78,8 +81,7 @@ export async function forecastStart(
 function simulateRest(
   items: readonly WorkloadItem[],
   state: State,
-  isRunning: boolean,
-  watch: Pick<SimulationOptions, 'onEvent' | 'onClaim'> = {},
+  { isRunning, ...watch }: { isRunning: boolean } & Pick<SimulationOptions, 'onEvent' | 'onClaim'>,
 ): SimulationResult | null {
   const models = bookedModels(state)
   const left = items.filter(({ model }) => state.modelById.has(model))

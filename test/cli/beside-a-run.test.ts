@@ -1,5 +1,6 @@
-// Commands beside a run that is on: they ask its daemon through the socket beside the database, and read the database where
-// nobody listens there or nobody answers. Real runs, in processes of their own, held by a worker that waits.
+// Commands beside a run that is on: they ask its daemon through the socket beside the database, and read the
+// database where nobody listens there or nobody answers. Real runs, in processes of their own, held by a
+// worker that waits.
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'

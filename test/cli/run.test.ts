@@ -1,4 +1,5 @@
-// The whole command with small real workers: what is written wrong, what workers do wrong, kills and second runs.
+// The whole command with small real workers: what is written wrong, what workers do wrong, kills and second
+// runs.
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { readFileSync, truncateSync, writeFileSync } from 'node:fs'

@@ -1,5 +1,5 @@
-// What `status`, `why` and `doctor` say when memory is not as it should be: the real commands over a database and the record
-// of a run whose process is this test's, so that it is on.
+// What `status`, `why` and `doctor` say when memory is not as it should be: the real commands over a database
+// and the record of a run whose process is this test's, so that it is on.
 import assert from 'node:assert/strict'
 import { appendFileSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
@@ -21,7 +21,8 @@ const gb = 1e9
 const batch = { overheadMs: 0, perItemMs: 1000, max: 1 }
 const model = (id: string, vram: string) => defineModel({ id, vram, loadMs: 2000, batch })
 
-/** A run of models a (5 GB) and b (4 GB) on 8 GB, with an item of each, at the moment that its events lead to. */
+/** A run of models a (5 GB) and b (4 GB) on 8 GB, with an item of each, at the moment that its events lead
+ * to. */
 async function recordedRun() {
   const folder = temporaryFolder('status')
   mkdirSync(join(folder, '.plimsoll'))

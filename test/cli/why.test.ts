@@ -1,5 +1,5 @@
-// `plimsoll why`, `status` and `doctor` beside a run that is on, and after it: a real run in a process of its own, held by a
-// worker that waits to be told to go on.
+// `plimsoll why`, `status` and `doctor` beside a run that is on, and after it: a real run in a process of its
+// own, held by a worker that waits to be told to go on.
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'

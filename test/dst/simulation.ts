@@ -161,7 +161,7 @@ async function live(parts: Parts, operator: Operator): Promise<void> {
     const { current } = operator
     const situation = situationOf(parts, operator)
     if (current && !current.life.isOver)
-      current.checks.afterMoment(current.daemon.state, situation!.isWorking)
+      current.checks.afterMoment({ state: current.daemon.state, isWorking: situation!.isWorking })
     liveness.afterMoment(situation)
     if (parts.items.openCount > 0) operator.nudge()
   }

@@ -1,7 +1,7 @@
 // Random calls of a store, for properties: graphs over three models and two tenants with priorities and
-// deadlines to inherit, late submissions, two pipelines of which one is not served, fan-outs into new and known
-// items (wrong ones too), results, failures, cancels, retries, leases that end,
-// items that another pipeline adopts.
+// deadlines to inherit, late submissions, two pipelines of which one is not served, fan-outs into new and
+// known items (wrong ones too), results, failures, cancels, retries, leases that end, items that another
+// pipeline adopts.
 import fc from 'fast-check'
 import type { Dependency, NewItem } from '../../src/core/work/item.ts'
 import type { ClaimOrder } from '../../src/core/work/queue-head.ts'

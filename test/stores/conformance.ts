@@ -72,8 +72,8 @@ export function checker({ test, name, open }: StoreUnderTest, options?: StoreOpt
     })
 }
 
-/** Runs a test on a new store that outlives its process, `reopen` closes it and opens it with other options. Where
- * it does not, the test is skipped. */
+/** Runs a test on a new store that outlives its process, `reopen` closes it and opens it with other options.
+ * Where it does not, the test is skipped. */
 export function durableChecker({ test, name, open, openAgain }: StoreUnderTest, options?: StoreOptions) {
   return (title: string, body: (store: Store, reopen: Reopen) => Promise<void>) =>
     test(`${name}: ${title}`, async (context) => {

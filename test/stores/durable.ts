@@ -1,5 +1,5 @@
-// What every store must do that outlives its process, and what it does when it is opened a second time; part of the
-// suite that `testStore` runs.
+// What every store must do that outlives its process, and what it does when it is opened a second time; part
+// of the suite that `testStore` runs.
 import assert from 'node:assert/strict'
 import { claim, durableChecker, idsOf, item, type StoreUnderTest } from './conformance.ts'
 

@@ -85,9 +85,9 @@ function openDependencies(own: readonly CountedItem[], byId: ReadonlyMap<string,
   return [...counts].sort(([a], [b]) => (a < b ? -1 : 1)).map(([modelId, count]) => ({ modelId, count }))
 }
 
-/** What an item has is at least what it inherits from those that wait for it, and at most what it inherits from
- * all that ever waited for it: what it has inherited stays with it. The two are one where nobody stopped waiting
- * before its time. */
+/** What an item has is at least what it inherits from those that wait for it, and at most what it inherits
+ * from all that ever waited for it: what it has inherited stays with it. The two are one where nobody stopped
+ * waiting before its time. */
 export function checkInheritance(items: readonly CountedItem[], leadMs: (modelId: string) => number): void {
   const isWaiting = ({ state }: CountedItem) => state === 'blocked'
   const least = inherited(items, leadMs, isWaiting)

@@ -228,7 +228,8 @@ function pause(ms: number): Float32Array {
   return new Float32Array((ms * sampleRate) / 1000)
 }
 
-/** Notes by the number of their key, each as long as `ms`: four harmonics that fade away, like a plucked string. */
+/** Notes by the number of their key, each as long as `ms`: four harmonics that fade away, like a plucked
+ * string. */
 function play(keys: number[], ms: number): Float32Array {
   const length = (ms * sampleRate) / 1000
   const samples = new Float32Array(keys.length * length)

@@ -296,7 +296,7 @@ export function createState(
   const needsCpu = models.some(({ vramBytes }) => vramBytes === 0)
   const deviceStates = [...devices, ...(needsCpu ? [cpu] : [])]
     .sort((a, b) => (a.id < b.id ? -1 : 1))
-    .map((each) => createDeviceState(each, hasPins))
+    .map((each) => createDeviceState({ ...each, hasPins }))
   const state: State = {
     policy,
     models: modelStates,
@@ -353,10 +353,14 @@ function createModelState(model: Model, index: number): ModelState {
   }
 }
 
-function createDeviceState(
-  { id, kind, capacityBytes, safetyRatio = defaultSafetyRatio, slots = 1 }: DeviceOptions,
-  hasPins: boolean,
-): DeviceState {
+function createDeviceState({
+  id,
+  kind,
+  capacityBytes,
+  safetyRatio = defaultSafetyRatio,
+  slots = 1,
+  hasPins,
+}: DeviceOptions & { hasPins: boolean }): DeviceState {
   return {
     id,
     kind,

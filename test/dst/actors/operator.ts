@@ -219,7 +219,7 @@ export class Operator implements Daemons {
     )
     const left = machine.alive().filter((each) => each.life === life && !unproven.includes(each.instanceId))
     context.check(left.length === 0, () => `${left.map(({ instanceId }) => instanceId)} live after close`)
-    checks.afterMoment(daemon.state, false)
+    checks.afterMoment({ state: daemon.state, isWorking: false })
   }
 
   /** Ctrl-C; in one of three cases again before it is done: then the process exits at once. */

@@ -31,7 +31,7 @@ import type { SimulatedInstance } from '../world/instance.ts'
 import type { Life } from '../world/life.ts'
 import type { Machine, Process } from '../world/machine.ts'
 import type { RunnerWatch } from '../world/runner.ts'
-import { LifecycleChecks } from './lifecycle.ts'
+import { LifecycleChecks, type Moment } from './lifecycle.ts'
 import { LoadChecks } from './loads.ts'
 import { type BookedInstance, ReferenceLedger } from './reference-ledger.ts'
 import type { AllSeen } from './sizes.ts'
@@ -138,8 +138,9 @@ export class LedgerChecks implements RunnerWatch {
   }
 
   /** After everything of a moment has come to rest. */
-  afterMoment(state: State, isWorking: boolean): void {
-    this.#lifecycle.afterMoment(state, isWorking)
+  afterMoment(moment: Moment): void {
+    const { state } = moment
+    this.#lifecycle.afterMoment(moment)
     if (!this.#isChanged) return
     this.#checkState(state)
     this.#isChanged = false

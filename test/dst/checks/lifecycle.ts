@@ -24,6 +24,12 @@ import type { ReferenceLedger } from './reference-ledger.ts'
 
 type StopCommand = CommandOf<'stop-instance'>
 
+/** What has come to rest. `isWorking`: the daemon has read its devices, and neither drains nor has ended. */
+export interface Moment {
+  readonly state: State
+  readonly isWorking: boolean
+}
+
 /** A timer of the daemon may come so much later, ms: whole milliseconds, and one is the least. */
 const timerMs = 2
 
@@ -80,12 +86,12 @@ export class LifecycleChecks {
     )
   }
 
-  afterMoment(state: State, isWorking: boolean): void {
+  afterMoment({ state, isWorking }: Moment): void {
     const { nowMs } = this.#context.agenda
     const passedMs = nowMs - this.#lastAtMs
     this.#lastAtMs = nowMs
     for (const instance of state.instanceById.values()) this.#watchIdle(instance, nowMs)
-    this.#watchEnds(state, passedMs, isWorking)
+    this.#watchEnds({ state, isWorking }, passedMs)
     if (!isWorking) return
     for (const device of state.devices) this.#checkResting(device)
     for (const [id, sinceMs] of this.#idleSince) {
@@ -146,7 +152,7 @@ export class LifecycleChecks {
   }
 
   /** (5) */
-  #watchEnds(state: State, passedMs: number, isWorking: boolean): void {
+  #watchEnds({ state, isWorking }: Moment, passedMs: number): void {
     const { nowMs } = this.#context.agenda
     for (const [id, end] of this.#ends) {
       const instance = state.instanceById.get(id)
