@@ -31,13 +31,13 @@ test('refuses at the door what can never fit, with the numbers', () => {
     defineModel({ id: 'tight', vram: '14GB', batch: { activation: '1GB' } }),
   ]
   const state = createState(models, [{ id: 'gpu', kind: 'static', capacityBytes: 16e9 }], defaultPolicy)
-  assert.throws(() => admit(state, ['sdxl']), {
+  assert.throws(() => admit(state, 'sdxl'), {
     code: 'NEVER_FITS',
     message:
       'Model "sdxl" needs 26 GB; the largest device offers 14.4 GB (16 GB × 0.9). Use a smaller variant, a larger device or a higher safety.',
   })
-  assert.throws(() => admit(state, ['tight']), /needs 15 GB/)
-  assert.throws(() => admit(state, ['sdlx']), { code: 'UNKNOWN_MODEL' })
+  assert.throws(() => admit(state, 'tight'), /needs 15 GB/)
+  assert.throws(() => admit(state, 'sdlx'), { code: 'UNKNOWN_MODEL' })
 })
 
 test('refuses a model whose numbers make no sense', () => {

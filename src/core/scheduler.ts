@@ -75,18 +75,15 @@ export class GpuScheduler {
    * Throws UNKNOWN_MODEL, NEVER_FITS, UNKNOWN_DEPENDENCY, CYCLE; then nothing was added. */
   submit(...items: NewItemOptions[]): Submission {
     const complete: NewItem[] = items.map(newItem)
-    admit(
-      this.#state,
-      complete.map(({ modelId }) => modelId),
-    )
+    for (const { modelId } of complete) admit(this.#state, modelId)
     const nowMs = this.#clock()
     this.#graph.submit(complete, nowMs)
     return { ids: complete.map(({ id }) => id), infeasibleDeadlines: this.#infeasible(complete, nowMs) }
   }
 
   #infeasible(submitted: readonly NewItem[], nowMs: number): InfeasibleDeadline[] {
+    if (submitted.every(({ deadlineAtMs }) => deadlineAtMs === null)) return []
     const dated = submitted.filter(({ deadlineAtMs }) => deadlineAtMs !== null).map(({ id }) => id)
-    if (dated.length === 0) return []
     const open = (id: ItemId): OpenItem | null => {
       const node = this.#graph.get(id)
       return node && !hasEnded(node.state) ? { ...node.item, isRunning: node.state === 'leased' } : null

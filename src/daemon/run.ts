@@ -92,10 +92,7 @@ export async function submitRun(
   pipeline: string,
   items: readonly NewItem[],
 ): Promise<{ addedCount: number }> {
-  admit(
-    daemon.state,
-    items.map(({ modelId }) => modelId),
-  )
+  for (const modelId of new Set(items.map((item) => item.modelId))) admit(daemon.state, modelId)
   return jobs.submit(pipeline, items)
 }
 

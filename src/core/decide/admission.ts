@@ -20,15 +20,8 @@ import { lineBytes, neverFits } from '../vram.ts'
 import type { ItemId } from '../work/item.ts'
 
 /** Throws UNKNOWN_MODEL, or NEVER_FITS with the numbers. */
-export function admit(state: State, modelIds: Iterable<ModelId>): void {
-  let known: ModelId | null = null
-  for (const modelId of modelIds) {
-    if (modelId !== known) assertFits(state, modelOf(state, modelId))
-    known = modelId
-  }
-}
-
-function assertFits(state: State, { model }: ModelState): void {
+export function admit(state: State, modelId: ModelId): void {
+  const { model } = modelOf(state, modelId)
   const neededBytes = leastBytes(model)
   let best = state.devices[0]
   for (const device of state.devices) if (best && device.budgetBytes > best.budgetBytes) best = device

@@ -57,27 +57,33 @@ const unfinishedVisit = 1e6
  * (4) Ties end at the older instance. */
 export function chooseBatch(view: View, device: DeviceState): BatchPlan | null {
   if (device.runningCount >= device.slots) return null
-  let best: { plan: BatchPlan; rank: number } | null = null
+  let best: RankedBatch | null = null
   for (const instance of device.instances) {
     const mostCount = largestBatch(view, instance)
     if (mostCount === 0) continue
-    const each = planBatch(view, instance, mostCount)
+    const each = rankBatch(view, instance, mostCount)
     if (!best || each.rank > best.rank) best = each
   }
-  return best?.plan ?? null
+  return best && planBatch(view, best)
 }
 
-/** (1), (2), (3) The next batch of an instance, and how it ranks among those of its device. */
-function planBatch(
-  view: View,
-  instance: InstanceState,
-  mostCount: number,
-): { plan: BatchPlan; rank: number } {
+/** The next batch of an instance, and how it ranks among those of its device. */
+interface RankedBatch {
+  readonly instance: InstanceState
+  readonly maxCount: number
+  readonly urgency: UrgencyClass
+  readonly isLetIn: boolean
+  readonly worth: number
+  readonly rank: number
+}
+
+/** (1), (2), (3) */
+function rankBatch(view: View, instance: InstanceState, mostCount: number): RankedBatch {
   const { model, device } = instance
   const { state, nowMs, waitBoundMs } = view
   const own = classOf(view, model)
-  const isOverdue = waitedMs(model, nowMs) > waitBoundMs
-  const isLetIn = device.interactiveStreak >= state.policy.burst && (isOverdue || own === urgent)
+  const isLetIn =
+    device.interactiveStreak >= state.policy.burst && (own === urgent || waitedMs(model, nowMs) > waitBoundMs)
   const urgency = isLetIn && own === interactive ? overdue : own
   // Fewer items may need more than was seen of many; time is a wish, memory is not.
   const maxCount = fittingCount(view, instance, countInTime(view, instance, urgency, mostCount)) || mostCount
@@ -85,21 +91,19 @@ function planBatch(
   const isUnfinished = urgency === ordinary && view.hasMissingModel && !visitIsOver(state, instance)
   const isAwaited = isUnfinished && mustRunFirst(view, instance)
   const inClass = isUnfinished ? worth * unfinishedVisit * returnRate(instance) : worth
-  return {
-    plan: {
-      instance,
-      maxCount,
-      order: {
-        interactiveFrom: isLetIn ? noPriority : state.policy.interactiveFrom,
-        urgentBeforeMs: urgentBeforeMs(view, model),
-        overdueBeforeMs: nowMs - waitBoundMs,
-        shares: sharesOf(state, model),
-      },
-      rule: batchRules[urgency],
-      worth,
-    },
-    rank: (isLetIn ? interactive + 1 : isAwaited ? awaited : urgency) * classRank + inClass,
+  const rank = (isLetIn ? interactive + 1 : isAwaited ? awaited : urgency) * classRank + inClass
+  return { instance, maxCount, urgency, isLetIn, worth, rank }
+}
+
+function planBatch(view: View, { instance, maxCount, urgency, isLetIn, worth }: RankedBatch): BatchPlan {
+  const { state, nowMs, waitBoundMs } = view
+  const order = {
+    interactiveFrom: isLetIn ? noPriority : state.policy.interactiveFrom,
+    urgentBeforeMs: urgentBeforeMs(view, instance.model),
+    overdueBeforeMs: nowMs - waitBoundMs,
+    shares: sharesOf(state, instance.model),
   }
+  return { instance, maxCount, order, rule: batchRules[urgency], worth }
 }
 
 const batchRules: Record<UrgencyClass, RuleId> = {
@@ -151,8 +155,10 @@ function countInTime(view: View, instance: InstanceState, urgency: UrgencyClass,
     const { interactiveWait } = state.policy
     const { lastAtMs } = state.interactive
     const isCrowded = lastAtMs !== null && nowMs - lastAtMs <= interactiveMemoryMs && interactiveWait > 0
-    const mostEachMs = (mostSlower * runMs(model, fullCount)) / fullCount
-    if (isCrowded) count = largestWithin(model, count, interactiveWait, mostEachMs)
+    if (isCrowded) {
+      const mostEachMs = (mostSlower * runMs(model, fullCount)) / fullCount
+      count = largestWithin(model, count, interactiveWait, mostEachMs)
+    }
   }
   return count === fullCount ? maxCount : count
 }

@@ -97,13 +97,30 @@ export function waitedMs(model: ModelState, nowMs: number, leastPriority = -100)
  * item-seconds. */
 export function bill({ state, nowMs, leastServedMs }: Moment, model: ModelState): number {
   const { priorityBase, ageBonus } = state.policy
+  const powers = powersOf(priorityBase)
   let sum = 0
   for (const { priority, tenant, count, submittedMeanMs } of model.levels) {
     const levels = Math.max(-saturationLevels, Math.min(saturationLevels, priority))
-    const owed = priorityBase ** levels * count * (nowMs + ageBonus - submittedMeanMs)
+    const owed = powers[levels + saturationLevels]! * count * (nowMs + ageBonus - submittedMeanMs)
     sum += leastServedMs === null ? owed : owed * weightOf(state, tenant, leastServedMs)
   }
   return sum
+}
+
+const powersByBase = new Map<number, Float64Array>()
+
+/** base ^ −saturationLevels to base ^ saturationLevels. Each is worked out once: every decision weighs every
+ * level of every queue. */
+function powersOf(base: number): Float64Array {
+  let powers = powersByBase.get(base)
+  if (!powers) {
+    powers = Float64Array.from(
+      { length: 2 * saturationLevels + 1 },
+      (_, index) => base ** (index - saturationLevels),
+    )
+    powersByBase.set(base, powers)
+  }
+  return powers
 }
 
 /** How much a queue counts of what it would if none of its items were blocked, above 0 to 1. `share`: of the

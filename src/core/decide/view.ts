@@ -66,22 +66,25 @@ export class View implements Moment {
   /** Models with ready items that need device memory, the one that deserves a load most first. Ties end at
    * the id. */
   get candidates(): readonly Candidate[] {
-    if (this.#candidates) return this.#candidates
-    const candidates: Candidate[] = []
-    for (const model of this.state.models) {
-      if (model.readyCount === 0 || !needsDevice(model)) continue
-      const urgency = classOf(this, model)
-      candidates.push({ model, urgency, worth: worthOf(this, model, urgency) })
-    }
-    if (candidates.length > 1) candidates.sort((a, b) => b.urgency - a.urgency || b.worth - a.worth)
-    this.#candidates = candidates
-    return candidates
+    this.#candidates ??= this.#weigh(() => true)
+    return this.#candidates
   }
 
   /** The candidates that are on no device. A device that has work looks at no others. */
   get missing(): readonly Candidate[] {
-    this.#missing ??= this.candidates.filter(({ model }) => model.instances.length === 0)
+    this.#missing ??= this.#weigh(isMissing)
     return this.#missing
+  }
+
+  #weigh(isMeant: (model: ModelState) => boolean): Candidate[] {
+    const candidates: Candidate[] = []
+    for (const model of this.state.models) {
+      if (model.readyCount === 0 || !isMeant(model) || !needsDevice(model)) continue
+      const urgency = classOf(this, model)
+      candidates.push({ model, urgency, worth: worthOf(this, model, urgency) })
+    }
+    if (candidates.length > 1) candidates.sort((a, b) => b.urgency - a.urgency || b.worth - a.worth)
+    return candidates
   }
 
   /** Models that are on no device, have nothing ready, will be needed, and would stay until then; the one
@@ -147,6 +150,10 @@ export class View implements Moment {
     }
     return ms
   }
+}
+
+function isMissing({ instances }: ModelState): boolean {
+  return instances.length === 0
 }
 
 /** Whether an instance would still be there after so long without work. */

@@ -51,7 +51,8 @@ export class Inheritance<Row extends GraphRow> {
   }
 
   /** When what an item waits for must have ended, ms; null: it has no deadline. */
-  #endBeforeMs({ latestEndAtMs, modelId }: Row): number | null {
-    return latestEndAtMs === null ? null : latestEndAtMs - this.#leadMs(modelId)
+  #endBeforeMs(row: Row): number | null {
+    const { latestEndAtMs } = row
+    return latestEndAtMs === null ? null : latestEndAtMs - this.#leadMs(this.#set.itemOf(row).modelId)
   }
 }

@@ -3,7 +3,7 @@
 import type { ItemError } from '../errors.ts'
 import { Claims } from './claims.ts'
 import { type Dependency, type EdgePolicy, type ItemId, type NewItem, ofPipeline } from './item.ts'
-import { addChild, append, type Edge, type ModelQueue, WorkNode } from './node.ts'
+import { addChild, append, type Edge, type ModelQueue, newNode, type WorkNode } from './node.ts'
 import type { ModelQueues } from './queues.ts'
 import type { ResolvedParent } from './resolver.ts'
 import { checkGraph, refuseCircle } from './submission.ts'
@@ -47,6 +47,14 @@ export class WorkNodes implements WorkingSet<WorkNode> {
 
   idOf({ item }: WorkNode): ItemId {
     return item.id
+  }
+
+  itemOf({ item }: WorkNode): NewItem {
+    return item
+  }
+
+  isParked({ queue }: WorkNode): boolean {
+    return queue.isParked
   }
 
   parentsOf({ parents }: WorkNode): readonly Edge[] {
@@ -124,7 +132,7 @@ export class WorkNodes implements WorkingSet<WorkNode> {
 
   create(item: NewItem, maker: WorkNode | null, nowMs: number): WorkNode {
     const own = maker === null ? item : ofPipeline(item, maker.item.pipeline)
-    const node = new WorkNode(own, this.#queueOf(own), ++this.#sequence, maker, nowMs)
+    const node = newNode(own, this.#queueOf(own), ++this.#sequence, maker, nowMs)
     this.#byId.set(item.id, node)
     return node
   }

@@ -97,7 +97,7 @@ export class Transitions<Row extends GraphRow> {
     if (row === null) return false
     if (outcome.type === 'done') this.end({ row, state: 'done', output: outcome.output, error: null }, nowMs)
     else if (outcome.type === 'release') this.#giveBack(row, row.attempt - 1, nowMs)
-    else if (outcome.retryable && row.attempt < row.maxAttempts!)
+    else if (outcome.retryable && row.attempt < this.#set.itemOf(row).maxAttempts!)
       this.#schedule(row, outcome.retryAtMs, outcome.error, nowMs)
     else this.end({ row, state: 'failed', output: null, error: outcome.error }, nowMs)
     return true
@@ -148,7 +148,9 @@ export class Transitions<Row extends GraphRow> {
   adopt(rows: readonly Row[], pipeline: string, nowMs: number): number {
     const moved = new Set(rows)
     for (const row of moved) for (const made of this.#set.madeBy(row)) moved.add(made)
-    const others = [...moved].filter((row) => !hasEnded(row.state) && row.pipeline !== pipeline)
+    const others = [...moved].filter(
+      (row) => !hasEnded(row.state) && this.#set.itemOf(row).pipeline !== pipeline,
+    )
     for (const row of others) {
       this.#countEdges(row, -1)
       this.#set.moveTo(row, pipeline)
@@ -175,7 +177,7 @@ export class Transitions<Row extends GraphRow> {
     for (const row of this.#set.expired(nowMs)) {
       if (row.claim === null) continue // it went with another part of its fan-out
       changedCount++
-      if (row.attempt < row.maxAttempts!) this.#giveBack(row, row.attempt, nowMs)
+      if (row.attempt < this.#set.itemOf(row).maxAttempts!) this.#giveBack(row, row.attempt, nowMs)
       else this.end({ row, state: 'failed', output: null, error: leaseExpired }, nowMs)
     }
     for (const row of this.#set.due(nowMs)) {
@@ -289,8 +291,8 @@ export class Transitions<Row extends GraphRow> {
 
   /** (2) */
   #release(row: Row, nowMs: number, work: End<Row>[]): void {
-    if (row.isParked) return // (5)
-    if (this.#resolver === null || row.step === null) {
+    if (this.#set.isParked(row)) return // (5)
+    if (this.#resolver === null || this.#set.itemOf(row).step === null) {
       this.#makeReady(row, nowMs)
       return
     }

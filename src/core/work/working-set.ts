@@ -3,7 +3,6 @@
 // the items that a call touches, and writes what has changed when the call ends
 // (stores/sqlite/working-set.ts).
 import type { ItemError } from '../errors.ts'
-import type { ModelId } from '../model.ts'
 import type { EdgePolicy, ItemId, ItemState, NewItem } from './item.ts'
 import type { ResolvedParent } from './resolver.ts'
 
@@ -11,18 +10,11 @@ import type { ResolvedParent } from './resolver.ts'
 export interface GraphRow {
   /** Order of submission, from 1. */
   readonly sequence: number
-  readonly modelId: ModelId
-  readonly step: string | null
-  readonly pipeline: string | null
-  /** Its pipeline is not served. */
-  readonly isParked: boolean
   /** Its own, or a higher one of an item that waits for it. */
   readonly priority: number
   /** When it must have ended for its own deadline, and for those of the items that wait for it, ms; null:
    * none has one. */
   readonly latestEndAtMs: number | null
-  /** Attempts before it is dead; a store knows them of a leased item. */
-  readonly maxAttempts: number | null
   state: ItemState
   attempt: number
   /** Parents that have not ended. */
@@ -35,6 +27,11 @@ export interface GraphRow {
   dueAtMs: number | null
   /** What holds it while it is leased. `isBroken`: an item was taken from it. */
   readonly claim: { isBroken: boolean } | null
+}
+
+export interface GraphItem extends Pick<NewItem, 'modelId' | 'step' | 'pipeline'> {
+  /** Attempts before it is dead; a store knows them of a leased item. */
+  readonly maxAttempts: number | null
 }
 
 export interface ParentEdge<Row> {
@@ -53,6 +50,10 @@ export interface WorkingSet<Row extends GraphRow> {
   /** null: there is no such item. A store has to have looked for it. */
   find(id: ItemId): Row | null
   idOf(row: Row): ItemId
+  /** What was submitted, as far as the rules read it. */
+  itemOf(row: Row): GraphItem
+  /** Its pipeline is not served. */
+  isParked(row: Row): boolean
   /** What it waits for, or waited for, in its own order. */
   parentsOf(row: Row): readonly ParentEdge<Row>[]
   /** Whether all of its parents are open, as those of most new items are: then none has ended badly. */

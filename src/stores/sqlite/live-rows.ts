@@ -11,7 +11,7 @@ import type { DatabaseSync } from 'node:sqlite'
 import type { ItemError } from '../../core/errors.ts'
 import { type ItemId, itemStates, type NewItem } from '../../core/work/item.ts'
 import type { ResolvedParent } from '../../core/work/resolver.ts'
-import type { ChildEdge, ParentEdge } from '../../core/work/working-set.ts'
+import type { ChildEdge, GraphItem, ParentEdge } from '../../core/work/working-set.ts'
 import type { Claims } from './claims.ts'
 import type { Kinds } from './kinds.ts'
 import { all, briefCount, first, prepareWriters, type Queries, type Values } from './queries.ts'
@@ -209,6 +209,14 @@ export class LiveRows {
     const item = toNewItem(first<SubmittedRow>(this.query.submitted, row.sequence)!, row.kind)
     const parents = all<EndedRow>(this.query.endedParents, row.sequence)
     return { item, parents: parents.map((parent) => toParent(parent, this.#touched.get(parent.seq))) }
+  }
+
+  itemOf(row: ItemRow): GraphItem {
+    return row
+  }
+
+  isParked({ kind }: ItemRow): boolean {
+    return kind.isParked
   }
 
   idOf(row: ItemRow): ItemId {

@@ -8,8 +8,8 @@ export const itemGraphMutants: Mutants = {
   'an attempt too many': [
     [
       'core/work/transitions.ts',
-      'outcome.retryable && row.attempt < row.maxAttempts!',
-      'outcome.retryable && row.attempt <= row.maxAttempts!',
+      'outcome.retryable && row.attempt < this.#set.itemOf(row).maxAttempts!',
+      'outcome.retryable && row.attempt <= this.#set.itemOf(row).maxAttempts!',
     ],
   ],
   'a dependent is released with one parent open': [
