@@ -1,10 +1,9 @@
 // Starts and stops instances, and proves that their memory came back. Each function carries out one command
 // and ends with the event that reports its effect; a failure is an event too, never an exception.
-import type { ItemError } from '../core/errors.ts'
 import type { InstanceId, SchedulerEvent } from '../core/state/events.ts'
 import type { Device } from '../devices/device.ts'
 import { outOfMemory } from '../runners/out-of-memory.ts'
-import type { Instance, Runner } from '../runners/runner.ts'
+import type { Instance, LoadAnswer, Runner } from '../runners/runner.ts'
 import { type Clock, Waits, within } from './clock.ts'
 import type { LiveInstance } from './live-instance.ts'
 import { Readings } from './readings.ts'
@@ -58,7 +57,7 @@ export class Instances {
     const atMs = this.#clock.nowMs()
     if (live.ending) return
     if (answer.type === 'failed') {
-      this.#emit({ type: 'load-failed', atMs, instanceId, ...failureOf(answer.error) })
+      this.#emit({ type: 'load-failed', atMs, instanceId, ...failureOf(answer) })
       await this.#end(instanceId)
       return
     }
@@ -127,6 +126,11 @@ export class Instances {
   }
 }
 
-function failureOf({ code, message }: ItemError): { message: string; isOutOfMemory?: true } {
-  return code === outOfMemory ? { message, isOutOfMemory: true } : { message }
+function failureOf({ error, retryable }: Extract<LoadAnswer, { type: 'failed' }>) {
+  const { code, message } = error
+  return {
+    message,
+    ...(code === outOfMemory ? { isOutOfMemory: true } : {}),
+    ...(retryable ? {} : { isFinal: true }),
+  }
 }

@@ -15,8 +15,9 @@ function defaultLoadMs(vramBytes: number | undefined): number {
   return Math.min(6 * 3_600_000, 300_000 + ((vramBytes ?? 24e9) / 1e9) * 20_000)
 }
 
-/** Keeps the heap of a module's process small: its young generation grows to 3 × this, MB. */
-const semiSpaceMb = 4
+/** The young generation of the heap grows to 3 × this, MB: it keeps a module's process small. What Node
+ * calls experimental is our own use of it (module-format.ts). */
+const hostOptions = ['--expose-gc', '--max-semi-space-size=4', '--disable-warning=ExperimentalWarning']
 
 const hostFile = fileURLToPath(
   new URL(`./module-host${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url),
@@ -37,8 +38,8 @@ export function createRunner(
       const logFile = join(logFolder, `${instanceId}.log`)
       if (spec.kind === 'command')
         return new StdioInstance({ ...common, argv: spec.argv, logFile, answersOn: 1, modelOptions })
-      const argv = ['node', '--expose-gc', `--max-semi-space-size=${semiSpaceMb}`, hostFile, spec.file]
-      return new StdioInstance({ ...common, argv, logFile, answersOn: 3, modelOptions })
+      const argv = ['node', ...hostOptions, hostFile, spec.file]
+      return new StdioInstance({ ...common, argv, logFile, answersOn: 3, isModuleHost: true, modelOptions })
     },
   }
 }

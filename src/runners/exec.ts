@@ -1,10 +1,12 @@
 // A plain command for each item: its input as JSON on stdin, its output as JSON on stdout, a failure as
-// a code other than 0 with the reason as the last line of stderr. Nothing is loaded and nothing stays.
+// a code other than 0 with the reason on stderr, in the line that tells most (last-words.ts). Nothing is
+// loaded and nothing stays.
 
-import { readFileSync, rmSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import type { ItemError } from '../core/errors.ts'
 import type { InstanceId } from '../core/state/events.ts'
 import { formatMs } from '../core/units.ts'
+import { endOfLog, isBroken, lastWords } from './last-words.ts'
 import { kernelKills, outOfMemory, ranOutOfMemory } from './out-of-memory.ts'
 import { endStrays } from './owned.ts'
 import { WorkerProcess } from './process.ts'
@@ -91,9 +93,10 @@ export class ExecInstance implements Instance {
     if (isLate)
       return failed(id, { code: 'RUN_TIMEOUT', message: `the command took longer than ${formatMs(limitMs)}` })
     if (exit.code !== 0) {
-      const reason = lastLine(logFile)
-      const code = ranOutOfMemory(exit, reason, killsBefore) ? outOfMemory : 'RUN_FAILED'
-      return failed(id, { code, message: `the command ${exit.cause}${reason}` })
+      const words = lastWords(endOfLog(logFile), this.#options.cwd)
+      const code = ranOutOfMemory(exit, words, killsBefore) ? outOfMemory : 'RUN_FAILED'
+      const message = `the command ${exit.cause}${words && `: ${words}`}`
+      return failed(id, { code, message }, { retryable: !isBroken(exit, words) })
     }
     const answer = readOutput(id, output)
     if (answer.type === 'output') rmSync(logFile, { force: true })
@@ -147,15 +150,6 @@ function readOutput(id: string, output: string): ItemAnswer {
   }
 }
 
-function failed(id: string, error: ItemError): ItemAnswer {
-  return { type: 'error', id, error, retryable: true }
-}
-
-function lastLine(logFile: string): string {
-  try {
-    const line = readFileSync(logFile, 'utf8').trimEnd().split('\n').at(-1)
-    return line ? `: ${line.slice(0, 300)}` : ''
-  } catch {
-    return ''
-  }
+function failed(id: string, error: ItemError, { retryable } = { retryable: true }): ItemAnswer {
+  return { type: 'error', id, error, retryable }
 }

@@ -1,10 +1,15 @@
 // The process around a Node module worker: loads the module, speaks the contract on descriptor 3, and
 // leaves standard output and error to the log, so that no print can break an answer. Ends when stdin ends.
+// A module that cannot be imported ends it, before it says that it is ready: Node's own words about it, with
+// the line, are the last in the log.
 
 import { writeSync } from 'node:fs'
+import { basename } from 'node:path'
 import { createInterface } from 'node:readline'
 import { pathToFileURL } from 'node:url'
-import type { ToWorker } from './protocol.ts'
+import { speaksOfBrokenCode } from './last-words.ts'
+import { decideFormats } from './module-format.ts'
+import type { ToWorker, WorkerError } from './protocol.ts'
 
 interface WorkerModule {
   load: (context: { options: unknown }) => unknown
@@ -13,8 +18,20 @@ interface WorkerModule {
 }
 
 const file = process.argv[2]!
-const worker = (await import(pathToFileURL(file).href)) as Partial<WorkerModule>
+const worker = await importWorker()
 let model: unknown
+
+/** Its exports, or those that its default export or `module.exports` has. */
+async function importWorker(): Promise<WorkerModule> {
+  decideFormats()
+  const exports = await import(pathToFileURL(file).href)
+  const worker = [exports, exports.default].find(
+    (each) => typeof each?.load === 'function' && typeof each.run === 'function',
+  )
+  if (worker) return worker
+  console.error(`TypeError: ${basename(file)} must export the functions load and run`)
+  process.exit(1)
+}
 
 /** Writes all of it: the pipe may take less at once than we have. */
 function say(message: Record<string, unknown>): void {
@@ -32,12 +49,15 @@ function plain(_key: string, value: unknown): unknown {
   return typeof value === 'bigint' ? Number(value) : value
 }
 
-function errorOf(error: unknown): { code?: string; message: string; retryable?: boolean } {
-  const { code, message, retryable } = error as { code?: unknown; message?: unknown; retryable?: unknown }
+function errorOf(error: unknown): WorkerError {
+  const { name, code, message, retryable } = error as Partial<
+    Record<keyof Error | keyof WorkerError, unknown>
+  >
+  const isBroken = speaksOfBrokenCode(`${name} [${code}]: ${message}`)
   return {
     ...(typeof code === 'string' ? { code } : {}),
     message: typeof message === 'string' ? message : String(error),
-    ...(typeof retryable === 'boolean' ? { retryable } : {}),
+    ...(typeof retryable === 'boolean' ? { retryable } : isBroken ? { retryable: false } : {}),
   }
 }
 
@@ -62,15 +82,12 @@ const handlers: {
   [Type in ToWorker['type']]: (message: Extract<ToWorker, { type: Type }>) => Promise<void>
 } = {
   async load({ id, options }) {
-    if (typeof worker.load !== 'function' || typeof worker.run !== 'function') {
-      throw new TypeError(`${file} must export the functions load and run`)
-    }
     model = await worker.load({ options })
     say({ type: 'loaded', id })
   },
   async run({ id, items }) {
     const startedAtMs = performance.now()
-    const outputs = await worker.run!(
+    const outputs = await worker.run(
       items.map(({ input }) => input),
       model,
     )

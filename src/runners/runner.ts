@@ -69,10 +69,11 @@ export interface RunnerBatch {
   onAnswer?: (answer: ItemAnswer) => void
 }
 
-/** An error with the code OUT_OF_MEMORY: it ran out of memory, whoever said so. */
+/** An error with the code OUT_OF_MEMORY: it ran out of memory, whoever said so. `retryable`: another load
+ * may succeed although nobody changes anything; not so with code that cannot be parsed or imported. */
 export type LoadAnswer =
   | { type: 'loaded'; residentBytes: number | null; maxBatch: number | null }
-  | { type: 'failed'; error: ItemError }
+  | { type: 'failed'; error: ItemError; retryable: boolean }
 
 export type ItemAnswer =
   | { type: 'output'; id: ItemId; output: unknown }

@@ -8,12 +8,13 @@
 //   a broken line, a wrong order           not answered yet is tried again elsewhere
 //   no sign in time, or the process ends   the same
 
-import { appendFileSync, closeSync, fstatSync, openSync, readSync, rmSync } from 'node:fs'
+import { appendFileSync, rmSync } from 'node:fs'
 import type { ItemError } from '../core/errors.ts'
 import type { InstanceId } from '../core/state/events.ts'
 import { formatMs } from '../core/units.ts'
+import { endOfLog, isBroken, lastWords } from './last-words.ts'
 import { LineReader } from './lines.ts'
-import { kernelKills, marked, outOfMemory, ranOutOfMemory, speaksOfMemory } from './out-of-memory.ts'
+import { kernelKills, marked, outOfMemory, ranOutOfMemory } from './out-of-memory.ts'
 import { WorkerProcess } from './process.ts'
 import { type FromWorker, protocolVersion, readMessage, type ToWorker, type WorkerError } from './protocol.ts'
 import type { BatchAnswer, Exit, Instance, ItemAnswer, LoadAnswer, RunnerBatch, Timeouts } from './runner.ts'
@@ -26,6 +27,8 @@ export interface StdioOptions {
   environment: Readonly<Record<string, string>>
   logFile: string
   answersOn: 1 | 3
+  /** It is the host of a module: if it ends before it is ready, the module cannot be imported. */
+  isModuleHost?: boolean
   modelOptions: unknown
   timeouts: Timeouts
   started: StartedProcesses
@@ -37,9 +40,6 @@ const defaultMaxLineBytes = 64 * 2 ** 20
 
 /** How long answers are still read after the end of the process group, ms. */
 const lastAnswersMs = 1000
-
-/** How much of the end of a log is read for its last words: a crash of V8 prints a page after its reason. */
-const lastWordsBytes = 16_384
 
 const unanswered = { message: 'the worker ended the batch without an answer for this item' }
 
@@ -64,6 +64,9 @@ export class StdioInstance implements Instance {
   #stopped: Promise<Exit> | null = null
   /** Why the instance can no longer be used. */
   #failure: ItemError | null = null
+  #wasReady = false
+  /** It ended before it was ready, and would do so again. */
+  #isBroken = false
   /** Of the kernel, when the last load or batch began. */
   #killsBefore: number | null = null
 
@@ -95,11 +98,15 @@ export class StdioInstance implements Instance {
       if (message.type !== 'ready') return false
       if (message.protocol !== protocolVersion) {
         this.#violation(`the worker speaks protocol ${message.protocol}, we speak ${protocolVersion}`)
-      } else done(null)
+      } else {
+        this.#wasReady = true
+        done(null)
+      }
       return true
     })
-    if (ready) return { type: 'failed', error: ready }
+    if (ready) return { type: 'failed', error: ready, retryable: !this.#isBroken }
     let loaded: LoadAnswer | null = null
+    let retryable = true
     const id = this.#nextId('load')
     const request = { type: 'load', id, options: this.#options.modelOptions ?? {} } as const
     const failure = await this.#expect('to load', loadMs, 'LOAD_TIMEOUT', request, (message, done) => {
@@ -111,6 +118,7 @@ export class StdioInstance implements Instance {
         }
         done(null)
       } else if (message.type === 'error' && message.id === id) {
+        retryable = message.error.retryable ?? true
         done(marked({ code: message.error.code ?? 'LOAD_FAILED', message: message.error.message }))
       } else return false
       return true
@@ -119,6 +127,7 @@ export class StdioInstance implements Instance {
       loaded ?? {
         type: 'failed',
         error: failure ?? { code: 'LOAD_FAILED', message: 'the worker gave no reason' },
+        retryable,
       }
     )
   }
@@ -263,10 +272,21 @@ export class StdioInstance implements Instance {
     if (this.pid !== null) this.#options.started.remove(this.pid)
     const log = endOfLog(this.#options.logFile)
     if (log === '' && this.#isStopping) rmSync(this.#options.logFile, { force: true })
-    const isForMemory = !this.#isStopping && ranOutOfMemory(exit, log, this.#killsBefore)
-    const code = isForMemory ? outOfMemory : 'RUNNER_EXITED'
-    this.#break({ code, message: `the worker ${exit.cause}${lastWords(log)}` })
+    this.#break(this.#causeOf(exit, log))
     return exit
+  }
+
+  #causeOf(exit: Exit, log: string): ItemError {
+    const { cwd, isModuleHost = false } = this.#options
+    const words = lastWords(log, cwd)
+    const message = `the worker ${exit.cause}${words && `: ${words}`}`
+    if (this.#isStopping) return { code: 'RUNNER_EXITED', message }
+    if (ranOutOfMemory(exit, log, this.#killsBefore)) return { code: outOfMemory, message }
+    const isOfModule = isModuleHost && exit.code !== null
+    this.#isBroken = !this.#wasReady && (isOfModule || isBroken(exit, words))
+    return this.#isBroken && words
+      ? { code: 'LOAD_FAILED', message: words }
+      : { code: 'RUNNER_EXITED', message }
   }
 
   remains(): string {
@@ -295,29 +315,4 @@ function errorAnswer(
   { code = 'RUN_FAILED', message, retryable = true }: WorkerError,
 ): ItemAnswer {
   return { type: 'error', id, error: marked({ code, message }), retryable }
-}
-
-/** What the worker printed at last; '' where there is nothing to be read. */
-function endOfLog(logFile: string): string {
-  let file: number | null = null
-  try {
-    file = openSync(logFile, 'r')
-    const { size } = fstatSync(file)
-    const bytes = Buffer.alloc(Math.min(size, lastWordsBytes))
-    return bytes.toString('utf8', 0, readSync(file, bytes, 0, bytes.length, size - bytes.length))
-  } catch {
-    return ''
-  } finally {
-    if (file !== null) closeSync(file)
-  }
-}
-
-/** Of that the line which tells most, for people: `: TypeError: … is not a function`. */
-function lastWords(log: string): string {
-  const lines = log.trimEnd().split('\n')
-  const lastWords =
-    lines.findLast((line) => speaksOfMemory(line)) ??
-    lines.slice(-12).find((line) => /^\w*(Error|Exception)\b/.test(line)) ??
-    lines.at(-1)
-  return lastWords ? `: ${lastWords.slice(0, 300)}` : ''
 }

@@ -42,6 +42,18 @@ test('runs a pipeline, writes its results and its picture, and runs nothing twic
   )
 })
 
+test('a worker that cannot be imported fails its items at once, once, in its own line', () => {
+  const folder = project({ models: oneModel, steps: oneStep, worker: `${echo}export const = 1\n` })
+  const { status, all } = plimsoll(folder, 'run', 'pipeline.yaml')
+  assert.equal(status, 1, all)
+  assert.equal(
+    all.match(/failed .*could not be loaded: echo\.js:3: SyntaxError: Unexpected token/g)?.length,
+    3,
+  )
+  const journal = readFileSync(join(folder, '.plimsoll/small.journal.jsonl'), 'utf8')
+  assert.equal(journal.match(/"load-failed"/g)?.length, 1)
+})
+
 const wrong: [string, string, string, RegExp][] = [
   [
     'an unknown model',

@@ -107,6 +107,7 @@ for (const [fault, code, message] of [
     assert.ok(load.type === 'failed')
     assert.equal(load.error.code, code)
     assert.match(load.error.message, message)
+    assert.equal(load.retryable, true)
   })
 }
 
@@ -177,12 +178,29 @@ test('what a worker prints is kept, and no file of one that prints nothing', asy
   assert.match(log, /this is no JSON/)
 })
 
-test('a program that does not exist fails the load with its name', async () => {
-  const instance = create({ kind: 'command', argv: ['no-such-program'] }).start('none-1')
-  const answer = await instance.load()
-  assert.ok(answer.type === 'failed' && /no-such-program/.test(answer.error.message), JSON.stringify(answer))
-  await instance.stop()
-})
+const served = 'from plimsoll_worker import serve\n'
+for (const [what, argv, script, message] of [
+  ['a program that does not exist', ['no-such-program'], '', /no-such-program ENOENT/],
+  ['a script that does not exist', ['python3', 'nowhere.py'], '', /can't open file '.*nowhere.py'/],
+  ['Python that does not parse', ['python3', 'w.py'], 'def load(:\n', /^w.py:1: SyntaxError: /],
+  ['Python that imports what is not there', ['python3', 'w.py'], '\nimport nope\n', /^w.py:2: .*'nope'$/],
+  [
+    'Python that imports it in its load',
+    ['python3', 'w.py'],
+    `${served}def load(options):\n    import nope\nserve(load, None)\n`,
+    /^ModuleNotFoundError: .*'nope'$/,
+  ],
+] as const) {
+  test(`${what} fails the load for good, with the reason`, async () => {
+    writeFileSync(join(folder, 'w.py'), script)
+    const instance = create({ kind: 'command', argv: [...argv] }).start('none-1')
+    const answer = await instance.load()
+    await instance.stop()
+    assert.ok(answer.type === 'failed', JSON.stringify(answer))
+    assert.match(answer.error.message, message)
+    assert.equal(answer.retryable, false)
+  })
+}
 
 test('a command for each item answers, fails alone, is bounded in time and output', async () => {
   const script = `

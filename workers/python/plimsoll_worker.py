@@ -69,6 +69,8 @@ def _run_batch(say, message, run, model):
 
 def _describe(error):
     described = {"message": "%s: %s" % (type(error).__name__, error)}
+    if isinstance(error, (SyntaxError, ImportError, NameError)):
+        described["retryable"] = False  # the code itself is broken: another try would end alike
     if type(error).__name__ == "OutOfMemoryError" or isinstance(error, MemoryError):
         described["code"] = "OUT_OF_MEMORY"
     return described

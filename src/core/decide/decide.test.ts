@@ -267,6 +267,27 @@ test('pauses after a failed load, and fails the queue after the third', () => {
   assert.deepEqual([...told, ...words(world.step())], ['load a', 'load a', 'load a', 'fail-queue a'])
 })
 
+test('a load that failed for good fails the items of its model at once, and one for want of memory does not', () => {
+  for (const isOutOfMemory of [false, true]) {
+    const world = new World(three, [{ id: 'gpu', gb: 8 }])
+    world.arrive('a', 2)
+    const [load] = world.step()
+    assert.ok(load?.type === 'start-load')
+    const { instanceId } = load
+    const message = 'a.ts:3: SyntaxError'
+    world.report({
+      type: 'load-failed',
+      atMs: world.nowMs,
+      instanceId,
+      message,
+      isOutOfMemory,
+      isFinal: true,
+    })
+    world.report({ type: 'memory-released', atMs: world.nowMs, instanceId })
+    assert.deepEqual(words(world.step()), [isOutOfMemory ? 'load a' : 'fail-queue a'])
+  }
+})
+
 test('runs models of size 0 beside a full device, as many batches as their concurrency', () => {
   const cpu = { id: 'cut', vram: 0, concurrency: 2, batch: { max: 1 } }
   const world = new World([three[0]!, cpu], [{ id: 'gpu', gb: 4 }])

@@ -3,8 +3,9 @@
 // order:
 //
 //  (1) Memory of a stopped instance that has not come back within `releaseTimeout` is quarantined.
-//  (2) The items that wait for a model fail if its loads failed `maxLoadFailures` times in a row, or if it
-//      needs more than any device can ever offer: as declared, as measured, or beside what is pinned.
+//  (2) The items that wait for a model fail if its loads failed `maxLoadFailures` times in a row, or once
+//      for good, or if it needs more than any device can ever offer: as declared, as measured, or beside
+//      what is pinned.
 //  (3) While draining, nothing new starts.
 //
 // Then for each device, loads before batches, so that loads run beside compute:
@@ -37,7 +38,7 @@ import { latestStartMs } from './ordering.ts'
 import { chooseLoad } from './placement.ts'
 import { chooseRetirement, idleUntilMs, type Retirement } from './retirement.ts'
 import type { LoadPlan } from './room.ts'
-import { View } from './view.ts'
+import { areLoadsHopeless, View } from './view.ts'
 
 /** The next command, or, if there is none, the moment at which to ask again. */
 export function decide(state: State, nowMs: number): Decision {
@@ -63,10 +64,10 @@ function overdueRelease(state: State, nowMs: number): Command | null {
 /** (2) */
 function hopelessQueue(state: State): Command | null {
   for (const each of state.models) {
-    const { model, readyCount, loadFailureCount, loadError, instances } = each
+    const { model, readyCount, loadFailureCount, isBroken, loadError, instances } = each
     if (readyCount === 0 || instances.length > 0) continue
-    if (loadFailureCount >= state.policy.maxLoadFailures) {
-      const reason = because('loads-failed', { loadFailureCount })
+    if (areLoadsHopeless(state, each)) {
+      const reason = isBroken ? because('cannot-load', {}) : because('loads-failed', { loadFailureCount })
       return { type: 'fail-queue', modelId: model.id, message: loadError ?? 'unknown', reason }
     }
     const excess = needsDevice(each) ? neverFitsEver(state, each) : null

@@ -128,10 +128,10 @@ export class View implements Moment {
     return observedAtMs !== null && this.nowMs - observedAtMs > this.state.policy.staleAfter
   }
 
-  /** Whether a load of the model may be tried: not in the cooldown after a failed load, nor after too many of
-   * them. */
-  canTry({ coolUntilMs, loadFailureCount }: ModelState): boolean {
-    return this.nowMs >= coolUntilMs && loadFailureCount < this.state.policy.maxLoadFailures
+  /** Whether a load of the model may be tried: not in the cooldown after a failed load, nor when it is
+   * hopeless. */
+  canTry(model: ModelState): boolean {
+    return this.nowMs >= model.coolUntilMs && !areLoadsHopeless(this.state, model)
   }
 
   /** What keeping a model saves: milliseconds of loading per byte, and per millisecond until it is needed. */
@@ -159,4 +159,9 @@ function isMissing({ instances }: ModelState): boolean {
 /** Whether an instance would still be there after so long without work. */
 function staysFor({ model: { keepAliveMs, isPinned }, blockedCount }: ModelState, ms: number): boolean {
   return keepAliveMs === null || isPinned || blockedCount > 0 || ms < keepAliveMs
+}
+
+/** Loads of a model have failed too often in a row, or one of them for good. */
+export function areLoadsHopeless({ policy }: State, { loadFailureCount, isBroken }: ModelState): boolean {
+  return isBroken || loadFailureCount >= policy.maxLoadFailures
 }

@@ -297,12 +297,12 @@ test('names a device that is not well, or was not read lately', () => {
 test('names a model that cannot be loaded, why, and when it is tried again', () => {
   const world = new World([model('a', '4GB')], [gpu])
   world.arrive('a', 1)
-  const fail = (isOutOfMemory: boolean) => {
+  const fail = (isOutOfMemory: boolean, { isFinal } = { isFinal: false }) => {
     const [load] = world.step()
     assert.equal(load?.type, 'start-load')
     const { instanceId } = load as { instanceId: string }
     const message = isOutOfMemory ? 'CUDA out of memory' : 'no weights here'
-    world.report({ type: 'load-failed', atMs: world.nowMs, instanceId, message, isOutOfMemory })
+    world.report({ type: 'load-failed', atMs: world.nowMs, instanceId, message, isOutOfMemory, isFinal })
     world.report({ type: 'memory-released', atMs: world.nowMs, instanceId })
   }
   fail(true)
@@ -321,6 +321,9 @@ test('names a model that cannot be loaded, why, and when it is tried again', () 
     why(world, 'a'),
     /a could not be loaded \(no weights here\), 2 times in a row; the next try is in 20 s/,
   )
+  world.nowMs += 20_000
+  fail(false, { isFinal: true })
+  assert.match(notes(world).join(), /another try would end alike, so its items fail/)
 })
 
 test('names batches that were made smaller, why, and how they grow again', () => {

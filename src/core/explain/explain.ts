@@ -29,6 +29,7 @@ const sentences: Record<RuleId, string> = {
   shutdown: 'the run is over',
   'release-overdue': 'its memory did not come back in time',
   'loads-failed': 'it failed to load too often in a row',
+  'cannot-load': 'it cannot be loaded, and another try would end alike',
   'load-interactive': 'an interactive item waits for it',
   'load-urgent': 'an item would miss its deadline',
   'load-overdue': 'an item has waited longer than policy.maxWait for it',

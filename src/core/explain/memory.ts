@@ -125,11 +125,13 @@ export function modelNotes(state: State, each: ModelState, nowMs: number): strin
 
 /** Why a model that could be loaded is not; empty: it may be. */
 export function whyNotTried(state: State, each: ModelState, nowMs: number): string[] {
-  const { model, needsRoom, loadError, loadFailureCount, coolUntilMs } = each
+  const { model, needsRoom, loadError, loadFailureCount, isBroken, coolUntilMs } = each
   if (needsRoom)
     return [
       `The last load of ${model.id} ran out of memory (${loadError}); it is tried once more when what can go is gone.`,
     ]
+  if (isBroken)
+    return [`${model.id} could not be loaded (${loadError}); another try would end alike, so its items fail.`]
   if (loadFailureCount === 0 || nowMs >= coolUntilMs) return []
   const { maxLoadFailures } = state.policy
   const times = loadFailureCount > 1 ? `, ${loadFailureCount} times in a row` : ''

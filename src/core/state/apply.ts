@@ -213,14 +213,15 @@ function loadFinished(state: State, event: EventOf<'load-finished'>): void {
   if (event.loadMs !== null) state.loads.markLoaded(model.model.id, event.loadMs)
   model.loadMs = state.loads.estimatedLoadMs(model.model.id)
   model.needsRoom = false
+  model.isBroken = false
   recordIdle(model, event.atMs)
 }
 
 /** A load that ran out of memory is tried once more, after idle instances have gone and their bytes are
- * back. */
+ * back; one that failed for good is not tried again. */
 function loadFailed(
   state: State,
-  { instanceId, atMs, message, isOutOfMemory = false }: EventOf<'load-failed'>,
+  { instanceId, atMs, message, isOutOfMemory = false, isFinal = false }: EventOf<'load-failed'>,
 ): void {
   const instance = state.instanceById.get(instanceId)
   if (instance?.phase !== 'starting') return
@@ -228,6 +229,7 @@ function loadFailed(
   startRelease(instance, atMs)
   const mayTryAgain = isOutOfMemory && !model.needsRoom
   model.needsRoom = mayTryAgain
+  model.isBroken = isFinal && !isOutOfMemory
   if (mayTryAgain) model.loadError = message
   else recordFailure(state, model, atMs, message)
 }

@@ -59,6 +59,8 @@ export type SchedulerEvent =
       message: string
       /** Default false. */
       isOutOfMemory?: boolean
+      /** Another load would fail alike: its code cannot be parsed or imported. Default false. */
+      isFinal?: boolean
     }
   /** An instance ended or failed although nobody had stopped it. Its bytes stay booked until
    * `memory-released`. */
@@ -146,6 +148,7 @@ export type RuleId =
   | 'shutdown'
   | 'release-overdue'
   | 'loads-failed'
+  | 'cannot-load'
   | 'load-interactive'
   | 'load-urgent'
   | 'load-overdue'

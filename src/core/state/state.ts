@@ -93,6 +93,8 @@ export interface ModelState {
   needsRoom: boolean
   /** Loads in a row that failed, or that left no room for a batch. */
   loadFailureCount: number
+  /** The last one failed for good: another would fail alike. */
+  isBroken: boolean
   /** The cooldown: no load is tried before this moment, ms. */
   coolUntilMs: number
   /** Why the last load failed, in words; null: it did not. */
@@ -346,6 +348,7 @@ function createModelState(model: Model, index: number): ModelState {
     runningCount: 0,
     needsRoom: false,
     loadFailureCount: 0,
+    isBroken: false,
     coolUntilMs: 0,
     loadError: null,
     arrivals: { lastAtMs: null, gapMs: null },

@@ -164,9 +164,10 @@ function isStill(state: State): boolean {
 
 function canBeTried(
   { state, nowMs }: Situation,
-  { coolUntilMs, loadFailureCount, instances }: ModelState,
+  { coolUntilMs, loadFailureCount, isBroken, instances }: ModelState,
 ): boolean {
-  return instances.length > 0 || (nowMs >= coolUntilMs && loadFailureCount < state.policy.maxLoadFailures)
+  const isHopeless = isBroken || loadFailureCount >= state.policy.maxLoadFailures
+  return instances.length > 0 || (nowMs >= coolUntilMs && !isHopeless)
 }
 
 /** It is to be there from the start, has never been, and a device has room for it now,

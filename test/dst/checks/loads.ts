@@ -5,8 +5,9 @@
 //      A load that left no room for a batch has failed; the first batch of the model ends the row.
 //  (2) The first load that ran out of memory is tried again without a pause, once; on a
 //      device where nothing idle is left and nothing is on its way back.
-//  (3) A queue fails only after as many failures as the policy says, or when no device
-//      is large enough for what its model was seen to need.
+//  (3) A queue fails only after as many failures as the policy says, or after one for good, after which
+//      nothing of its model is loaded; or when no device is large enough for what
+//      its model was seen to need.
 //  (4) Nothing is loaded ahead while a model that is needed waits for quarantined bytes;
 //      nor a model that has been loaded in vain again and again, and gone for being idle.
 import { leastBytes, type Model, type ModelId } from '../../../src/core/model.ts'
@@ -28,6 +29,8 @@ interface Failures {
   pauseUntilMs: number
   /** The last load ran out of memory, and it is the first of its row that did. */
   needsRoom: boolean
+  /** The last load failed for good. */
+  isBroken: boolean
   /** Instances that have gone for being idle and had no batch, since the last one. */
   unusedCount: number
 }
@@ -47,7 +50,8 @@ export class LoadChecks {
   event(event: SchedulerEvent, state: State): void {
     if (event.type === 'command-issued') this.#command(event.command, event.atMs, state)
     else if (event.type === 'load-failed') this.#failed(event, state)
-    else if (event.type === 'load-finished') this.#of(modelIdOf(event, state)).needsRoom = false
+    else if (event.type === 'load-finished')
+      Object.assign(this.#of(modelIdOf(event, state)), { needsRoom: false, isBroken: false })
     else if (event.type === 'batch-claimed' && event.itemCount > 0) {
       const modelId = state.batchById.get(event.batchId)?.instance.model.model.id
       if (modelId !== undefined) Object.assign(this.#of(modelId), { count: 0, unusedCount: 0 })
@@ -73,12 +77,14 @@ export class LoadChecks {
     if (rule === 'idle') this.#of(modelId).unusedCount++
   }
 
-  #failed({ instanceId, atMs, isOutOfMemory = false }: EventOf<'load-failed'>, state: State): void {
+  #failed(event: EventOf<'load-failed'>, state: State): void {
+    const { instanceId, atMs, isOutOfMemory = false, isFinal = false } = event
     const instance = state.instanceById.get(instanceId)
     if (instance?.phase !== 'starting') return
     const { id } = instance.model.model
     const failures = this.#of(id)
     failures.needsRoom = isOutOfMemory && !failures.needsRoom
+    failures.isBroken = isFinal && !isOutOfMemory
     if (!failures.needsRoom) this.#pause(id, atMs)
   }
 
@@ -92,7 +98,8 @@ export class LoadChecks {
 
   /** (1), (2) */
   #started({ instanceId, modelId, deviceId }: CommandOf<'start-load'>, atMs: number, state: State): void {
-    const { pauseUntilMs, needsRoom } = this.#of(modelId)
+    const { pauseUntilMs, needsRoom, isBroken } = this.#of(modelId)
+    this.#check(!isBroken, () => `${instanceId} is loaded although the last load failed for good`)
     this.#check(
       atMs >= pauseUntilMs,
       () => `${instanceId} is loaded ${pauseUntilMs - atMs} ms before the pause after a failure ends`,
@@ -116,8 +123,12 @@ export class LoadChecks {
 
   /** (3) */
   #queueFailed({ modelId, reason: { rule } }: CommandOf<'fail-queue'>, state: State): void {
-    const { count } = this.#of(modelId)
+    const { count, isBroken } = this.#of(modelId)
     const { maxLoadFailures } = this.#context.world.policy
+    if (rule === 'cannot-load') {
+      this.#check(isBroken, () => `the queue of ${modelId} fails (${rule}), and no load has failed for good`)
+      return
+    }
     if (rule === 'loads-failed') {
       this.#check(count >= maxLoadFailures, () => `the queue of ${modelId} fails after ${count} failures`)
       return
@@ -159,7 +170,7 @@ export class LoadChecks {
   #of(modelId: ModelId): Failures {
     let failures = this.#failures.get(modelId)
     if (!failures) {
-      failures = { count: 0, pauseUntilMs: 0, needsRoom: false, unusedCount: 0 }
+      failures = { count: 0, pauseUntilMs: 0, needsRoom: false, isBroken: false, unusedCount: 0 }
       this.#failures.set(modelId, failures)
     }
     return failures

@@ -37,7 +37,7 @@ export const decisionMutants: Mutants = {
   'what is to be there from the start is not': [
     ['core/decide/placement.ts', 'choosePreload(lane) ?? choosePrefetch', 'choosePrefetch'],
   ],
-  'no pause after a failed load': [['core/decide/view.ts', 'this.nowMs >= coolUntilMs &&', '']],
+  'no pause after a failed load': [['core/decide/view.ts', 'this.nowMs >= model.coolUntilMs &&', '']],
   'a load that ran out of memory is tried again beside what is idle': [
     ['core/decide/room.ts', 'if (idle.length > 0) return', 'if (idle.length > 99) return'],
   ],

@@ -31,6 +31,9 @@ export const stateMutants: Mutants = {
       'const mayTryAgain = isOutOfMemory',
     ],
   ],
+  'a load that failed for good is tried again': [
+    ['core/state/apply.ts', 'model.isBroken = isFinal && !isOutOfMemory', ''],
+  ],
   'pauses after failed loads do not grow': [['core/state/apply.ts', '* 2 ** model.loadFailureCount)', ')']],
   'foreign use is ignored': [
     [

@@ -14,7 +14,7 @@ export const graceMs = 2000
 export interface LoadCourse {
   loadMs: number
   /** null: it goes well. */
-  fate: 'load-fails' | 'load-hangs' | 'load-crashes' | 'load-out-of-memory' | null
+  fate: 'load-fails' | 'load-broken' | 'load-hangs' | 'load-crashes' | 'load-out-of-memory' | null
 }
 
 export interface BatchCourse {
@@ -28,7 +28,13 @@ export function drawLoad({ loadMs: declaredMs }: Model, chance: Chance, context:
   const usualMs = declaredMs * spread(chance.number, 0.3)
   const isSlow = context.faults.strikes('load-slow')
   const loadMs = isSlow ? usualMs * chance.between(3, 10) : usualMs
-  const fate = drawFate(context, ['load-fails', 'load-hangs', 'load-crashes', 'load-out-of-memory'])
+  const fate = drawFate(context, [
+    'load-fails',
+    'load-broken',
+    'load-hangs',
+    'load-crashes',
+    'load-out-of-memory',
+  ])
   if (isSlow) context.disturb(loadMs)
   if (fate === 'load-hangs') context.disturb(loadLimitMs + graceMs)
   return { loadMs, fate }

@@ -7,6 +7,7 @@ export const faultTable = {
   'start-throws': [0.1, 'start', 'the process of a worker cannot be started'],
   'load-slow': [0.5, 'load', 'takes 3 to 10 times as long'],
   'load-fails': [0.4, 'load', 'the worker reports an error'],
+  'load-broken': [0.05, 'load', 'the worker says that another one would fail alike'],
   'load-hangs': [0.2, 'load', 'no sign until the time-out'],
   'load-crashes': [0.3, 'load', 'the worker ends in the middle'],
   'load-out-of-memory': [

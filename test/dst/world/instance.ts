@@ -134,7 +134,7 @@ export class SimulatedInstance implements Instance {
     const { faults } = this.#context
     const { loadMs, fate } = drawLoad(this.model, this.#chance, this.#context)
     return new Promise((resolve) => {
-      const job = this.#begin([], (error) => resolve({ type: 'failed', error }))
+      const job = this.#begin([], (error) => resolve({ type: 'failed', error, retryable: true }))
       const { bytes } = this.#traits
       this.#plan(loadMs * 0.4, () => {
         if (fate === 'load-out-of-memory' || !this.#machine.allocate(this.process, bytes)) this.#runOut(job)
@@ -146,10 +146,10 @@ export class SimulatedInstance implements Instance {
       this.#plan(fate === null ? loadMs : loadMs * this.#chance.number(), () => {
         if (fate === 'load-crashes') return this.#crash(gaveUp)
         if (!this.#end(job)) return
-        if (fate === 'load-fails')
-          return this.#tell(() =>
-            resolve({ type: 'failed', error: { code: 'LOAD_FAILED', message: 'no weights' } }),
-          )
+        if (fate === 'load-fails' || fate === 'load-broken') {
+          const error = { code: 'LOAD_FAILED', message: 'no weights' }
+          return this.#tell(() => resolve({ type: 'failed', error, retryable: fate === 'load-fails' }))
+        }
         if (faults.strikes('idle-crashes'))
           this.#plan(this.#chance.between(1, 20_000), () => this.#crash(crashed))
         const residentBytes = this.#traits.tellsSize ? bytes : null
