@@ -17,7 +17,7 @@ import { releasable } from './eviction.ts'
 import { interactive, ordinary, overdue, type UrgencyClass, urgent } from './ordering.ts'
 import { choosePrefetch, choosePreload } from './prefetch.ts'
 import { type LoadPlan, planLoad } from './room.ts'
-import { firstAgainstStalls, fitsInto, waitForRoom } from './stalls.ts'
+import { firstAgainstStalls, fitsInto, type Wait, waitForRoom } from './stalls.ts'
 import type { Candidate, Lane, View } from './view.ts'
 
 /** The next load of a device, or null. Cost: O(models + instances), little of it for each device. */
@@ -38,9 +38,10 @@ export function chooseLoad(view: View, device: DeviceState): LoadPlan | null {
 function chooseFiller(lane: Lane, first: Candidate): LoadPlan | null {
   const { view, device, isIdle } = lane
   const freeBytes = headroomBytes(device)
-  const wait = waitForRoom(view, device, first)
+  let wait: Wait | null = null
   for (const { model, worth } of isIdle ? view.candidates : view.missing) {
-    if (loadingBytesOn(model, device) > freeBytes || model === first.model || !wants(lane, model)) continue
+    if (model === first.model || loadingBytesOn(model, device) > freeBytes || !wants(lane, model)) continue
+    wait ??= waitForRoom(view, device, first)
     if (!fitsInto(wait, view, model)) continue
     const plan = planLoad(lane, { model, rule: 'load-filler', worth }, [])
     if (plan && plan.step !== 'wait') return plan

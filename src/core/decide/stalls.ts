@@ -146,7 +146,7 @@ function isQuiet({ state, nowMs }: View, { loadMs }: ModelState): boolean {
 
 /** A candidate whose room has to be made, and the instances that may go for it, the one that may go soonest
  * first. */
-interface Wait {
+export interface Wait {
   first: Candidate
   device: DeviceState
   missingBytes: number
