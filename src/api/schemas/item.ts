@@ -17,6 +17,7 @@ export const storedItem = z.object({
   priority: whole.describe('−100 to 100, higher first.'),
   dependencies: z
     .array(z.object({ id: z.string(), policy: z.enum(['fail', 'skip', 'continue']) }))
+    .readonly()
     .describe('Items that it needs, and what becomes of it when one does not finish.'),
   step: z.string().nullable().describe('Its step of the pipeline; null: a part that a fan-out made.'),
   sourceId: z.string().nullable().describe('The record of the source that it came from.'),

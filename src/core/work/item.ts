@@ -65,7 +65,7 @@ export interface NewItem {
   input: unknown
   /** −100 to 100, higher first. */
   priority: number
-  dependencies: Dependency[]
+  dependencies: readonly Dependency[]
   /** The pipeline's step, or null. An item with a step is shown to the store's resolver when it is
    * released. */
   step: string | null
@@ -107,7 +107,7 @@ export interface StoredItem extends NewItem {
 }
 
 export type NewItemOptions = Partial<Omit<NewItem, 'dependencies'>> &
-  Pick<NewItem, 'id' | 'modelId'> & { dependencies?: (ItemId | Dependency)[] }
+  Pick<NewItem, 'id' | 'modelId'> & { dependencies?: readonly (ItemId | Dependency)[] }
 
 /** Fills in the defaults: priority 0, no dependencies (edge policy fail), 3 attempts. Throws BAD_VALUE. */
 export function newItem(options: NewItemOptions): NewItem {
@@ -118,7 +118,7 @@ export function newItem(options: NewItemOptions): NewItem {
     modelId,
     input: options.input ?? null,
     priority,
-    dependencies: uniqueDependencies(dependencies ?? []),
+    dependencies: dependencies && dependencies.length > 0 ? uniqueDependencies(dependencies) : none,
     step: options.step ?? null,
     sourceId: options.sourceId ?? null,
     source: options.source ?? null,
@@ -161,6 +161,9 @@ function assertItem(id: ItemId, priority: number, maxAttempts: number): void {
 export function ofPipeline(item: NewItem, pipeline: string | null): NewItem {
   return item.pipeline === pipeline ? item : { ...item, pipeline }
 }
+
+/** Most items wait for nothing: they share one list. */
+const none: readonly Dependency[] = []
 
 /** Each once; the first policy stands. */
 function uniqueDependencies(written: readonly (ItemId | Dependency)[]): Dependency[] {

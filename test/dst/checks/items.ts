@@ -55,7 +55,7 @@ interface Known {
   readonly modelId: string
   readonly maxAttempts: number
   /** Those of its submission; a fan-out's children come with their expansion. */
-  readonly parents: { id: ItemId; policy: EdgePolicy }[]
+  readonly parents: readonly { id: ItemId; policy: EdgePolicy }[]
   readonly children: ItemId[]
   state: ItemState | null
   leaseCount: number
