@@ -23,7 +23,6 @@ check: node_modules/.installed
 	npm run --silent check
 
 build: node_modules/.installed
-	rm -rf dist
 	npm run --silent build
 
 bench: node_modules/.installed examples/archive/node_modules/.installed

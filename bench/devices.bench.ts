@@ -84,7 +84,7 @@ async function exitMs(script: string): Promise<number> {
   return performance.now() - startedAtMs
 }
 
-const inOurs = await exitMs(`import koffi from 'koffi'
+const inOurs = await exitMs(`import koffi from '@koromix/koffi-linux-x64'
   koffi.load(${JSON.stringify(library)}).func('nvmlInit_v2', 'int', []).async(() => {})`)
 const inAnother = await exitMs(`import { openNvidia } from './src/devices/nvidia.ts'
   openNvidia({ nvml: { library: ${JSON.stringify(library)} } })`)

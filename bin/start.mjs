@@ -21,6 +21,21 @@ function privateFolder() {
   }
 }
 
+const [major, minor] = process.versions.node.split('.').map(Number)
+if (major < 20 || (major === 20 && minor < 19)) {
+  console.error(
+    `Plimsoll needs Node 20.19 or newer, and this is Node ${process.versions.node}. Install a newer one.`,
+  )
+  process.exit(2)
+}
+
+// That Node calls its SQLite experimental is no news for people.
+const [printWarning] = process.listeners('warning')
+process.removeAllListeners('warning')
+process.on('warning', (warning) => {
+  if (warning.name !== 'ExperimentalWarning') printWarning?.(warning)
+})
+
 const folder = privateFolder()
 if (folder !== null) module.enableCompileCache?.(folder)
 const source = new URL('../src/cli/main.ts', import.meta.url)

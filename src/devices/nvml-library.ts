@@ -11,7 +11,15 @@
 // A list of processes has 16, 24 or 32 bytes an entry: drivers 535.43 to 535.86 changed
 // the struct without a new name for the function (nvitop pull request 79). The buffer
 // is filled with a mark first, and what was written over shows it.
-import type * as Koffi from 'koffi'
+
+/** What is used of koffi. Its platform's package is taken, since that needs no script at its installation. */
+export interface Koffi {
+  version: string
+  load: (path: string) => {
+    // biome-ignore lint/suspicious/noExplicitAny: what a function takes and gives is said by its own words
+    func: (name: string, result: string, values: readonly string[]) => (...values: any[]) => any
+  }
+}
 
 type Handle = bigint
 
@@ -78,7 +86,7 @@ export class NvmlLibrary {
   readonly #errorString: (code: number) => string
 
   /** Throws where the library cannot be loaded or the driver does not answer. */
-  constructor(koffi: typeof Koffi, path: string) {
+  constructor(koffi: Koffi, path: string) {
     const library = koffi.load(path)
     this.#errorString = library.func('nvmlErrorString', 'str', ['int'])
     for (const [name, values] of Object.entries(functions)) {

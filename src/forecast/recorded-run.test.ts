@@ -141,7 +141,7 @@ test('reads over lines that are no record, and refuses a record without a run or
 
 test('refuses a run of which nothing has run yet', async (test) => {
   const worker =
-    'export const load = () => new Promise(() => setInterval(() => {}, 1000))\nexport const run = null\n'
+    'export const load = () => new Promise(() => setInterval(() => {}, 1000))\nexport const run = () => []\n'
   const other = project({ models, steps, worker })
   const run = startPlimsoll(test, other, 'run', 'pipeline.yaml')
   await journaled(run, other, /"start-load"/)

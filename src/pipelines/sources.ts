@@ -1,9 +1,9 @@
 // Sources: from globs, JSON lines, standard input or a written list to records, in an
 // order that does not depend on the file system. A record's fingerprint tells when it
 // has changed: for a file its path, size and time of change.
-import { existsSync, globSync, readFileSync, statSync } from 'node:fs'
+import fs, { existsSync, readFileSync, statSync } from 'node:fs'
 import { basename, relative, resolve } from 'node:path'
-import { SchedulerError } from '../core/errors.ts'
+import { oldNode, SchedulerError } from '../core/errors.ts'
 import type { Pipeline, SourceSpec } from './pipeline.ts'
 
 export interface SourceRecord {
@@ -122,6 +122,8 @@ function readText(source: string, file: string): string {
 
 /** Files, not folders nor links that lead nowhere, sorted, each once. */
 function findFiles(globs: readonly string[], folder: string): string[] {
+  const { globSync } = fs as Partial<typeof fs>
+  if (!globSync) throw oldNode('A source of files', { needed: '22', met: process.versions.node })
   const found = globs.flatMap((glob) => globSync(glob, { cwd: folder }).map((path) => resolve(folder, path)))
   return [...new Set(found)].filter((path) => statSync(path, { throwIfNoEntry: false })?.isFile()).sort()
 }

@@ -9,7 +9,7 @@
 //   .plimsoll/archive.results.jsonl  results, one source a line
 //   .plimsoll/archive.timeline.svg   the picture
 //   .plimsoll/archive.logs/          what each worker printed, if anything
-import { existsSync, globSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { SchedulerError } from '../core/errors.ts'
 
@@ -44,7 +44,26 @@ export function databaseOf(folder: string, pipelineName: string): string {
 
 /** Databases under `.plimsoll` here or one level of folders below, and of the examples. */
 export function databasesHere(): string[] {
-  return globSync(['.plimsoll/*.db', '*/.plimsoll/*.db', 'examples/*/.plimsoll/*.db']).sort()
+  const homes = ['.', ...foldersOf('.'), ...foldersOf('examples')].map((folder) => join(folder, '.plimsoll'))
+  return homes
+    .flatMap((home) => namesIn(home).map(({ name }) => join(home, name)))
+    .filter((path) => path.endsWith('.db'))
+    .sort()
+}
+
+function foldersOf(folder: string): string[] {
+  return namesIn(folder)
+    .filter((each) => !each.isFile() && !each.name.startsWith('.'))
+    .map(({ name }) => join(folder, name))
+}
+
+/** Empty where there is no such folder. */
+function namesIn(folder: string) {
+  try {
+    return readdirSync(folder, { withFileTypes: true })
+  } catch {
+    return []
+  }
 }
 
 /** The database that a command means: `--db`, or the only one under `.plimsoll` here or one level of folders

@@ -1,6 +1,6 @@
 // Whether a file of a module worker is an ES module or CommonJS, decided by what is in it: a worker may be
 // written either way beside a package.json of any "type", which `npm init` writes and few know of. Asked are
-// the .js and .ts files of people; .mjs, .cjs, .mts and .cts say it, and so do installed packages.
+// the .js and .ts files of people; other endings say it, and so do installed packages.
 //
 //   it does not parse as CommonJS, for words that only modules have    an ES module
 //   it does, and mentions module.exports, exports.NAME or require(     CommonJS
@@ -53,11 +53,12 @@ type Handler = (
 
 /** null: Node decides. */
 function decide(file: string): { format: 'module' | 'commonjs'; source: string } | null {
-  if (!/\.[jt]s$/.test(file) || file.includes('/node_modules/')) return null
+  if (!/\.(?:js|m?ts)$/.test(file) || file.includes('/node_modules/')) return null
   const text = readFileSync(file, 'utf8')
-  const source = file.endsWith('.ts') ? withoutTypes(text) : text
-  const format = source === null ? null : formatOf(source)
-  return format === null ? null : { format, source: source! }
+  const source = file.endsWith('ts') ? withoutTypes(text) : text
+  if (source === null) return null
+  const format = file.endsWith('.mts') ? 'module' : formatOf(source)
+  return format && { format, source }
 }
 
 /** null: it does not parse. */

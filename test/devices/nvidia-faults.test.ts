@@ -163,7 +163,7 @@ test('without the package koffi everything else works, and it is named', async (
     openNvidia: typeof openNvidia
   }
   assert.deepEqual(await openBare({ smi: { command: 'no-smi' } }), [
-    'the package koffi is not installed',
+    `the package @koromix/koffi-${process.platform}-${process.arch} is not installed`,
     'there is no no-smi on the PATH',
   ])
 })

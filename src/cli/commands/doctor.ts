@@ -4,7 +4,6 @@
 import { accessSync, constants, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { totalmem } from 'node:os'
 import { join } from 'node:path'
-import { DatabaseSync } from 'node:sqlite'
 import type { Command } from 'commander'
 import { notesOf } from '../../api/status.ts'
 import { SchedulerError } from '../../core/errors.ts'
@@ -16,6 +15,7 @@ import { type SeenVendor, seeDevices } from '../../devices/seen.ts'
 import { databasesHere, runFiles } from '../../record/files.ts'
 import { readLastRun } from '../../record/last-run.ts'
 import { livingOf } from '../../runners/started.ts'
+import { openSqlite } from '../../stores/sqlite/driver.ts'
 import { jsonOption } from '../options.ts'
 import { print, printJson, printTable } from '../output.ts'
 import { type CheckResult, checkColumns, checkDevice, rowsOf } from './gpu-check.ts'
@@ -54,7 +54,7 @@ async function examine(json: boolean): Promise<void> {
   if (json) printJson({ findings, devices })
   else {
     for (const { what, isGood, found, advice } of findings)
-      print(`${isGood ? 'ok  ' : 'look'}  ${what}: ${found}${isGood ? '' : `. ${advice}`}`)
+      print(`${isGood ? 'ok  ' : 'look'}  ${what}: ${found}${isGood || advice === '' ? '' : `. ${advice}`}`)
     print(['', ...devices.flatMap(linesOf)].join('\n'))
   }
   if (findings.some(({ isGood }) => !isGood)) process.exitCode = 1
@@ -97,22 +97,16 @@ function printCheck(result: CheckResult): void {
   )
 }
 
+/** Whether it is new enough, the line about SQLite says. */
 function node(): Finding {
-  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
-  const isGood = major > 24 || (major === 24 && minor >= 15)
-  return {
-    what: 'Node',
-    isGood,
-    found: process.version,
-    advice: 'Install Node 24.15 or newer, or run `npm ci` here.',
-  }
+  return { what: 'Node', isGood: true, found: process.version, advice: '' }
 }
 
 function database(): Finding {
   let folder: string | null = null
   try {
     folder = mkdtempSync('.plimsoll-doctor-')
-    const db = new DatabaseSync(join(folder, 'probe.db'))
+    const db = openSqlite(join(folder, 'probe.db'))
     const { journal_mode: mode } = db.prepare('PRAGMA journal_mode = WAL').get() as { journal_mode: string }
     const { version } = db.prepare('SELECT sqlite_version() AS version').get() as { version: string }
     db.close()
@@ -123,11 +117,12 @@ function database(): Finding {
       advice: 'This disk has no WAL; use a local one with --db.',
     }
   } catch (error) {
+    const isOld = error instanceof SchedulerError && error.code === 'OLD_NODE'
     return {
       what: 'SQLite',
       isGood: false,
       found: (error as Error).message,
-      advice: 'Use a local, writable disk with --db.',
+      advice: isOld ? '' : 'Use a local, writable disk with --db.',
     }
   } finally {
     if (folder !== null) rmSync(folder, { recursive: true, force: true })

@@ -2,7 +2,8 @@
 // schema.ts.
 import { existsSync, realpathSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { DatabaseSync } from 'node:sqlite'
+import type { DatabaseSync } from 'node:sqlite'
+import { openSqlite } from './driver.ts'
 import { corrupt, failed, isBusy, translate } from './errors.ts'
 import { migrationFrom } from './migrations.ts'
 import { schemaVersion, tables } from './schema.ts'
@@ -26,7 +27,7 @@ export function openDatabase(file: string): DatabaseSync {
   return translate(file, () => {
     const isNew = !existsSync(file) || statSync(file).size === 0
     if (!isNew) checkFile(file)
-    const db = new DatabaseSync(file, { timeout: 5000 })
+    const db = openSqlite(file, { timeout: 5000 })
     try {
       db.exec(pragmas)
       const { id, version } = readStamp(db)
@@ -63,7 +64,7 @@ export function openReadOnly(file: string): DatabaseSync {
         `it has the older version ${version}`,
         'The next `plimsoll run` brings it up to date.',
       )
-    return new DatabaseSync(file, { readOnly: true, timeout: 5000 })
+    return openSqlite(file, { readOnly: true, timeout: 5000 })
   })
 }
 
@@ -71,7 +72,7 @@ function checkFile(file: string): void {
   if (statSync(file).isDirectory()) throw failed(file, 'it is a folder', 'Name a file with --db.')
   checkHeader(file)
   if (statSync(file).size > checkedBytes) return
-  const db = new DatabaseSync(file, { readOnly: true, timeout: 5000 })
+  const db = openSqlite(file, { readOnly: true, timeout: 5000 })
   try {
     const { quick_check: answer } = db.prepare('PRAGMA quick_check(1)').get() as { quick_check: string }
     if (answer !== 'ok') throw corrupt(file, answer)
@@ -82,7 +83,7 @@ function checkFile(file: string): void {
 
 /** The file's version; 0: made, and its maker was killed before the tables came. */
 function checkHeader(file: string): number {
-  const db = new DatabaseSync(file, { readOnly: true, timeout: 5000 })
+  const db = openSqlite(file, { readOnly: true, timeout: 5000 })
   try {
     const { id, version } = readStamp(db)
     const { count } = db.prepare('SELECT count(*) AS count FROM sqlite_schema').get() as { count: number }
@@ -101,7 +102,7 @@ function checkHeader(file: string): number {
  * one file are one. Throws STORE_LOCKED. */
 export function lock(file: string): DatabaseSync {
   const ownerFile = `${existsSync(file) ? realpathSync(file) : resolve(file)}-owner`
-  const db = translate(ownerFile, () => new DatabaseSync(ownerFile, { timeout: 0 }))
+  const db = translate(ownerFile, () => openSqlite(ownerFile, { timeout: 0 }))
   try {
     db.exec('BEGIN EXCLUSIVE')
     return db

@@ -1,0 +1,2 @@
+import api = require('./dist/index.js')
+export = api
