@@ -1,31 +1,15 @@
-// Writes what is made from the code: plimsoll.schema.json, which editors use, and docs/configuration.md. With
-// --check it only says whether they are as they should be.
+// Writes what is made from the schema of the pipeline file: plimsoll.schema.json, which editors use,
+// docs/configuration.md and the type PipelineFile. With --check it only says whether they are as they should be.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { z } from 'zod'
-import { pipelineSchema } from '../src/pipelines/schema.ts'
-
-interface Schema {
-  title?: string
-  minimum?: number
-  exclusiveMinimum?: number
-  maximum?: number
-  description?: string
-  type?: string | string[]
-  enum?: unknown[]
-  const?: unknown
-  anyOf?: Schema[]
-  items?: Schema
-  properties?: Record<string, Schema>
-  additionalProperties?: Schema | boolean
-  required?: string[]
-}
+import { type Schema, schema } from './schema.ts'
+import { interfacesOf } from './schema-types.ts'
 
 const root = resolve(import.meta.dirname, '..')
-const schema = z.toJSONSchema(pipelineSchema, { io: 'input' }) as Schema
 const files: Record<string, string> = {
   'plimsoll.schema.json': `${JSON.stringify(schema, null, 2)}\n`,
   'docs/configuration.md': `${configuration()}\n`,
+  'src/pipelines/pipeline-file.ts': types(),
 }
 
 function configuration(): string {
@@ -40,6 +24,18 @@ function configuration(): string {
     '|---|---|---|',
   ]
   return [...head, ...rows(schema, '')].join('\n')
+}
+
+function types(): string {
+  return `// The pipeline file as a type, for \`definePipeline\`. Made from schema.ts by \`npm run docs\`: change it there.
+
+/** \`4.5GB\`, \`512MiB\`, or a number of bytes. */
+export type Size = string | number
+
+/** \`250ms\`, \`1.5s\`, \`10m\`, \`2h\`, or a number of milliseconds. */
+export type Duration = string | number
+
+${interfacesOf({ name: 'PipelineFile', text: 'A pipeline, as it is written in YAML.' }, schema)}`
 }
 
 function rows({ properties = {}, required = [] }: Schema, prefix: string): string[] {

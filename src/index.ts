@@ -3,7 +3,7 @@ export { type ErrorCode, errorKinds, type ItemError, SchedulerError } from './co
 export { defineModel, type Model, type ModelOptions, mediaModels } from './core/model.ts'
 export { defaultPolicy, type Policy, parsePolicy, policyOptions } from './core/policy.ts'
 export type { NextBatch } from './core/scheduler.ts'
-export { type VramPermit, VramSemaphore } from './core/semaphore.ts'
+export { type AbortSignalLike, type VramPermit, VramSemaphore } from './core/semaphore.ts'
 export { ModelStateManager } from './core/state/loads.ts'
 export { formatBytes, formatMs, parseBytes, parseDuration } from './core/units.ts'
 export { VramConfig } from './core/vram.ts'
@@ -13,6 +13,19 @@ export { WorkQueue } from './core/work/queue.ts'
 export { type Run, startRun } from './daemon/run.ts'
 export type { Device } from './devices/device.ts'
 export { definePipeline, type Pipeline, readPipeline } from './pipelines/pipeline.ts'
+export type {
+  Duration,
+  PipelineBatch,
+  PipelineFile,
+  PipelineGpu,
+  PipelineModel,
+  PipelinePolicy,
+  PipelineSource,
+  PipelineStep,
+  PipelineTable,
+  PipelineTimeouts,
+  Size,
+} from './pipelines/pipeline-file.ts'
 export { gatherReport, gatherResults } from './pipelines/report.ts'
 export { databaseOf, type RunFiles, runFiles } from './record/files.ts'
 export type { Instance, Runner } from './runners/runner.ts'

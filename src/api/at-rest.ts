@@ -38,7 +38,7 @@ export async function changeAtRest<T>(at: AtRest, work: (host: OwnerHost) => Pro
 
 async function openReader(database: string): Promise<StoreReader> {
   if (!existsSync(database)) return (await import('../stores/memory.ts')).openMemoryStore()
-  const { openSqliteReader } = await import('../stores/sqlite/reader.ts')
+  const { openSqliteReader } = await import('../stores/sqlite/open-reader.ts')
   return openSqliteReader(database)
 }
 

@@ -3,6 +3,7 @@
 // refused at once.
 //
 //   using permit = await vram.acquire('4.5GB', { signal })
+/// <reference lib="esnext.disposable" preserve="true" />
 import { SchedulerError } from './errors.ts'
 import { formatBytes, parseBytes } from './units.ts'
 import { VramConfig } from './vram.ts'
@@ -12,6 +13,14 @@ export interface VramPermit extends Disposable {
   readonly bytes: number
   /** Gives the bytes back. A second call does nothing. */
   release(): void
+}
+
+/** An `AbortSignal`, by what is used of it: neither Node's types nor a browser's are needed. */
+export interface AbortSignalLike {
+  readonly aborted: boolean
+  readonly reason?: unknown
+  addEventListener(type: 'abort', listener: () => void, options?: { once?: boolean }): void
+  removeEventListener(type: 'abort', listener: () => void): void
 }
 
 interface Waiter {
@@ -40,7 +49,7 @@ export class VramSemaphore {
   }
 
   /** Waits its turn. Rejects with NEVER_FITS, BAD_VALUE, or ABORTED when the signal comes first. */
-  async acquire(size: string | number, { signal }: { signal?: AbortSignal } = {}): Promise<VramPermit> {
+  async acquire(size: string | number, { signal }: { signal?: AbortSignalLike } = {}): Promise<VramPermit> {
     const bytes = parseBytes(size)
     if (signal?.aborted) throw aborted(bytes, signal)
     const permit = this.tryAcquire(bytes)
@@ -63,7 +72,7 @@ export class VramSemaphore {
     return this.#waiters.size === 0 && bytes <= this.#availableBytes ? this.#grant(bytes) : null
   }
 
-  #wait(bytes: number, signal: AbortSignal | undefined): Promise<VramPermit> {
+  #wait(bytes: number, signal: AbortSignalLike | undefined): Promise<VramPermit> {
     return new Promise((resolve, reject) => {
       const giveUp = () => {
         this.#waiters.delete(waiter)
@@ -104,7 +113,7 @@ export class VramSemaphore {
   }
 }
 
-function aborted(bytes: number, signal: AbortSignal): SchedulerError {
+function aborted(bytes: number, signal: AbortSignalLike): SchedulerError {
   return new SchedulerError(
     'ABORTED',
     `The request for ${formatBytes(bytes)} was given up before its turn.`,

@@ -6,7 +6,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { temporaryFolder } from '../../test/support/folder.ts'
 import { definePipeline, readPipeline } from './pipeline.ts'
-import type { PipelineFile } from './schema.ts'
+import type { PipelineFile } from './pipeline-file.ts'
 
 const folder = temporaryFolder('faults')
 writeFileSync(join(folder, 'm.js'), '')

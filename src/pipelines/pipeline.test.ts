@@ -9,9 +9,9 @@ import { allItems } from '../stores/store.ts'
 import { expandPipeline } from './expand.ts'
 import { compileTemplate } from './expressions.ts'
 import { definePipeline, readPipeline } from './pipeline.ts'
+import type { PipelineFile } from './pipeline-file.ts'
 import { gatherReport, gatherResults } from './report.ts'
 import { pipelineResolver } from './resolver.ts'
-import type { PipelineFile } from './schema.ts'
 
 const folder = temporaryFolder('pipelines')
 writeFileSync(join(folder, 'm.ts'), 'export {}')

@@ -12,7 +12,8 @@ import type { RunnerSpec } from '../runners/runner.ts'
 import { compileTemplate, type Template } from './expressions.ts'
 import { findFaults } from './faults.ts'
 import { compileGpus } from './gpus.ts'
-import type { CheckedFile, PipelineFile } from './schema.ts'
+import type { PipelineFile, PipelineSource } from './pipeline-file.ts'
+import type { CheckedFile } from './schema.ts'
 import type { Fault } from './shape-faults.ts'
 
 export interface Pipeline {
@@ -24,12 +25,10 @@ export interface Pipeline {
   runnerSpecs: ReadonlyMap<ModelId, RunnerSpec>
   /** As written; core/policy.ts reads it. */
   policy: Record<string, unknown>
-  sources: ReadonlyMap<string, SourceSpec>
+  sources: ReadonlyMap<string, PipelineSource>
   steps: ReadonlyMap<string, Step>
   report: Report[]
 }
-
-export type SourceSpec = CheckedFile['sources'][string]
 
 export interface Step {
   name: string

@@ -6,9 +6,9 @@ import { type NewItem, newItem } from '../core/work/item.ts'
 import { askResolver, type ResolvedParent } from '../core/work/resolver.ts'
 import { expandPipeline } from './expand.ts'
 import { definePipeline } from './pipeline.ts'
+import type { PipelineFile } from './pipeline-file.ts'
 import { gatherResults } from './report.ts'
 import { pipelineResolver } from './resolver.ts'
-import type { PipelineFile } from './schema.ts'
 
 type Steps = PipelineFile['steps']
 

@@ -5,6 +5,7 @@ import { resolve } from 'node:path'
 import { test } from 'node:test'
 import { z } from 'zod'
 import { policyOptions } from '../core/policy.ts'
+import type { PipelineFile } from './pipeline-file.ts'
 import { pipelineSchema } from './schema.ts'
 
 interface Schema {
@@ -61,6 +62,23 @@ test('every key says what it means, and one that may be left out what happens th
     open.map(({ path }) => path),
     [],
   )
+})
+
+type Input = z.input<typeof pipelineSchema>
+
+test('a file of the type PipelineFile is one that the schema takes', () => {
+  const file: PipelineFile = {
+    name: 'small',
+    gpus: [{ name: 'ram', kind: 'host', memory: '1GB' }],
+    models: { echo: { module: 'echo.js', vram: 1, keepAlive: -1 } },
+    policy: { maxWait: '5m', goal: 'latency', tenants: { a: 2 } },
+    sources: { texts: { files: ['*.txt'] } },
+    steps: { say: { source: 'texts', model: 'echo', needs: { other: 'skip' } } },
+  }
+  // Each is given for the other: the compiler says where they differ.
+  const input: Input = { ...file, policy: { ...file.policy } }
+  const again: PipelineFile = input
+  assert.equal(pipelineSchema.safeParse(again).error, undefined)
 })
 
 test('every option of the policy says where its default is from', () => {

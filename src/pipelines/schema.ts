@@ -312,5 +312,4 @@ export const pipelineSchema = z
   })
   .meta({ title: 'Plimsoll pipeline' })
 
-export type PipelineFile = z.input<typeof pipelineSchema>
 export type CheckedFile = z.output<typeof pipelineSchema>

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { temporaryFolder } from '../../test/support/folder.ts'
 import { definePipeline } from './pipeline.ts'
-import type { PipelineFile } from './schema.ts'
+import type { PipelineFile } from './pipeline-file.ts'
 import { type Inputs, readSources } from './sources.ts'
 
 const folder = temporaryFolder('sources')

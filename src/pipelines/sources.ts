@@ -4,7 +4,8 @@
 import fs, { existsSync, readFileSync, statSync } from 'node:fs'
 import { basename, relative, resolve } from 'node:path'
 import { oldNode, SchedulerError } from '../core/errors.ts'
-import type { Pipeline, SourceSpec } from './pipeline.ts'
+import type { Pipeline } from './pipeline.ts'
+import type { PipelineSource } from './pipeline-file.ts'
 
 export interface SourceRecord {
   /** For people and ids. */
@@ -69,7 +70,7 @@ function assignInputs(sources: Pipeline['sources'], inputs: readonly string[]): 
 
 /** A file, a folder (its files that the source's glob would take) or a glob, from where
  * the command was given. */
-function findInput(pattern: string, { files }: SourceSpec): string[] {
+function findInput(pattern: string, { files }: PipelineSource): string[] {
   const stat = statSync(pattern, { throwIfNoEntry: false })
   const own = (typeof files === 'string' ? [files] : files!).map((glob) =>
     glob.includes('**/') ? `**/${basename(glob)}` : basename(glob),
@@ -86,7 +87,7 @@ function findInput(pattern: string, { files }: SourceSpec): string[] {
 
 function readSource(
   name: string,
-  { files, jsonl, stdin: form, list }: SourceSpec,
+  { files, jsonl, stdin: form, list }: PipelineSource,
   folder: string,
   stdin: string,
 ): SourceRecord[] {

@@ -3,25 +3,13 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { type ItemId, itemStates } from '../../core/work/item.ts'
 import type { QueueHead } from '../../core/work/queue-head.ts'
-import type { ItemBrief, ListQuery, StoredItem, StoreEvent, StoreReader, StoreStats } from '../store.ts'
+import type { ItemBrief, ListQuery, StoredItem, StoreEvent, StoreStats } from '../store.ts'
 import { Counts, type LevelCounts } from './counts.ts'
 import { translate } from './errors.ts'
-import { openReadOnly } from './file.ts'
 import { pageQuery } from './pages.ts'
 import { all, first, prepareQueries, type Queries } from './queries.ts'
 import { type BriefRow, readBrief, readItem, type StoredRow } from './rows.ts'
 import { eventWidth, stateNumber } from './schema.ts'
-
-/** Reads a database that another process may own. Throws STORE_CORRUPT, STORE_FAILED. */
-export async function openSqliteReader(file: string): Promise<StoreReader> {
-  const db = openReadOnly(file)
-  try {
-    return translate(file, () => new SqliteReader(file, db))
-  } catch (error) {
-    db.close()
-    throw error
-  }
-}
 
 export class SqliteReader {
   protected readonly file: string

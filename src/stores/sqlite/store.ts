@@ -22,13 +22,13 @@ import { SqliteReader } from './reader.ts'
 import { type BriefRow, type ItemRow, json, parse } from './rows.ts'
 import { SqliteWorkingSet } from './working-set.ts'
 
-export { openSqliteReader } from './reader.ts'
+export { openSqliteReader } from './open-reader.ts'
 
 export interface SqliteOptions extends StoreOptions {
   file: string
 }
 
-/** Throws STORE_LOCKED, STORE_CORRUPT, STORE_FULL, STORE_FAILED. */
+/** Throws STORE_LOCKED, STORE_CORRUPT, STORE_FULL, STORE_FAILED, OLD_NODE. */
 export async function openSqliteStore({ file, ...options }: SqliteOptions): Promise<Store> {
   const owner = lock(file)
   let db: DatabaseSync | null = null
