@@ -1,8 +1,7 @@
 // The command line: parses, calls one file for each command, and turns errors into sentences and exit codes.
 // Exit codes: 0 ok, 1 work failed, 2 usage or configuration.
-// `--help` and `--version` are what people call most: nothing is loaded for them but the table of commands.
 import { readFileSync } from 'node:fs'
-import { helpText } from './help.ts'
+import { runProgram, usageExitCode } from './program.ts'
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
   version: string
@@ -14,18 +13,10 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 })
 
 const parsed = process.argv.slice(2)
-const only = parsed.length === 1 ? parsed[0]! : ''
-if (['--help', '-h', 'help'].includes(only)) process.stdout.write(helpText(process.stdout.columns ?? 80))
-else if (['--version', '-V'].includes(only)) process.stdout.write(`${version}\n`)
-else await run()
-
-async function run(): Promise<void> {
-  const { runProgram, usageExitCode } = await import('./program.ts')
-  try {
-    await runProgram(parsed, version)
-  } catch (error) {
-    process.exitCode = usageExitCode(error) ?? (await report(error))
-  }
+try {
+  await runProgram(parsed, version)
+} catch (error) {
+  process.exitCode = usageExitCode(error) ?? (await report(error))
 }
 
 /** Says what is wrong; answers with the exit code. */

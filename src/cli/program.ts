@@ -1,7 +1,9 @@
 // Parses the command line and calls the command it names, whose code alone is loaded.
 import { Command, CommanderError } from 'commander'
 import { commands } from './commands.ts'
-import { helpText, summary } from './help.ts'
+
+const summary =
+  'Runs many models over a stream of work on the GPUs you have: loads them to the line and never past it.'
 
 /** `parsed`: what the process was called with, without the program's own name. Throws what the command
  * throws; what cannot be parsed has been said when a CommanderError comes. */
@@ -11,12 +13,12 @@ export async function runProgram(parsed: readonly string[], version: string): Pr
     .version(version)
     .showHelpAfterError('Run `plimsoll --help` for the commands.')
     .exitOverride()
-  const help = () => helpText(process.stdout.columns ?? 80)
-  program.helpInformation = help
-  for (const { name, description, arguments: texts = {}, load } of commands) {
+  for (const { name, group, description, arguments: texts = {}, examples, load } of commands) {
     const hint = `Run \`plimsoll ${name} --help\` for its arguments and options.`
-    const command = program.command(name).description(description).exitOverride().showHelpAfterError(hint)
+    const command = program.command(name).description(description).helpGroup(`${group}:`)
+    command.exitOverride().showHelpAfterError(hint)
     for (const [argument, meaning] of Object.entries(texts)) command.argument(argument, meaning)
+    command.addHelpText('after', () => `\nExamples:\n${examples.map((each) => `  $ ${each}`).join('\n')}`)
     if (parsed.includes(name)) (await load())(command)
   }
   await program.parseAsync(parsed, { from: 'user' })
