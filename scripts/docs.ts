@@ -1,15 +1,23 @@
-// Writes what is made from the schema of the pipeline file: plimsoll.schema.json, which editors use,
-// docs/configuration.md and the type PipelineFile. With --check it only says whether they are as they should be.
+// Writes what is made from the code: plimsoll.schema.json, which editors use, docs/configuration.md and the type
+// PipelineFile from the schema of the pipeline file, docs/json.md from those of the answers. With --check it only
+// says whether they are as they should be.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { z } from 'zod'
+import { useCases } from '../src/api/index.ts'
+import { storedItem } from '../src/api/schemas/item.ts'
+import { answer as runAnswer } from '../src/api/schemas/run.ts'
 import { type Schema, schema } from './schema.ts'
 import { interfacesOf } from './schema-types.ts'
 
 const root = resolve(import.meta.dirname, '..')
+const itemSchema = toSchema(storedItem)
+const linkToItem = ['An [item](#an-item).']
 const files: Record<string, string> = {
   'plimsoll.schema.json': `${JSON.stringify(schema, null, 2)}\n`,
   'docs/configuration.md': `${configuration()}\n`,
   'src/pipelines/pipeline-file.ts': types(),
+  'docs/json.md': `${await json()}\n`,
 }
 
 function configuration(): string {
@@ -23,7 +31,7 @@ function configuration(): string {
     '| key | values | meaning |',
     '|---|---|---|',
   ]
-  return [...head, ...rows(schema, '')].join('\n')
+  return [...head, ...rows(schema, '', 'Optional. ')].join('\n')
 }
 
 function types(): string {
@@ -38,19 +46,69 @@ export type Duration = string | number
 ${interfacesOf({ name: 'PipelineFile', text: 'A pipeline, as it is written in YAML.' }, schema)}`
 }
 
-function rows({ properties = {}, required = [] }: Schema, prefix: string): string[] {
+/** What each command prints with --json, from the schemas that check it. */
+async function json(): Promise<string> {
+  const pages = [page('run', 'The end of a run.', fieldsOf(runAnswer))]
+  for (const { name, description, schemas } of useCases)
+    pages.push(page(name, description, fieldsOf((await schemas()).answer)))
+  pages.push(page('export', 'Every item, in the order of submission; also without `--json`.', linkToItem))
+  pages.push(
+    page('An item', 'As `items` lists it, and as `result` and `export` write it.', table(itemSchema)),
+  )
+  return [
+    '# JSON',
+    '',
+    'What each command prints with `--json`: one value on one line (`export`: a line for each item). This page is',
+    'made by `npm run docs` from the schemas in `src/api/schemas/`, which check the same answers where a running',
+    'daemon gives them. Fields may be added. Durations and moments are in ms, sizes in bytes.',
+    '',
+    'An error is `{"error": {"code", "message", "details"}}`, with the codes and exit codes of [errors.md](errors.md).',
+    '',
+    '`simulate --json` prints the result of the simulation with the names of `src/sim/report.ts`, `doctor --json` its',
+    'findings and devices; both may still change.',
+    ...pages.flat(),
+  ].join('\n')
+}
+
+function page(title: string, description: string, fields: string[]): string[] {
+  return ['', `## ${title}`, '', description, '', ...fields]
+}
+
+function fieldsOf(answer: z.ZodType): string[] {
+  if (answer === storedItem) return linkToItem
+  const schema = toSchema(answer)
+  if (schema.items === undefined) return table(schema)
+  const isItems = JSON.stringify(schema.items) === JSON.stringify(itemSchema)
+  return isItems ? ['A list of [items](#an-item).'] : ['A list of:', '', ...table(schema.items)]
+}
+
+function toSchema(answer: z.ZodType): Schema {
+  const { $schema, ...schema } = z.toJSONSchema(answer, { io: 'output' })
+  return schema as Schema
+}
+
+function table(schema: Schema): string[] {
+  return ['| field | value | meaning |', '|---|---|---|', ...rows(schema, '', 'May be left out. ')]
+}
+
+function rows({ properties = {}, required = [] }: Schema, prefix: string, optional: string): string[] {
   return Object.entries(properties).flatMap(([key, value]) => {
     const path = `${prefix}${key}`
-    const list = [value, ...(value.anyOf ?? [])].find(({ items }) => items?.properties)
-    const inner =
-      list?.items ?? (typeof value.additionalProperties === 'object' ? value.additionalProperties : value)
-    const nested = list ? `${path}[].` : inner === value ? `${path}.` : `${path}.NAME.`
-    const text = `${required.includes(key) ? '' : 'Optional. '}${value.description ?? ''}`.trim()
-    return [
-      `| \`${path}\` | ${valuesOf(value)} | ${text} |`,
-      ...(inner.properties ? rows(inner, nested) : []),
-    ]
+    const text = `${required.includes(key) ? '' : optional}${value.description ?? ''}`.trim()
+    const inner = innerOf(value).flatMap(([end, schema]) => rows(schema, `${path}${end}`, optional))
+    return [`| \`${path}\` | ${valuesOf(value)} | ${text} |`, ...new Set(inner)]
   })
+}
+
+/** The objects in a value, with what stands between its path and theirs. */
+function innerOf(value: Schema): [string, Schema][] {
+  const { properties, items, additionalProperties, anyOf = [] } = value
+  const inner = anyOf.flatMap(innerOf)
+  if (properties) inner.push(['.', value])
+  if (typeof additionalProperties === 'object' && additionalProperties.properties)
+    inner.push(['.NAME.', additionalProperties])
+  if (items) inner.push(...innerOf(items).map(([end, schema]): [string, Schema] => [`[]${end}`, schema]))
+  return inner
 }
 
 function valuesOf(schema: Schema): string {

@@ -7,7 +7,7 @@ const choice = z.object({
   memoryBytes: z.array(whole.positive()).min(1).describe('The memory of each card.'),
 })
 
-const lateStep = z.object({
+export const lateStep = z.object({
   step: z.string(),
   count: whole.describe('Items whose deadline cannot be met.'),
   datedCount: whole.describe('Items that have one.'),

@@ -8,6 +8,7 @@ import type { Command } from 'commander'
 import type { OwnerHost } from '../../api/host.ts'
 import { type ProgressState, progressOf } from '../../api/progress.ts'
 import { runningHost } from '../../api/running.ts'
+import type { Answer } from '../../api/schemas/run.ts'
 import { formatUnproven, type Unproven, unprovenOf } from '../../api/unproven.ts'
 import type { State } from '../../core/state/state.ts'
 import { formatBytes, formatMs } from '../../core/units.ts'
@@ -236,7 +237,7 @@ async function report(current: Run, about: Reported): Promise<void> {
       results,
       timeline: files.timeline,
       database: files.database,
-    })
+    } satisfies Answer)
   for (const table of gatherReport(pipeline, items)) printTable(table)
   for (const { id, error } of failed.slice(0, 10)) print(`failed  ${id}: ${error?.message ?? 'no reason'}`)
   if (failed.length > 10) print(`        and ${failed.length - 10} more: plimsoll items --state failed`)
