@@ -6,8 +6,8 @@
 //   it does, and mentions module.exports, exports.NAME or require(     CommonJS
 //   else, also where it does not parse at all                          what package.json says
 import { readFileSync } from 'node:fs'
-import module from 'node:module'
-import { fileURLToPath } from 'node:url'
+import module, { createRequire } from 'node:module'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { compileFunction } from 'node:vm'
 
 const onlyInModules =
@@ -50,6 +50,13 @@ type Handler = (
   target: { _compile: (source: string, file: string, format: string) => void },
   file: string,
 ) => void
+
+/** What it exports. CommonJS is required: where it is imported beside hooks, Node 22.18 does not let it require
+ * ES modules. */
+export async function importFile(file: string): Promise<Record<string, unknown>> {
+  if (file.endsWith('.cjs') || decide(file)?.format === 'commonjs') return createRequire(file)(file)
+  return import(pathToFileURL(file).href)
+}
 
 /** null: Node decides. */
 function decide(file: string): { format: 'module' | 'commonjs'; source: string } | null {

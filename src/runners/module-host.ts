@@ -6,9 +6,8 @@
 import { writeSync } from 'node:fs'
 import { basename } from 'node:path'
 import { createInterface } from 'node:readline'
-import { pathToFileURL } from 'node:url'
 import { speaksOfBrokenCode } from './last-words.ts'
-import { decideFormats } from './module-format.ts'
+import { decideFormats, importFile } from './module-format.ts'
 import type { ToWorker, WorkerError } from './protocol.ts'
 
 interface WorkerModule {
@@ -24,11 +23,11 @@ let model: unknown
 /** Its exports, or those that its default export or `module.exports` has. */
 async function importWorker(): Promise<WorkerModule> {
   decideFormats()
-  const exports = await import(pathToFileURL(file).href)
+  const exports = (await importFile(file)) as Partial<WorkerModule> & { default?: Partial<WorkerModule> }
   const worker = [exports, exports.default].find(
     (each) => typeof each?.load === 'function' && typeof each.run === 'function',
   )
-  if (worker) return worker
+  if (worker) return worker as WorkerModule
   console.error(`TypeError: ${basename(file)} must export the functions load and run`)
   process.exit(1)
 }

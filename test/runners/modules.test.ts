@@ -1,59 +1,13 @@
 // Module workers as people write them: each ending beside a package.json of each type, really run; and what
 // cannot be parsed or imported.
 import assert from 'node:assert/strict'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { createRunner } from '../../src/runners/create.ts'
 import { StartedProcesses } from '../../src/runners/started.ts'
 import { temporaryFolder } from '../support/folder.ts'
-
-const types = { none: {}, module: { type: 'module' }, commonjs: { type: 'commonjs' } }
-
-const esm = `import { basename } from 'node:path'
-import { double } from './lib/double.js'
-export function load({ options }) { return options.suffix }
-export async function run(inputs, suffix) { return inputs.map((each) => basename(double(each)) + suffix) }
-`
-const typed = `import { basename } from 'node:path'
-import { double } from './lib/typed.ts'
-interface Options { suffix: string }
-export function load({ options }: { options: Options }): string { return options.suffix }
-export async function run(inputs: string[], suffix: string) { return inputs.map((each) => basename(double(each)) + suffix) }
-`
-const cjs = `const { basename } = require('node:path')
-const { double } = require('./lib/double.js')
-module.exports = {
-  load: ({ options }) => options.suffix,
-  run: async (inputs, suffix) => inputs.map((each) => basename(double(each)) + suffix),
-}
-`
-const cjsTyped = cjs.replace('(inputs, suffix)', '(inputs: string[], suffix: string)')
-
-const workers: [string, string][] = [
-  ['w.ts', typed],
-  ['w.mts', typed],
-  ['w.js', esm],
-  ['w.mjs', esm],
-  ['w.cjs', cjs],
-  ['common.js', cjs],
-  ['common.ts', cjsTyped],
-  [
-    'default.js',
-    'const load = ({ options }) => options.suffix\nexport default { load, run: (inputs, suffix) => inputs.map((each) => each + each + suffix) }\n',
-  ],
-]
-
-/** What a worker imports is written the other way than the type beside it says. */
-function write(folder: string, type: keyof typeof types): void {
-  mkdirSync(join(folder, 'lib'))
-  writeFileSync(join(folder, 'package.json'), JSON.stringify(types[type]))
-  const double =
-    type === 'module' ? 'exports.double = (x) => x + x\n' : 'export const double = (x) => x + x\n'
-  writeFileSync(join(folder, 'lib/double.js'), double)
-  writeFileSync(join(folder, 'lib/typed.ts'), 'export const double = (x: string): string => x + x\n')
-  for (const [file, source] of workers) writeFileSync(join(folder, file), source)
-}
+import { moduleWorkers, packageTypes, writeModuleWorkers } from '../support/module-workers.ts'
 
 function start(file: string) {
   const cwd = dirname(file)
@@ -70,10 +24,10 @@ function start(file: string) {
   return createRunner(spec, { started, logFolder: cwd }).start('m-1')
 }
 
-for (const type of Object.keys(types) as (keyof typeof types)[]) {
+for (const type of packageTypes) {
   const folder = temporaryFolder(type)
-  write(folder, type)
-  for (const [file] of workers)
+  writeModuleWorkers(folder, type)
+  for (const file of moduleWorkers)
     test(`${file} runs beside a package.json with type ${type}`, async () => {
       const instance = start(join(folder, file))
       const load = await instance.load()
