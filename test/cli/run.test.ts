@@ -42,6 +42,30 @@ test('runs a pipeline, writes its results and its picture, and runs nothing twic
   )
 })
 
+test('run, status, items and export count the same items, also those of a fan-out and those that are skipped', () => {
+  const steps = `${oneStep}  parts: { source: texts, model: echo, forEach: "\${[1, 2]}", input: { part: "\${each}" } }
+  late: { source: texts, model: echo, when: "\${source.name == 'one.txt'}", input: {} }
+`
+  const folder = project({ models: oneModel, steps })
+  const { status, stdout, all } = plimsoll(folder, 'run', 'pipeline.yaml')
+  assert.equal(status, 0, all)
+  assert.match(stdout, /^small: 9 items and what its fan-outs make/m)
+  assert.match(stdout, /^15 items: 13 done, 2 skipped$/m)
+  assert.match(stdout, /^10 runs of items in /m, 'a fan-out itself is not run')
+  const lengthOf = (command: string) => JSON.parse(plimsoll(folder, command, '--json').stdout).length
+  assert.equal(lengthOf('items'), 15)
+  const { groups } = JSON.parse(plimsoll(folder, 'status', '--json').stdout) as {
+    groups: { count: number }[]
+  }
+  assert.equal(
+    groups.reduce((sum, { count }) => sum + count, 0),
+    15,
+  )
+  assert.equal(plimsoll(folder, 'export').stdout.trim().split('\n').length, 15)
+  const again = JSON.parse(plimsoll(folder, 'run', 'pipeline.yaml', '--json').stdout)
+  assert.deepEqual([again.itemCount, again.failedCount, again.openCount], [15, 0, 0])
+})
+
 test('a worker that cannot be imported fails its items at once, once, in its own line', () => {
   const folder = project({ models: oneModel, steps: oneStep, worker: `${echo}export const = 1\n` })
   const { status, all } = plimsoll(folder, 'run', 'pipeline.yaml')

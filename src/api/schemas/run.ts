@@ -12,7 +12,9 @@ const figures = {
   failedLoads: whole,
   evictions: whole.describe('Instances that were stopped to make room.'),
   batches: whole,
-  items: whole.describe('Items that were run, failed ones too; one that was tried twice counts twice.'),
+  items: whole.describe(
+    'Runs of items, failed ones too: one that was tried twice counts twice, one that was skipped not at all.',
+  ),
   failedItems: whole,
   peakBookedBytes: amount,
   peakMeasuredBytes: amount.describe('0: nothing was measured. In the total: the sum of the devices’ peaks.'),
@@ -31,8 +33,9 @@ export const answer = z.object({
     ),
   ...figures,
   devices: z.array(z.object({ id: z.string(), kind: z.string(), ...figures })),
-  failedCount: whole.describe('Items of the pipeline that have failed.'),
-  openCount: whole.describe('Items that have not ended; the same command goes on with them.'),
+  itemCount: whole.describe('Items of the pipeline, with those that its fan-outs made.'),
+  failedCount: whole.describe('Those that have failed.'),
+  openCount: whole.describe('Those that have not ended; the same command goes on with them.'),
   reapedCount: whole.describe('Processes of an earlier run that were still alive and were ended.'),
   leftovers: z.array(z.string()).describe('Those that could not be ended, for people.').readonly(),
   infeasibleDeadlines: z

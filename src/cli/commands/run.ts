@@ -12,6 +12,7 @@ import type { Answer } from '../../api/schemas/run.ts'
 import { formatUnproven, type Unproven, unprovenOf } from '../../api/unproven.ts'
 import type { State } from '../../core/state/state.ts'
 import { formatBytes, formatMs } from '../../core/units.ts'
+import { hasEnded, itemStates } from '../../core/work/item.ts'
 import type { Clock } from '../../daemon/clock.ts'
 import { type Run, startRun } from '../../daemon/run.ts'
 import { formatLate, type LateStep, lateSteps, openItems } from '../../forecast/late-steps.ts'
@@ -62,35 +63,37 @@ async function run(file: string, inputs: string[], options: Options): Promise<vo
   if (options.out !== undefined) assertWritable(options.out, '--out')
   const stdin = readsStdin(pipeline) ? await text(process.stdin) : ''
   const current = await startRun({ pipeline, files, inputs, stdin })
-  if (!options.json) print(greeting(pipeline, current))
-  const host = runningHost(current)
-  const screen = options.json ? null : show(() => progressOf(host, current.startedAtMs), current.clock)
-  const note = (text: string) => (screen ? screen.note(text) : process.stderr.write(`${text}\n`))
-  const stopListening = listen(current, note)
-  const socket = await openSocket(host, note)
+  let screen: Screen | null = null
+  let socket: ListeningSocket | null = null
+  let stopListening = () => {}
   let failure: unknown = null
   let late: LateStep[] = []
+  let unproven: Unproven[] = []
+  const note = (text: string) => (screen ? screen.note(text) : process.stderr.write(`${text}\n`))
+  // From here on the daemon runs: whatever goes wrong, it is closed.
   try {
+    stopListening = listen(current, note)
+    if (!options.json) print(greeting(pipeline, current))
+    const host = runningHost(current)
+    if (!options.json) screen = show(() => progressOf(host, current.startedAtMs), current.clock)
+    socket = await openSocket(host, note)
     late = await findLate(pipeline, current)
     for (const each of late) note(formatLate(each))
     await current.finished
   } catch (error) {
     failure = error
   }
-  stopListening()
-  await socket?.close()
-  const unproven = await closeDaemon(current)
-  await screen?.stop()
-  for (const each of unproven) process.stderr.write(`${formatUnproven(each)}\n`)
-  current.journal.flush()
   try {
+    stopListening()
+    await socket?.close()
+    unproven = await closeDaemon(current)
+    await screen?.stop()
+    for (const each of unproven) process.stderr.write(`${formatUnproven(each)}\n`)
+    current.journal.flush()
     if (failure !== null) throw failure
     await report(current, {
-      pipeline,
-      files,
-      results,
+      ...{ pipeline, files, results, unproven },
       infeasibleDeadlines: late,
-      unproven,
       json: options.json,
     })
   } finally {
@@ -134,8 +137,9 @@ function greeting(pipeline: Pipeline, { items, addedCount, reapedCount, leftover
   const budgets = daemon.state.devices.filter(({ budgetBytes }) => budgetBytes > 0)
   const line = budgets.map(({ id, budgetBytes }) => `${id} up to ${formatBytes(budgetBytes)}`).join(', ')
   const known = items.length - addedCount
+  const fansOut = [...pipeline.steps.values()].some(({ forEach }) => forEach !== null)
   return [
-    `${pipeline.name}: ${items.length} items${known > 0 ? `, ${known} of them known from before` : ''}; ${modelsOf(daemon.state)}; ${line}`,
+    `${pipeline.name}: ${counted(items.length, 'item')}${fansOut ? ' and what its fan-outs make' : ''}${known > 0 ? `, ${known} of them known from before` : ''}; ${modelsOf(daemon.state)}; ${line}`,
     ...(reapedCount > 0
       ? [
           `${reapedCount} processes of an earlier run were still there and have been stopped${leftovers.length > 0 ? `, but ${leftovers.join(' and ')} cannot be; its memory counts as foreign use` : ''}.`,
@@ -221,13 +225,12 @@ async function report(current: Run, about: Reported): Promise<void> {
   writeFileSync(files.timeline, drawTimeline(readJournal(files.journal)))
   const summary = summarizeRun(readJournal(files.journal))
   const failed = items.filter(({ state }) => state === 'failed')
-  const openCount = items.filter(({ state }) =>
-    ['blocked', 'scheduled', 'ready', 'leased'].includes(state),
-  ).length
+  const openCount = items.filter(({ state }) => !hasEnded(state)).length
   process.exitCode = failed.length > 0 || openCount > 0 ? 1 : 0
   if (json)
     return printJson({
       ...summary,
+      itemCount: items.length,
       failedCount: failed.length,
       openCount,
       reapedCount: current.reapedCount,
@@ -245,6 +248,7 @@ async function report(current: Run, about: Reported): Promise<void> {
     print(
       `        what each worker printed: ${here(files.logs)}; again with: plimsoll retry --db ${here(files.database)}`,
     )
+  print(states(items))
   print(figures(summary))
   const since = formatKnownSince(summary)
   if (since !== null) print(since)
@@ -261,6 +265,15 @@ async function currentItems({ store, items }: Run): Promise<StoredItem[]> {
   )
 }
 
+/** `16 items: 12 done, 3 skipped, 1 failed`. */
+function states(items: readonly StoredItem[]): string {
+  const counts = itemStates.map(
+    (state) => [items.filter((each) => each.state === state).length, state] as const,
+  )
+  const texts = counts.filter(([count]) => count > 0).map(([count, state]) => `${count} ${state}`)
+  return `${counted(items.length, 'item')}: ${texts.join(', ')}`
+}
+
 function figures({
   items,
   batches,
@@ -275,7 +288,7 @@ function figures({
 }: RunSummary): string {
   const measured = peakMeasuredBytes > 0 ? `, ${formatBytes(peakMeasuredBytes)} measured` : ''
   return [
-    `${counted(items, 'item')} in ${counted(batches, 'batch', 'batches')}, ${counted(loads, 'load')}, ${counted(evictions, 'eviction')}`,
+    `${counted(items, 'run of an item', 'runs of items')} in ${counted(batches, 'batch', 'batches')}, ${counted(loads, 'load')}, ${counted(evictions, 'eviction')}`,
     `peak memory ${formatBytes(peakBookedBytes)} booked${measured}, line ${formatBytes(budgetBytes)}`,
     `wall ${formatMs(wallMs)}, compute ${formatMs(computeMs)}, loads ${formatMs(loadMs)}`,
   ].join('\n')
