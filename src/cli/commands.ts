@@ -19,6 +19,14 @@ const anItem = { '<item>': 'id, or the beginning of one' }
 
 export const commands: readonly CommandEntry[] = [
   {
+    name: 'init',
+    group: 'Run',
+    description: 'write a first pipeline of your own, with a worker and inputs, that runs as it is',
+    arguments: { '[folder]': 'where to (default: here)' },
+    examples: ['plimsoll init first', 'plimsoll init first --python'],
+    load: async () => (await import('./commands/init.ts')).initCommand,
+  },
+  {
     name: 'run',
     group: 'Run',
     description: 'run a pipeline over its sources; the same command again continues it',
