@@ -81,12 +81,21 @@ for (const [what, args, message] of refused) {
   })
 }
 
-test('every command has help, and its line in docs/commands.md', () => {
+test('every command has a group, help with two examples, and its line in docs/commands.md', () => {
   const help = plimsoll(folder, '--help').stdout
-  const names = [...help.matchAll(/^ {2}([a-z]+) \[options\]/gm)].map((match) => match[1]!)
-  assert.ok(names.length >= 12)
+  const groups = [...help.matchAll(/^(\w+):\n((?: {2}.*\n)+)/gm)].map(([, title, lines]) => [title!, lines!])
+  assert.deepEqual(
+    groups.map(([title]) => title),
+    ['Options', 'Run', 'Look', 'Steer', 'Plan', 'Check', 'Commands'],
+  )
+  const names = groups.slice(1, -1).flatMap(([, lines]) => [...lines!.matchAll(/^ {2}([a-z]+)/gm)])
+  assert.ok(names.length >= 13)
   const page = readFileSync(resolve(import.meta.dirname, '../../docs/commands.md'), 'utf8')
-  for (const name of names) assert.match(page, new RegExp(`^\\| \`${name}[ \`]`, 'm'))
+  for (const [, name] of names) {
+    assert.match(page, new RegExp(`^\\| \`${name}[ \`]`, 'm'))
+    const own = plimsoll(folder, name!, '--help').stdout
+    assert.equal(own.match(new RegExp(`^ {2}\\$ plimsoll ${name}\\b`, 'gm'))?.length, 2, own)
+  }
 })
 
 test('says of items that have ended that they stay as they are', () => {
