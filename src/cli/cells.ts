@@ -21,6 +21,11 @@ export function plain(text: string): string {
     .replace(/\p{Cc}|[\u202A-\u202E\u2066-\u2069]/gu, '\uFFFD')
 }
 
+/** Lines without control characters: what comes from data must not move the cursor or colour the screen. */
+export function printable(text: string): string {
+  return text.replace(/(?![\n\t])\p{Cc}|[\u202A-\u202E\u2066-\u2069]/gu, '\uFFFD')
+}
+
 /** How many cells a plain text takes. */
 export function cellCount(text: string): number {
   if (/^[\x20-\x7e]*$/.test(text)) return text.length

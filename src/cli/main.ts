@@ -1,17 +1,15 @@
 // The command line: parses, calls one file for each command, and turns errors into sentences and exit codes.
 // Exit codes: 0 ok, 1 work failed, 2 usage or configuration.
 import { readFileSync } from 'node:fs'
+import { printable } from './cells.ts'
 import { runProgram, usageExitCode } from './program.ts'
+import { watchStreams } from './streams.ts'
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
   version: string
 }
 
-// Whoever reads our output has seen enough: `plimsoll export | head`.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(0)
-})
-
+watchStreams()
 const parsed = process.argv.slice(2)
 try {
   await runProgram(parsed, version)
@@ -27,7 +25,7 @@ async function report(error: unknown): Promise<number> {
   if (parsed.includes('--json')) {
     const { code = null, details = {} } = known ?? {}
     process.stdout.write(`${JSON.stringify({ error: { code, message, details } })}\n`)
-  } else if (known) process.stderr.write(`${message}\n`)
+  } else if (known) process.stderr.write(`${printable(message)}\n`)
   else if (syscall !== undefined) process.stderr.write(`The system refused: ${message}.\n`)
   else
     process.stderr.write(

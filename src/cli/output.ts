@@ -3,14 +3,15 @@
 import { accessSync, constants, mkdirSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { SchedulerError } from '../core/errors.ts'
+import { printable } from './cells.ts'
 import { renderTable, type Table } from './table.ts'
 
 export function print(text: string): void {
-  process.stdout.write(`${text}\n`)
+  process.stdout.write(`${printable(text)}\n`)
 }
 
 export function printJson(value: unknown): void {
-  print(JSON.stringify(value))
+  process.stdout.write(`${JSON.stringify(value)}\n`)
 }
 
 export function printTable(table: Table): void {
@@ -28,6 +29,7 @@ export function assertWritable(file: string, flag: string): void {
   const refuse = (why: string) => {
     throw new SchedulerError('BAD_VALUE', `${flag} ${file} cannot be written: ${why}.`, { file })
   }
+  if (file === '-') refuse('it is no name of a file; `plimsoll export` writes to standard output')
   if (statSync(file, { throwIfNoEntry: false })?.isDirectory()) refuse('it is a folder; name a file in it')
   const folder = dirname(resolve(file))
   try {

@@ -3,7 +3,7 @@
 // painting to the next. Nothing is hidden or switched on the terminal, so a run that is killed leaves it as
 // it was.
 import type { ProgressState, StepProgress } from '../api/progress.ts'
-import { cellCount } from './cells.ts'
+import { cellCount, printable } from './cells.ts'
 import { progressText, renderProgress } from './progress-lines.ts'
 
 /** What TerminalPainter needs of a stream: process.stderr has it. */
@@ -48,7 +48,7 @@ export class TerminalPainter {
 
   /** A line above the progress, which is drawn again below it by the next painting. */
   note(text: string): void {
-    this.#stream.write(`${this.#eraser()}${text}\n`)
+    this.#stream.write(`${this.#eraser()}${printable(text)}\n`)
     this.#painted = []
   }
 

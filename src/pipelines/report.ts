@@ -1,5 +1,5 @@
 // From stored items back to what people asked for: the report's tables, and the results as JSON lines.
-import { renameSync, writeFileSync } from 'node:fs'
+import { realpathSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import type { StoredItem } from '../stores/store.ts'
 import type { Pipeline, Report } from './pipeline.ts'
 
@@ -91,9 +91,14 @@ export function gatherResults(pipeline: Pipeline, items: readonly StoredItem[]):
   return [...results.values()].sort((a, b) => Number(a.source === null) - Number(b.source === null))
 }
 
-/** The whole file or none: it is written beside and renamed. */
+/** The whole file or none: it is written beside and renamed. A link stays one, and what is no file, such as a
+ * pipe, is written to. */
 export function writeResults(file: string, pipeline: Pipeline, items: readonly StoredItem[]): void {
   const lines = gatherResults(pipeline, items).map((result) => `${JSON.stringify(result)}\n`)
-  writeFileSync(`${file}.tmp`, lines.join(''))
-  renameSync(`${file}.tmp`, file)
+  const kind = statSync(file, { throwIfNoEntry: false })
+  const isFile = kind?.isFile() ?? true
+  const target = kind ? realpathSync(file) : file
+  const written = isFile ? `${target}.tmp` : file
+  writeFileSync(written, lines.join(''))
+  if (isFile) renameSync(written, target)
 }

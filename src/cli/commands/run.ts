@@ -25,10 +25,12 @@ import { readJournal } from '../../record/journal.ts'
 import { formatKnownSince, type RunSummary, summarizeRun } from '../../record/summary.ts'
 import { allItems, type StoredItem } from '../../stores/store.ts'
 import { drawTimeline } from '../../timeline/timeline.ts'
+import { printable } from '../cells.ts'
 import { repeated } from '../options.ts'
 import { assertWritable, counted, print, printJson, printTable } from '../output.ts'
 import { TerminalPainter } from '../progress.ts'
 import { withOptions } from '../run-options.ts'
+import { goOnWithoutReader } from '../streams.ts'
 
 interface Options {
   gpu?: string[]
@@ -37,6 +39,10 @@ interface Options {
   set?: string[]
   json?: boolean
 }
+
+/** bin/plimsoll says so: Node sets a signal that was ignored when it was started back to its default. */
+const ignoresHangUp = process.env.PLIMSOLL_IGNORES_HUP === '1'
+delete process.env.PLIMSOLL_IGNORES_HUP // the workers of this run have nothing to do with it
 
 const paintMs = 250
 const plainMs = 10_000
@@ -57,6 +63,7 @@ export function runCommand(command: Command): void {
 }
 
 async function run(file: string, inputs: string[], options: Options): Promise<void> {
+  goOnWithoutReader()
   const pipeline = withOptions(readPipeline(file), options)
   const files = runFiles(options.db ?? databaseOf(pipeline.folder, pipeline.name))
   const results = options.out ?? files.results
@@ -69,7 +76,7 @@ async function run(file: string, inputs: string[], options: Options): Promise<vo
   let failure: unknown = null
   let late: LateStep[] = []
   let unproven: Unproven[] = []
-  const note = (text: string) => (screen ? screen.note(text) : process.stderr.write(`${text}\n`))
+  const note = (text: string) => (screen ? screen.note(text) : process.stderr.write(`${printable(text)}\n`))
   // From here on the daemon runs: whatever goes wrong, it is closed.
   try {
     stopListening = listen(current, note)
@@ -88,7 +95,7 @@ async function run(file: string, inputs: string[], options: Options): Promise<vo
     await socket?.close()
     unproven = await closeDaemon(current)
     await screen?.stop()
-    for (const each of unproven) process.stderr.write(`${formatUnproven(each)}\n`)
+    for (const each of unproven) note(formatUnproven(each))
     current.journal.flush()
     if (failure !== null) throw failure
     await report(current, {
@@ -188,7 +195,8 @@ function show(progress: () => Promise<ProgressState>, clock: Clock): Screen {
   return { note: (text) => painter.note(text), stop }
 }
 
-/** First signal: drain. Second: stop now. */
+/** First signal: drain. Second: stop now. A terminal that closes is one too, unless `nohup` has said that it
+ * is none. */
 function listen(current: Run, note: (text: string) => void): () => void {
   let count = 0
   const onSignal = () => {
@@ -197,11 +205,11 @@ function listen(current: Run, note: (text: string) => void): () => void {
     note('Finishing what runs; the same command continues later. Again to stop at once.')
     current.daemon.drain()
   }
-  process.on('SIGINT', onSignal)
-  process.on('SIGTERM', onSignal)
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+  const onHangUp = ignoresHangUp ? () => {} : onSignal
+  for (const signal of signals) process.on(signal, signal === 'SIGHUP' ? onHangUp : onSignal)
   return () => {
-    process.off('SIGINT', onSignal)
-    process.off('SIGTERM', onSignal)
+    for (const signal of signals) process.off(signal, signal === 'SIGHUP' ? onHangUp : onSignal)
   }
 }
 
