@@ -100,6 +100,13 @@ export function defineModel(options: ModelOptions): Model {
   return model
 }
 
+/** For a name that no model has. */
+export function unknownModel(modelId: ModelId, models: Iterable<ModelId>): SchedulerError {
+  const known = [...models].join(', ') || 'none'
+  const message = `No model is called ${JSON.stringify(modelId)}. Models: ${known}.`
+  return new SchedulerError('UNKNOWN_MODEL', message, { modelId })
+}
+
 function badModel(id: ModelId, name: string, value: number, wanted: string): SchedulerError {
   return new SchedulerError('BAD_VALUE', `Model "${id}" has ${name} ${value}; it must be ${wanted}.`, {
     id,
@@ -126,26 +133,46 @@ export function leastBytes(model: Model): number {
   return model.vramBytes + model.batch.activationBytes
 }
 
+/** The names of the seed's five models. */
+export const ModelType = {
+  Whisper: 'Whisper',
+  VideoMAE: 'VideoMAE',
+  CLAP: 'CLAP',
+  Qwen3: 'Qwen3',
+  DINOv3: 'DINOv3',
+} as const
+export type ModelType = keyof typeof ModelType
+
 /** The seed's five models on a 16 GB card: load times from the seed, batch times from its video pipeline. */
 export const mediaModels: readonly Model[] = [
   defineModel({
-    id: 'Whisper',
+    id: ModelType.Whisper,
     vram: '4.5GB',
     loadMs: 5000,
     batch: { max: 8, overheadMs: 100, perItemMs: 2000, exponent: 0.8 },
   }),
   defineModel({
-    id: 'VideoMAE',
+    id: ModelType.VideoMAE,
     vram: '5GB',
     loadMs: 8000,
     batch: { max: 8, overheadMs: 100, perItemMs: 600 },
   }),
-  defineModel({ id: 'CLAP', vram: '2GB', loadMs: 4000, batch: { max: 16, overheadMs: 50, perItemMs: 150 } }),
   defineModel({
-    id: 'Qwen3',
+    id: ModelType.CLAP,
+    vram: '2GB',
+    loadMs: 4000,
+    batch: { max: 16, overheadMs: 50, perItemMs: 150 },
+  }),
+  defineModel({
+    id: ModelType.Qwen3,
     vram: '1.5GB',
     loadMs: 10000,
     batch: { max: 8, overheadMs: 200, perItemMs: 800 },
   }),
-  defineModel({ id: 'DINOv3', vram: '1GB', loadMs: 6000, batch: { max: 32, overheadMs: 50, perItemMs: 50 } }),
+  defineModel({
+    id: ModelType.DINOv3,
+    vram: '1GB',
+    loadMs: 6000,
+    batch: { max: 32, overheadMs: 50, perItemMs: 50 },
+  }),
 ]

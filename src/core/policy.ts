@@ -200,6 +200,11 @@ export type Policy = { [Name in PolicyOption]: number } & {
   tenants: Readonly<Record<string, number>>
 }
 
+/** Some of the options, as people write them: `{ goal: 'throughput', maxWait: '2m' }`. */
+export type PolicyOptions = { readonly [Name in PolicyOption]?: number | string } & {
+  readonly tenants?: Readonly<Record<string, number>>
+}
+
 export const defaultPolicy = {
   ...Object.fromEntries(Object.entries(policyOptions).map(([name, option]) => [name, option.default])),
   tenants: {},
@@ -207,7 +212,7 @@ export const defaultPolicy = {
 
 /** Reads what people write under `policy:`. Throws BAD_VALUE, naming every unknown option and value out of
  * range. */
-export function parsePolicy(written: Record<string, unknown>): Policy {
+export function parsePolicy(written: PolicyOptions | Record<string, unknown>): Policy {
   const policy = { ...defaultPolicy }
   const faults: string[] = []
   for (const [name, value] of Object.entries(written)) {

@@ -28,6 +28,11 @@ interface Waiter {
   grant: () => void
 }
 
+/** Fewer bytes are taken for a number of GB that lacks its unit, where there is that much memory: 4.5 of
+ * 16 GB would hold 5 bytes, and all models would run at once. Chosen. */
+const meantBytes = 1000
+const meantOfBytes = 1e6
+
 export class VramSemaphore {
   readonly totalBytes: number
   #availableBytes: number
@@ -50,26 +55,38 @@ export class VramSemaphore {
 
   /** Waits its turn. Rejects with NEVER_FITS, BAD_VALUE, or ABORTED when the signal comes first. */
   async acquire(size: string | number, { signal }: { signal?: AbortSignalLike } = {}): Promise<VramPermit> {
-    const bytes = parseBytes(size)
+    const bytes = this.#bytesOf(size)
     if (signal?.aborted) throw aborted(bytes, signal)
-    const permit = this.tryAcquire(bytes)
-    return permit ?? this.#wait(bytes, signal)
+    return this.#isFree(bytes) ? this.#grant(bytes) : this.#wait(bytes, signal)
   }
 
   /** A permit now, or null. Does not overtake those who wait. Throws NEVER_FITS, BAD_VALUE. */
   tryAcquire(size: string | number): VramPermit | null {
+    const bytes = this.#bytesOf(size)
+    return this.#isFree(bytes) ? this.#grant(bytes) : null
+  }
+
+  #isFree(bytes: number): boolean {
+    return this.#waiters.size === 0 && bytes <= this.#availableBytes
+  }
+
+  #bytesOf(size: string | number): number {
     const bytes = parseBytes(size)
     if (bytes > this.totalBytes) {
       throw new SchedulerError(
         'NEVER_FITS',
         `${formatBytes(bytes)} were asked for; there are ${formatBytes(this.totalBytes)} in all. Ask for less.`,
-        {
-          neededBytes: bytes,
-          offeredBytes: this.totalBytes,
-        },
+        { neededBytes: bytes, offeredBytes: this.totalBytes },
       )
     }
-    return this.#waiters.size === 0 && bytes <= this.#availableBytes ? this.#grant(bytes) : null
+    if (typeof size === 'number' && bytes > 0 && bytes < meantBytes && this.totalBytes >= meantOfBytes) {
+      throw new SchedulerError(
+        'BAD_VALUE',
+        `${size} are ${bytes} bytes of ${formatBytes(this.totalBytes)}: numbers count bytes. Write '${size}GB' for gigabytes.`,
+        { size },
+      )
+    }
+    return bytes
   }
 
   #wait(bytes: number, signal: AbortSignalLike | undefined): Promise<VramPermit> {

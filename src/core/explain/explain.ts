@@ -22,6 +22,7 @@ import {
 } from '../state/state.ts'
 import { formatBytes, formatMs } from '../units.ts'
 import { hasEnded, type ItemId, type ItemState } from '../work/item.ts'
+import { outside } from '../work/queues.ts'
 import { causeOf, lostBytes, modelNotes, whyClosed, whyNotTried } from './memory.ts'
 
 /** What each rule says of the model that it chose. */
@@ -106,9 +107,10 @@ function dependencySentences(open: WaitingItem['openDependencies']): string[] {
   return [
     ...open
       .slice(0, shownDependencies)
-      .map(
-        ({ id, modelId, state }) =>
-          `It waits for "${id}" of ${modelId}, which is ${state === 'leased' ? 'running' : state}.`,
+      .map(({ id, modelId, state }) =>
+        modelId === outside
+          ? `It waits for "${id}" from outside, which has not been resolved.`
+          : `It waits for "${id}" of ${modelId}, which is ${state === 'leased' ? 'running' : state}.`,
       ),
     ...(more > 0 ? [`And for ${more} more.`] : []),
   ]

@@ -11,8 +11,9 @@ export interface ModelLoads {
   sampleCount: number
 }
 
-export class ModelStateManager {
+export class LoadTimes {
   readonly #loads: Map<ModelId, ModelLoads>
+  readonly #lastMs = new Map<ModelId, number>()
   readonly #counts = new Map<ModelId, number>()
 
   constructor(models: readonly Model[]) {
@@ -25,12 +26,18 @@ export class ModelStateManager {
     if (!loads) return
     loads.expectedMs = averaged(loads.expectedMs, loads.sampleCount, loadMs)
     loads.sampleCount++
+    this.#lastMs.set(modelId, loadMs)
     this.#counts.set(modelId, this.loadCount(modelId) + 1)
   }
 
   /** Expected load, ms; 0 for a model that is not known. */
   estimatedLoadMs(modelId: ModelId): number {
     return this.#loads.get(modelId)?.expectedMs ?? 0
+  }
+
+  /** The last load of this run, ms; null: none was measured. */
+  lastLoadMs(modelId: ModelId): number | null {
+    return this.#lastMs.get(modelId) ?? null
   }
 
   /** What was learned; null for a model that is not known. */

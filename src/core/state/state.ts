@@ -4,12 +4,12 @@
 // filled.
 
 import { SchedulerError } from '../errors.ts'
-import type { Model, ModelId } from '../model.ts'
+import { type Model, type ModelId, unknownModel } from '../model.ts'
 import type { Policy } from '../policy.ts'
 import { defaultSafetyRatio, lineBytes } from '../vram.ts'
 import type { LevelHead } from '../work/queue-head.ts'
 import type { BatchId, DeviceId, InstanceId } from './events.ts'
-import { ModelStateManager } from './loads.ts'
+import { LoadTimes } from './loads.ts'
 
 export interface State {
   readonly policy: Policy
@@ -22,7 +22,7 @@ export interface State {
   readonly instanceById: Map<InstanceId, InstanceState>
   readonly batchById: Map<BatchId, Batch>
   /** How long the loads of each model take. */
-  readonly loads: ModelStateManager
+  readonly loads: LoadTimes
   /** What all items that wait, ready or blocked, add up to: their compute, ms; one load of each of their
    * models, ms; the bytes of these models. */
   readonly waiting: { workMs: number; loadMs: number; vramBytes: number }
@@ -307,7 +307,7 @@ export function createState(
     deviceById: new Map(deviceStates.map((each) => [each.id, each])),
     instanceById: new Map(),
     batchById: new Map(),
-    loads: new ModelStateManager(models),
+    loads: new LoadTimes(models),
     waiting: { workMs: 0, loadMs: 0, vramBytes: 0 },
     backlog: { peakMs: 0 },
     tenants: new Map(),
@@ -391,8 +391,5 @@ function createDeviceState({
 export function modelOf(state: State, modelId: ModelId): ModelState {
   const model = state.modelById.get(modelId)
   if (model) return model
-  const known = state.models.map((each) => each.model.id).join(', ')
-  throw new SchedulerError('UNKNOWN_MODEL', `No model is called "${modelId}". Models: ${known || 'none'}.`, {
-    modelId,
-  })
+  throw unknownModel(modelId, state.modelById.keys())
 }

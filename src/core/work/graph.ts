@@ -77,7 +77,7 @@ export class WorkGraph {
   /** Says that something is there: an item of ours that has not ended, or a name that later items will wait
    * for. */
   resolve(id: ItemId, output: unknown, nowMs: number): void {
-    const row = this.#nodes.find(id) ?? this.#nodes.create(newItem({ id, modelId: outside }), null, nowMs)
+    const row = this.#nodes.find(id) ?? this.#nodes.create(outsideItem(id), null, nowMs)
     if (!hasEnded(row.state)) this.#transitions.end({ row, state: 'done', output, error: null }, nowMs)
   }
 
@@ -112,6 +112,11 @@ export class WorkGraph {
       throw new SchedulerError('UNKNOWN_ITEM', `No item is called "${id}".`, { id })
     })
   }
+}
+
+/** What items wait for that no model makes: somebody resolves it. */
+export function outsideItem(id: ItemId): NewItem {
+  return newItem({ id, modelId: outside })
 }
 
 function claimedItem({ item, input, priority, attempt }: WorkNode): ClaimedItem {

@@ -107,7 +107,14 @@ export interface StoredItem extends NewItem {
 }
 
 export type NewItemOptions = Partial<Omit<NewItem, 'dependencies'>> &
-  Pick<NewItem, 'id' | 'modelId'> & { dependencies?: readonly (ItemId | Dependency)[] }
+  Pick<NewItem, 'id' | 'modelId'> & { dependencies?: readonly (ItemId | DependencyOptions)[] }
+
+/** What is waited for: a dependency, or an item itself. */
+export interface DependencyOptions {
+  id: ItemId
+  /** Default fail. */
+  policy?: EdgePolicy
+}
 
 /** Fills in the defaults: priority 0, no dependencies (edge policy fail), 3 attempts. Throws BAD_VALUE. */
 export function newItem(options: NewItemOptions): NewItem {
@@ -166,14 +173,24 @@ export function ofPipeline(item: NewItem, pipeline: string | null): NewItem {
 const none: readonly Dependency[] = []
 
 /** Each once; the first policy stands. */
-function uniqueDependencies(written: readonly (ItemId | Dependency)[]): Dependency[] {
-  const dependencies = written.map(
-    (each): Dependency => (typeof each === 'string' ? { id: each, policy: 'fail' } : each),
-  )
+function uniqueDependencies(written: readonly (ItemId | DependencyOptions)[]): Dependency[] {
+  if (!Array.isArray(written)) throw noDependencies(written)
+  const dependencies = written.map(dependencyOf)
   if (dependencies.length < 2) return dependencies
   const byId = new Map<ItemId, Dependency>()
   for (const each of dependencies) if (!byId.has(each.id)) byId.set(each.id, each)
   return byId.size === dependencies.length ? dependencies : [...byId.values()]
+}
+
+function dependencyOf(written: ItemId | DependencyOptions): Dependency {
+  if (typeof written === 'string') return { id: written, policy: 'fail' }
+  if (typeof written?.id !== 'string') throw noDependencies(written)
+  return written.policy === undefined ? { id: written.id, policy: 'fail' } : (written as Dependency)
+}
+
+function noDependencies(written: unknown): SchedulerError {
+  const message = `${JSON.stringify(written)} is no list of dependencies; give ids, items or { id, policy }: ['v1_Whisper_1'].`
+  return new SchedulerError('BAD_VALUE', message, { dependencies: written })
 }
 
 /** The seed's id format: `<sourceId>_<Model>_<uuid>`. The caller brings the uuid: chance is an argument. */

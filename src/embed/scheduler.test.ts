@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { defineModel, mediaModels } from './model.ts'
+import { defineModel, mediaModels } from '../core/model.ts'
+import { VramSemaphore } from '../core/semaphore.ts'
+import { VramConfig } from '../core/vram.ts'
 import { GpuScheduler } from './scheduler.ts'
-import { VramSemaphore } from './semaphore.ts'
-import { VramConfig } from './vram.ts'
 
 function create(totalGb: number, models = mediaModels) {
   let nowMs = 0
