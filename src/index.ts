@@ -1,12 +1,19 @@
 // The public API: re-exports only.
 export { type ErrorCode, errorKinds, type ItemError, SchedulerError } from './core/errors.ts'
-export { defineModel, type Model, type ModelOptions, ModelType, mediaModels } from './core/model.ts'
+export {
+  defineModel,
+  type Model,
+  type ModelId,
+  type ModelOptions,
+  ModelType,
+  mediaModels,
+} from './core/model.ts'
 export { defaultPolicy, type Policy, parsePolicy, policyOptions } from './core/policy.ts'
 export { type AbortSignalLike, type VramPermit, VramSemaphore } from './core/semaphore.ts'
 export { formatBytes, formatMs, parseBytes, parseDuration } from './core/units.ts'
 export { VramConfig, type VramOptions } from './core/vram.ts'
 export { WorkGraph } from './core/work/graph.ts'
-export type { NewItem, NewItemOptions, StoredItem } from './core/work/item.ts'
+export type { ItemId, NewItem, NewItemOptions, StoredItem } from './core/work/item.ts'
 export { type Run, startRun } from './daemon/run.ts'
 export type { Device } from './devices/device.ts'
 export { ModelStateManager, type ModelStateOptions, type ModelStates } from './embed/model-state.ts'
