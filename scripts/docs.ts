@@ -25,8 +25,8 @@ function configuration(): string {
     '# Configuration',
     '',
     'Every key of a pipeline file. This page and `plimsoll.schema.json` are made from `src/pipelines/schema.ts` by `npm run docs`;',
-    '[plimsoll.example.yaml](../plimsoll.example.yaml) shows the keys in use. A size is `4.5GB`, `512MiB` or bytes (GB is 10⁹, GiB 2³⁰);',
-    'a duration is `250ms`, `1.5s`, `10m`, `2h` or milliseconds. Each key of `policy` can be set for one run with `--set policy.KEY=VALUE`.',
+    '[plimsoll.example.yaml](../plimsoll.example.yaml) shows the keys in use. A size is `4.5GB`, `4.5G`, `512MiB` or, from a million on, a number of bytes (GB is 10⁹, GiB 2³⁰);',
+    'a duration is `250ms`, `1.5s`, `10m`, `1h30m`, `2d` or 0; any other number is asked for its unit. Each key of `policy` can be set for one run with `--set policy.KEY=VALUE`.',
     '',
     '| key | values | meaning |',
     '|---|---|---|',
@@ -37,10 +37,10 @@ function configuration(): string {
 function types(): string {
   return `// The pipeline file as a type, for \`definePipeline\`. Made from schema.ts by \`npm run docs\`: change it there.
 
-/** \`4.5GB\`, \`512MiB\`, or a number of bytes. */
+/** \`4.5GB\`, \`512MiB\`, or a number of bytes from 1,000,000 on. */
 export type Size = string | number
 
-/** \`250ms\`, \`1.5s\`, \`10m\`, \`2h\`, or a number of milliseconds. */
+/** \`250ms\`, \`1.5s\`, \`10m\`, \`1h30m\`, or 0. */
 export type Duration = string | number
 
 ${interfacesOf({ name: 'PipelineFile', text: 'A pipeline, as it is written in YAML.' }, schema)}`

@@ -3,7 +3,7 @@
 // decide.ts. "Lab" is the policy study of docs/policy.md: halving or doubling any one of its values changed
 // the score by 1-2 %.
 import { SchedulerError } from './errors.ts'
-import { parseDuration } from './units.ts'
+import { askForUnit, hasNoUnit, parseDuration, timeUnits } from './units.ts'
 
 interface Option {
   /** duration: "300s" or ms; number: a plain number; count: a whole number; choice: one of `choices`, kept as
@@ -267,6 +267,9 @@ function setTenants(policy: Policy, value: unknown): string | null {
 }
 
 function readNumber({ kind, choices }: Option, value: unknown): number {
+  // Text is what people write, and a number what programs do.
+  if (kind === 'duration' && typeof value === 'string' && hasNoUnit(value))
+    throw new SchedulerError('BAD_VALUE', `${askForUnit(value, timeUnits)}.`, { value })
   if (kind === 'duration') return parseDuration(value as string)
   const place = choices?.indexOf(String(value)) ?? -1
   return place >= 0 ? place : Number(value)

@@ -2,42 +2,69 @@
 // units exist only in files, flags and pages. GB is 10^9 bytes, GiB 2^30.
 import { SchedulerError } from './errors.ts'
 
-const byteUnits: Record<string, number> = {
-  B: 1,
-  kB: 1e3,
-  KB: 1e3,
-  MB: 1e6,
-  GB: 1e9,
-  TB: 1e12,
-  KiB: 2 ** 10,
-  MiB: 2 ** 20,
-  GiB: 2 ** 30,
-  TiB: 2 ** 40,
+/** As people write them: `GB`, `gb` and `G` are one; `Gb` is none, since it means bits to some. */
+const byteUnits = new Map([['B', 1]])
+for (const [index, prefix] of ['K', 'M', 'G', 'T'].entries()) {
+  const small = prefix.toLowerCase()
+  for (const unit of [prefix, `${prefix}B`, `${small}b`]) byteUnits.set(unit, 1000 ** (index + 1))
+  for (const unit of [`${prefix}i`, `${prefix}iB`, `${small}ib`]) byteUnits.set(unit, 1024 ** (index + 1))
 }
+byteUnits.set('kB', 1000)
 
-const durationUnits: Record<string, number> = { ms: 1, s: 1e3, m: 60e3, min: 60e3, h: 3600e3, d: 86400e3 }
+const durationUnits = new Map([
+  ['ms', 1],
+  ...['s', 'sec', 'second', 'seconds'].map((unit) => [unit, 1e3] as const),
+  ...['m', 'min', 'minute', 'minutes'].map((unit) => [unit, 60e3] as const),
+  ...['h', 'hour', 'hours'].map((unit) => [unit, 3600e3] as const),
+  ...['d', 'day', 'days'].map((unit) => [unit, 86400e3] as const),
+])
 
 /** `"4.5GB"`, `"512 MiB"`, or a number of bytes. Throws BAD_VALUE. */
 export function parseBytes(value: string | number): number {
-  return parseQuantity(value, byteUnits, 'a size such as 4.5GB, 512MiB or a number of bytes')
+  const parts = partsOf(value, byteUnits)
+  if (parts?.length !== 1) throw badQuantity(value, 'a size such as 4.5GB, 512MiB or a number of bytes')
+  return parts[0]!
 }
 
-/** `"250ms"`, `"1.5s"`, `"10m"`, or a number of milliseconds. Throws BAD_VALUE. */
+/** `"250ms"`, `"1.5s"`, `"1h30m"`, or a number of milliseconds. Throws BAD_VALUE. */
 export function parseDuration(value: string | number): number {
-  return parseQuantity(
-    value,
-    durationUnits,
-    'a duration such as 250ms, 1.5s, 10m or a number of milliseconds',
-  )
+  const parts = partsOf(value, durationUnits)
+  if (parts === null)
+    throw badQuantity(value, 'a duration such as 250ms, 1.5s, 1h30m or a number of milliseconds')
+  return parts.reduce((sum, part) => sum + part)
 }
 
-function parseQuantity(value: string | number, units: Record<string, number>, wanted: string): number {
-  const match = /^\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*$/.exec(String(value))
-  const factor = match && (match[2] === '' ? 1 : units[match[2]!])
-  if (!match || factor === undefined || factor === null) {
-    throw new SchedulerError('BAD_VALUE', `"${value}" is not ${wanted}.`, { value })
+/** A number without a unit. People think in GB and in seconds; whoever reads their files asks. */
+export function hasNoUnit(value: string | number): boolean {
+  return /^\s*\d+(\.\d+)?\s*$/.test(String(value)) && Number(value) > 0
+}
+
+/** What people mean by a number without a unit, and what it would be. */
+export type PlainUnits = readonly [meant: string, plain: string]
+export const sizeUnits: PlainUnits = ['GB', 'B']
+export const timeUnits: PlainUnits = ['s', 'ms']
+
+export function askForUnit(value: string | number, [meant, plain]: PlainUnits): string {
+  return `${value} has no unit: write ${value}${meant}, or ${value}${plain}`
+}
+
+/** Each number times its unit; one alone may have none. null: it is no quantity. */
+function partsOf(value: string | number, units: ReadonlyMap<string, number>): number[] | null {
+  const text = String(value).trim()
+  if (/^\d+(\.\d+)?$/.test(text)) return [Math.round(Number(text))]
+  const parts: number[] = []
+  let end = 0
+  for (const { 0: part, 1: number, 2: unit, index } of text.matchAll(/(\d+(?:\.\d+)?)\s*([A-Za-z]+)\s*/g)) {
+    const factor = units.get(unit!)
+    if (index !== end || factor === undefined) return null
+    parts.push(Math.round(Number(number) * factor))
+    end += part.length
   }
-  return Math.round(Number(match[1]) * factor)
+  return parts.length > 0 && end === text.length ? parts : null
+}
+
+function badQuantity(value: string | number, wanted: string): SchedulerError {
+  return new SchedulerError('BAD_VALUE', `"${value}" is not ${wanted}.`, { value })
 }
 
 /** Three significant digits in decimal units: `1.08 GB`. */

@@ -128,9 +128,22 @@ const cases: [string, Partial<typeof parts>, string[]][] = [
     'values of the policy, beside an unknown option',
     { rest: 'policy: { maxWait: soon, guard: 1000, gard: 1 }' },
     [
-      '9:20 policy.maxWait: "soon" is not a duration such as 250ms, 1.5s, 10m or a number of milliseconds.',
+      '9:20 policy.maxWait: "soon" is not a duration such as 250ms, 1.5s, 1h30m or a number of milliseconds.',
       '9:33 policy.guard: is 1000; it must be a number from 0 to 100.',
       '9:45 policy.gard: "gard" is not a key here; did you mean "guard"?',
+    ],
+  ],
+  [
+    'numbers without a unit, where people may mean GB or seconds',
+    {
+      models: 'models:\n  m: { module: m.js, vram: 6, keepAlive: 300, timeouts: { run: "90" } }',
+      rest: 'policy: { maxWait: 60 }',
+    },
+    [
+      '4:28 models.m.vram: 6 has no unit: write 6GB, or 6B',
+      '4:42 models.m.keepAlive: 300 has no unit: write 300s, or 300ms',
+      '4:64 models.m.timeouts.run: 90 has no unit: write 90s, or 90ms',
+      '9:20 policy.maxWait: 60 has no unit: write 60s, or 60ms.',
     ],
   ],
   [
@@ -269,13 +282,13 @@ test('whatever stands in whatever place, the answer is a pipeline or its faults'
     name: 'p',
     gpus: [{ name: 'g', kind: 'host', memory: '1GB', safety: 0.9 }],
     models: {
-      m: { module: 'm.js', vram: 5, batch: { max: 1, activation: 0 }, timeouts: { load: '1s' } },
+      m: { module: 'm.js', vram: '5MB', batch: { max: 1, activation: 0 }, timeouts: { load: '1s' } },
       e: { exec: ['wc'] },
     },
     policy: { maxWait: '5s', guard: 1 },
     sources: { s: { list: [1] }, t: { jsonl: 'm.js' }, u: { files: ['*'] } },
     steps: {
-      a: { source: 's', model: 'm', when: '${source > 1}', retries: 1, timeout: 5 },
+      a: { source: 's', model: 'm', when: '${source > 1}', retries: 1, timeout: '5s' },
       b: { source: 's', model: 'e', forEach: '${a}', input: { x: ['${each}'] }, needs: { a: 'skip' } },
       c: { gather: true, model: 'e', input: '${b}', needs: ['a'] },
     },

@@ -1,9 +1,9 @@
 // The pipeline file as a type, for `definePipeline`. Made from schema.ts by `npm run docs`: change it there.
 
-/** `4.5GB`, `512MiB`, or a number of bytes. */
+/** `4.5GB`, `512MiB`, or a number of bytes from 1,000,000 on. */
 export type Size = string | number
 
-/** `250ms`, `1.5s`, `10m`, `2h`, or a number of milliseconds. */
+/** `250ms`, `1.5s`, `10m`, `1h30m`, or 0. */
 export type Duration = string | number
 
 /** A device. */
@@ -74,7 +74,7 @@ export interface PipelineModel {
   unloadTime?: Duration
   /** How long a loaded instance stays when nothing waits for its model: 5m, 0 for not at all, -1 for ever.
    * Default 5m, as in Ollama. It goes sooner where another model needs the place. */
-  keepAlive?: Duration | -1
+  keepAlive?: Duration
   /** true: once loaded it stays, also where another model needs the place; items of a model that then has a
    * place on no device fail. Default false. */
   pin?: boolean

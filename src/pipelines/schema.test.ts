@@ -70,7 +70,7 @@ test('a file of the type PipelineFile is one that the schema takes', () => {
   const file: PipelineFile = {
     name: 'small',
     gpus: [{ name: 'ram', kind: 'host', memory: '1GB' }],
-    models: { echo: { module: 'echo.js', vram: 1, keepAlive: -1 } },
+    models: { echo: { module: 'echo.js', vram: '1MB', keepAlive: -1 } },
     policy: { maxWait: '5m', goal: 'latency', tenants: { a: 2 } },
     sources: { texts: { files: ['*.txt'] } },
     steps: { say: { source: 'texts', model: 'echo', needs: { other: 'skip' } } },

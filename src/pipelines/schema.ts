@@ -3,31 +3,56 @@
 import { z } from 'zod'
 import type { SchedulerError } from '../core/errors.ts'
 import { policyOptions } from '../core/policy.ts'
-import { parseBytes, parseDuration } from '../core/units.ts'
+import {
+  askForUnit,
+  hasNoUnit,
+  type PlainUnits,
+  parseBytes,
+  parseDuration,
+  sizeUnits,
+  timeUnits,
+} from '../core/units.ts'
 import { defaultSafetyRatio } from '../core/vram.ts'
 
-/** A quantity with a unit, read by one of ours, whose sentence becomes the fault. */
-function quantity(read: (value: string | number) => number, text: string) {
+/** Text or a number. One without a unit is asked for it, where people may mean another than ours: below
+ * `plainFrom`. */
+function amount(text: string, plainUnits: PlainUnits, plainFrom = Number.POSITIVE_INFINITY) {
   return z
     .union([z.string(), z.number()], {
       error: (issue) => `${JSON.stringify(issue.input)} is not a quantity such as ${text}`,
     })
     .check((context) => {
-      try {
-        read(context.value)
-      } catch (error) {
+      if (hasNoUnit(context.value) && Number(context.value) < plainFrom)
         context.issues.push({
           code: 'custom',
-          message: (error as SchedulerError).message,
+          message: askForUnit(context.value, plainUnits),
           input: context.value,
         })
-      }
     })
 }
 
+/** A quantity that one of ours reads, whose sentence becomes the fault. */
+function quantity(read: (value: string | number) => number, type: ReturnType<typeof amount>) {
+  return type.check((context) => {
+    try {
+      read(context.value)
+    } catch (error) {
+      context.issues.push({
+        code: 'custom',
+        message: (error as SchedulerError).message,
+        input: context.value,
+      })
+    }
+  })
+}
+
+const someTime = amount('250ms', timeUnits)
 /** The title is what docs/configuration.md calls it. */
-const size = quantity(parseBytes, '4.5GB').meta({ title: 'size' })
-const duration = quantity(parseDuration, '250ms').meta({ title: 'duration' })
+const size = quantity(parseBytes, amount('4.5GB', sizeUnits, 1e6)).meta({ title: 'size' })
+const duration = quantity(parseDuration, someTime).meta({ title: 'duration' })
+const orNever = quantity((value) => (value === -1 ? value : parseDuration(value)), someTime).meta({
+  title: 'duration',
+})
 const name = z
   .string()
   .regex(/^[A-Za-z][A-Za-z0-9_]*$/, 'a name has letters, digits and _, and begins with a letter')
@@ -138,8 +163,7 @@ const model = z.strictObject({
     .describe(
       'Expected time until an eviction has given its memory back. Default 300ms, as in the reference workloads.',
     ),
-  keepAlive: z
-    .union([duration, z.literal(-1)])
+  keepAlive: orNever
     .optional()
     .describe(
       'How long a loaded instance stays when nothing waits for its model: 5m, 0 for not at all, -1 for ever. Default 5m, as in Ollama. It goes sooner where another model needs the place.',
