@@ -52,6 +52,16 @@ Require stack:
 
 Node.js v24.21.0
 `
+const nodeAlone = `node:internal/modules/typescript:64
+        throw new ERR_INVALID_TYPESCRIPT_SYNTAX(error.message);
+              ^
+
+SyntaxError [ERR_INVALID_TYPESCRIPT_SYNTAX]: Unexpected token
+    at parseTypeScript (node:internal/modules/typescript:64:15)
+    at node:internal/modules/run_main:36:49
+
+Node.js v22.16.0
+`
 const nodeLibrary = `file:///work/pipe/node_modules/x/index.js:3
 throw new Error('no GPU')
       ^
@@ -76,6 +86,11 @@ for (const [name, log, expected] of [
     'shout.ts:3: SyntaxError [ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX]: TypeScript enum is not supported in strip-only mode',
   ],
   ['a package that is not there', nodeRequire, "a.cjs:2: Error: Cannot find module 'sharp'"],
+  [
+    'an error with no place of its own',
+    nodeAlone,
+    'SyntaxError [ERR_INVALID_TYPESCRIPT_SYNTAX]: Unexpected token',
+  ],
   ['an error in a library', nodeLibrary, 'node_modules/x/index.js:3: Error: no GPU'],
   ['a text that is thrown', 'throwing\n\nthe text\n\nNode.js v24.21.0\n', 'the text'],
   [

@@ -25,7 +25,7 @@ const named = /^(?:Uncaught )?[\w.$]*(?:Error|Exception)(?: \[\w+\])?(?::|$)/
 const panic = /^(?:panic: |thread '.*' panicked at |Exception in thread )/
 const ofTrace = /^\s*$|^\s+at |^Node\.js v|^\(Use `node |^[}\]]$|^note: run with `RUST_BACKTRACE/
 const pythonFrame = /^ {2}File "(.+)", line (\d+)/
-const nodeFrame = /^ {4}at .*?\(?((?:file:\/\/)?\/[^()]+):(\d+):\d+\)?$/
+const nodeFrame = /^ {4}at (?:async )?(?:.* \()?((?:file:\/\/)?\/[^()]+):(\d+):\d+\)?$/
 const nodeHead = /^((?:file:\/\/)?\/.+):(\d+)$/
 
 /** What the worker printed at last; '' where there is nothing to be read. */
