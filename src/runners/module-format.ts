@@ -51,8 +51,8 @@ type Handler = (
   file: string,
 ) => void
 
-/** What it exports. CommonJS is required: where it is imported beside hooks, Node 22.18 does not let it require
- * ES modules. */
+/** What it exports. CommonJS is required: where it is imported beside hooks, Node 22.18 does not let it
+ * require ES modules. */
 export async function importFile(file: string): Promise<Record<string, unknown>> {
   if (file.endsWith('.cjs') || decide(file)?.format === 'commonjs') return createRequire(file)(file)
   return import(pathToFileURL(file).href)

@@ -3,8 +3,8 @@
 import type { DatabaseSync, DatabaseSyncOptions } from 'node:sqlite'
 import { oldNode } from '../../core/errors.ts'
 
-/** It is there without a flag since 22.13, and waits for a file that is in use (`timeout`) since 22.16; workers
- * in TypeScript need no flag since this. */
+/** It is there without a flag since 22.13, and waits for a file that is in use (`timeout`) since 22.16;
+ * workers in TypeScript need no flag since this. */
 const oldest = { major: 22, minor: 18 }
 
 /** Throws OLD_NODE. */
