@@ -1,5 +1,6 @@
 // Standard output and standard error as they may go wrong while a command writes to them: a reader that has
-// gone (`plimsoll items | head`), a full disk. What could not be written is no success: the exit code says it.
+// gone (`plimsoll items | head`), a full disk. What could not be written is no success: the exit code says
+// it.
 
 /** Whether a command ends when nobody reads what it prints. */
 let endsWithoutReader = true

@@ -1,5 +1,5 @@
-// `plimsoll init [FOLDER]`: a first pipeline of one's own, with a worker and two inputs, that runs as it is. What
-// is written stands in templates/.
+// `plimsoll init [FOLDER]`: a first pipeline of one's own, with a worker and two inputs, that runs as it is.
+// What is written stands in templates/.
 import { constants, copyFileSync, existsSync, mkdirSync, readdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
