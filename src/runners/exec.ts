@@ -6,6 +6,7 @@ import { rmSync } from 'node:fs'
 import type { ItemError } from '../core/errors.ts'
 import type { InstanceId } from '../core/state/events.ts'
 import { formatMs } from '../core/units.ts'
+import { readJson } from './json.ts'
 import { endOfLog, isBroken, lastWords } from './last-words.ts'
 import { kernelKills, outOfMemory, ranOutOfMemory } from './out-of-memory.ts'
 import { endStrays } from './owned.ts'
@@ -22,6 +23,9 @@ export interface ExecOptions {
   timeouts: { runMs: number; graceMs: number }
   started: StartedProcesses
 }
+
+/** An output is still read for so long after the end of its command, ms. */
+const lastOutputMs = 1000
 
 /** Most bytes of an output. */
 const maxOutputBytes = 64 * 2 ** 20
@@ -85,9 +89,13 @@ export class ExecInstance implements Instance {
       },
       Math.min(limitMs, 2 ** 31 - 1),
     )
-    const [output, exit] = await Promise.all([outputOf(worker, input), worker.exited]).finally(() =>
-      clearTimeout(timer),
-    )
+    const output = outputOf(worker, input)
+    const exit = await worker.exited
+    clearTimeout(timer)
+    // What the command left behind may hold the pipe open: it is not listened to for long.
+    const lastWordsTimer = setTimeout(() => worker.child.stdout!.destroy(), lastOutputMs)
+    const text = await output
+    clearTimeout(lastWordsTimer)
     this.#running.delete(worker)
     if (worker.pid !== undefined) this.#options.started.remove(worker.pid)
     if (isLate)
@@ -98,7 +106,7 @@ export class ExecInstance implements Instance {
       const message = `the command ${exit.cause}${words && `: ${words}`}`
       return failed(id, { code, message }, { retryable: !isBroken(exit, words) })
     }
-    const answer = readOutput(id, output)
+    const answer = readOutput(id, text)
     if (answer.type === 'output') rmSync(logFile, { force: true })
     return answer
   }
@@ -139,14 +147,13 @@ function outputOf(worker: WorkerProcess, input: unknown): Promise<string> {
 }
 
 function readOutput(id: string, output: string): ItemAnswer {
+  const refused = (message: string) => failed(id, { code: 'PROTOCOL', message }, { retryable: false })
   try {
-    return { type: 'output', id, output: JSON.parse(output) }
+    const { value, fault } = readJson(output)
+    return fault === null ? { type: 'output', id, output: value } : refused(`the output ${fault}`)
   } catch {
     const met = output.trim() === '' ? 'nothing' : output.trim().slice(0, 100)
-    return failed(id, {
-      code: 'PROTOCOL',
-      message: `the command must print one JSON value; it printed ${met}`,
-    })
+    return refused(`the command must print one JSON value; it printed ${met}`)
   }
 }
 

@@ -5,8 +5,9 @@
 
 import { writeSync } from 'node:fs'
 import { basename } from 'node:path'
-import { createInterface } from 'node:readline'
+import { outputJson } from './json.ts'
 import { speaksOfBrokenCode } from './last-words.ts'
+import { LineReader } from './lines.ts'
 import { decideFormats, importFile } from './module-format.ts'
 import type { ToWorker, WorkerError } from './protocol.ts'
 
@@ -32,9 +33,13 @@ async function importWorker(): Promise<WorkerModule> {
   process.exit(1)
 }
 
-/** Writes all of it: the pipe may take less at once than we have. */
-function say(message: Record<string, unknown>): void {
-  const bytes = Buffer.from(`${JSON.stringify(message, plain)}\n`)
+function say(...messages: Record<string, unknown>[]): void {
+  write(messages.map((message) => `${JSON.stringify(message)}\n`).join(''))
+}
+
+/** All of it: the pipe may take less at once than we have. */
+function write(lines: string): void {
+  const bytes = Buffer.from(lines)
   for (let from = 0; from < bytes.length; ) {
     try {
       from += writeSync(3, bytes, from)
@@ -42,10 +47,6 @@ function say(message: Record<string, unknown>): void {
       if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') process.exit(1)
     }
   }
-}
-
-function plain(_key: string, value: unknown): unknown {
-  return typeof value === 'bigint' ? Number(value) : value
 }
 
 function errorOf(error: unknown): WorkerError {
@@ -95,11 +96,8 @@ const handlers: {
         `run was given ${items.length} inputs and must return a list of as many outputs, not ${Array.isArray(outputs) ? outputs.length : typeof outputs}`,
       )
     }
-    for (const [index, output] of outputs.entries()) {
-      const item = items[index]!.id
-      if (output instanceof Error) say({ type: 'result', id, item, error: errorOf(output) })
-      else say({ type: 'result', id, item, output: output ?? null })
-    }
+    // Together: each by itself would often be recorded by itself.
+    write(outputs.map((output, index) => resultLine(id, items[index]!.id, output)).join(''))
     tidy(performance.now() - startedAtMs)
     say({ type: 'done', id })
   },
@@ -110,10 +108,19 @@ const handlers: {
   },
 }
 
-const lines = createInterface({ input: process.stdin })
-lines.on('close', () => process.exit(0))
-say({ type: 'ready', protocol: 1 })
-for await (const line of lines) {
+/** An output that JSON cannot say fails its item. */
+function resultLine(id: string, item: string, output: unknown): string {
+  const result = { type: 'result', id, item }
+  const failed = (error: WorkerError) => `${JSON.stringify({ ...result, error })}\n`
+  if (output instanceof Error) return failed(errorOf(output))
+  try {
+    return `${JSON.stringify(result).slice(0, -1)},"output":${outputJson(output)}}\n`
+  } catch (error) {
+    return failed({ ...errorOf(error), retryable: false })
+  }
+}
+
+async function answer(line: string): Promise<void> {
   const message = JSON.parse(line) as ToWorker
   try {
     await handlers[message.type](message as never)
@@ -122,3 +129,16 @@ for await (const line of lines) {
     say({ type: 'error', id: message.id, error: errorOf(error) })
   }
 }
+
+// Lines end at byte 10 and nowhere else: a text may hold what others take for the end of a line.
+let answered = Promise.resolve()
+const reader = new LineReader(
+  Number.POSITIVE_INFINITY,
+  (line) => {
+    answered = answered.then(() => answer(line))
+  },
+  () => {},
+)
+process.stdin.on('data', (chunk: Buffer) => reader.push(chunk))
+process.stdin.on('end', () => process.exit(0))
+say({ type: 'ready', protocol: 1 })

@@ -16,7 +16,14 @@ import { endOfLog, isBroken, lastWords } from './last-words.ts'
 import { LineReader } from './lines.ts'
 import { kernelKills, marked, outOfMemory, ranOutOfMemory } from './out-of-memory.ts'
 import { WorkerProcess } from './process.ts'
-import { type FromWorker, protocolVersion, readMessage, type ToWorker, type WorkerError } from './protocol.ts'
+import {
+  type FromWorker,
+  gluedAnswer,
+  protocolVersion,
+  readMessage,
+  type ToWorker,
+  type WorkerError,
+} from './protocol.ts'
 import type { BatchAnswer, Exit, Instance, ItemAnswer, LoadAnswer, RunnerBatch, Timeouts } from './runner.ts'
 import type { StartedProcesses } from './started.ts'
 
@@ -232,11 +239,20 @@ export class StdioInstance implements Instance {
   #hear(line: string): void {
     if (this.#failure) return
     const message = readMessage(line)
-    if (message === null) this.#log(line)
+    if (message === null) this.#hearWords(line)
     else if (typeof message === 'string') this.#violation(message)
     else if (this.#expectations.get('id' in message ? message.id : '')?.take(message)) return
     else if (message.type === 'ready') this.#violation('a second ready')
     else this.#log(`a late message was ignored: ${line.slice(0, 200)}`)
+  }
+
+  /** No answer begins the line. One may stand behind what was printed without a line end; it counts. */
+  #hearWords(line: string): void {
+    const glued = gluedAnswer(line)
+    if (line.trim() !== '') this.#log(glued?.print ?? line)
+    if (glued === null) return
+    this.#log('an answer was in the middle of a line: what is printed before it needs a line end')
+    this.#hear(JSON.stringify(glued.message))
   }
 
   #violation(sentence: string): void {

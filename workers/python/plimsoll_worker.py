@@ -11,12 +11,16 @@
     serve(load, run)
 
 `run` returns as many outputs as it was given inputs, in their order. An exception in a place fails that item alone; a
-raised one fails the batch. Standard output is the scheduler's: prints are sent to standard error, which is kept in
-the instance's log. The worker ends when its standard input does.
+raised one fails the batch. Outputs may hold what JSON says, numpy's and torch's arrays and scalars, paths, dates and
+dataclasses; anything else fails its item by name. Standard output is the scheduler's: prints are sent to standard
+error, which is kept in the instance's log. The worker ends when its standard input does.
 """
 
+import dataclasses
+import datetime
 import json
 import os
+import pathlib
 import sys
 import traceback
 
@@ -26,11 +30,11 @@ PROTOCOL = 1
 def serve(load, run, unload=None):
     """Answers the scheduler until standard input ends. load(options) -> model; run(inputs, model) -> outputs;
     unload(model), where given, lets go of what is not memory of this process."""
-    say = _claim_standard_output()
+    requests, say = _claim_descriptors()
     model = None
     say({"type": "ready", "protocol": PROTOCOL})
-    for line in sys.stdin:
-        message = json.loads(line)
+    for line in requests:  # bytes: a line ends at byte 10 and nowhere else, and is UTF-8 whatever the locale says
+        message = json.loads(line.decode("utf-8"))
         try:
             if message["type"] == "load":
                 model = load(message.get("options") or {})
@@ -60,9 +64,9 @@ def _run_batch(say, message, run, model):
             answer["output"] = output
         try:
             say(answer)
-        except (TypeError, ValueError) as error:  # an output that is not JSON fails its item
+        except (TypeError, ValueError, RecursionError) as error:  # an output that JSON cannot say fails its item
             del answer["output"]
-            answer["error"] = _describe(error)
+            answer["error"] = dict(_describe(error), retryable=False)
             say(answer)
     say(dict({"type": "done", "id": message["id"]}, **_peak(), **_resident()))
 
@@ -99,17 +103,37 @@ def _cuda():
     return torch.cuda if torch is not None and torch.cuda.is_available() else None
 
 
-def _claim_standard_output():
-    """Keeps the real standard output for answers and sends whatever else is printed, by Python or by libraries in C,
-    to standard error."""
+def _plain(value):
+    """What json does not know by itself: numpy's and torch's arrays and scalars as lists and numbers, paths and times
+    as text, dataclasses as maps. Everything else is refused by name."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    if isinstance(value, pathlib.PurePath):
+        return str(value)
+    if isinstance(value, (datetime.date, datetime.time)):
+        return value.isoformat()
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    raise TypeError("JSON cannot say a %s" % type(value).__name__)
+
+
+def _claim_descriptors():
+    """Keeps the real standard input and output for the scheduler. Whatever else is printed, by Python or by libraries
+    in C, goes to standard error; whatever else reads, a child too, finds an empty input."""
     sys.stdout.flush()
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8", newline="\n")
+    requests = os.fdopen(os.dup(0), "rb")
+    answers = os.fdopen(os.dup(1), "wb")
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
     os.dup2(2, 1)
+    sys.stdin = open(0, closefd=False)
     sys.stdout = sys.stderr
+    answers.write(b"\n")  # ends the line of what was printed before
 
     def say(message):
-        text = json.dumps(message, allow_nan=False, separators=(",", ":"))
-        answers.write(text + "\n")
+        text = json.dumps(message, allow_nan=False, default=_plain, separators=(",", ":"))
+        answers.write(text.encode("ascii") + b"\n")
         answers.flush()
 
-    return say
+    return requests, say
