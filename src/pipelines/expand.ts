@@ -73,7 +73,8 @@ interface Basis {
 
 function itemOf({ pipeline, step, record, needed, modelHash, nowMs }: Basis): NewItem {
   const basis = [step.definition, modelHash, record?.fingerprint ?? '', ...needed.map(({ id }) => id)]
-  const sourceId = (record?.id ?? pipeline).slice(0, maxSourceIdLength)
+  // As a file keeps it: without the half of a sign that was cut, or that JSON may bring.
+  const sourceId = (record?.id ?? pipeline).slice(0, maxSourceIdLength).toWellFormed()
   return newItem({
     id: itemId(sourceId, step.modelId, uuidOf(basis.join('\n'))),
     pipeline,

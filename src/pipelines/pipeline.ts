@@ -4,6 +4,7 @@ import { readFileSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { type Document, isMap, isNode, isScalar, LineCounter, parseDocument, visit } from 'yaml'
 import { SchedulerError } from '../core/errors.ts'
+import { isChanged } from '../core/json.ts'
 import { defineModel, type Model, type ModelId } from '../core/model.ts'
 import { parseBytes, parseDuration } from '../core/units.ts'
 import type { EdgePolicy } from '../core/work/item.ts'
@@ -103,6 +104,13 @@ function findMalformed(document: Document.Parsed): { offset: number; message: st
     Alias(_, alias) {
       if (!alias.resolve(document))
         found.push({ offset: alias.range?.[0] ?? 0, message: `*${alias.source} names no anchor before it` })
+    },
+    Scalar(_, { value, source = '', range }) {
+      if (typeof value === 'number' && isChanged(value, source))
+        found.push({
+          offset: range?.[0] ?? 0,
+          message: `the number ${source} cannot be kept as it is; write it as text`,
+        })
     },
   })
   return found

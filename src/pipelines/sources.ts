@@ -1,9 +1,10 @@
 // Sources: from globs, JSON lines, standard input or a written list to records, in an
 // order that does not depend on the file system. A record's fingerprint tells when it
 // has changed: for a file its path, size and time of change.
-import fs, { existsSync, readFileSync, statSync } from 'node:fs'
+import fs, { existsSync, readFileSync, type Stats, statSync } from 'node:fs'
 import { basename, relative, resolve } from 'node:path'
 import { oldNode, SchedulerError } from '../core/errors.ts'
+import { readJson } from '../core/json.ts'
 import type { Pipeline } from './pipeline.ts'
 import type { PipelineSource } from './pipeline-file.ts'
 
@@ -71,7 +72,7 @@ function assignInputs(sources: Pipeline['sources'], inputs: readonly string[]): 
 /** A file, a folder (its files that the source's glob would take) or a glob, from where
  * the command was given. */
 function findInput(pattern: string, { files }: PipelineSource): string[] {
-  const stat = statSync(pattern, { throwIfNoEntry: false })
+  const stat = statOrNull(pattern)
   const own = (typeof files === 'string' ? [files] : files!).map((glob) =>
     glob.includes('**/') ? `**/${basename(glob)}` : basename(glob),
   )
@@ -126,7 +127,21 @@ function findFiles(globs: readonly string[], folder: string): string[] {
   const { globSync } = fs as Partial<typeof fs>
   if (!globSync) throw oldNode('A source of files', { needed: '22', met: process.versions.node })
   const found = globs.flatMap((glob) => globSync(glob, { cwd: folder }).map((path) => resolve(folder, path)))
-  return [...new Set(found)].filter((path) => statSync(path, { throwIfNoEntry: false })?.isFile()).sort()
+  return [...new Set(found)].filter(isFile).sort()
+}
+
+/** A link that leads nowhere or to itself leads to no file. */
+function isFile(path: string): boolean {
+  return statOrNull(path)?.isFile() ?? false
+}
+
+/** null: there is nothing, or nothing that can be looked at, such as a name that is too long. */
+function statOrNull(path: string): Stats | null {
+  try {
+    return statSync(path)
+  } catch {
+    return null
+  }
 }
 
 /** Paths inside the pipeline's folder are relative to it, so that the folder can move. */
@@ -163,14 +178,16 @@ function valueRecords(source: string, values: readonly unknown[]): SourceRecord[
 
 function parseLines(text: string, name: string): unknown[] {
   return splitLines(text).map(({ text: line, number }) => {
+    const refuse = (what: string) =>
+      new SchedulerError('BAD_VALUE', `${name}:${number} ${what}.`, { name, number })
+    let read: ReturnType<typeof readJson>
     try {
-      return JSON.parse(line) as unknown
+      read = readJson(line)
     } catch (error) {
-      throw new SchedulerError('BAD_VALUE', `${name}:${number} is not JSON: ${(error as Error).message}.`, {
-        name,
-        number,
-      })
+      throw refuse(`is not JSON: ${(error as Error).message}`)
     }
+    if (read.fault !== null) throw refuse(read.fault)
+    return read.value
   })
 }
 

@@ -4,9 +4,9 @@
 
 import { rmSync } from 'node:fs'
 import type { ItemError } from '../core/errors.ts'
+import { readJson } from '../core/json.ts'
 import type { InstanceId } from '../core/state/events.ts'
 import { formatMs } from '../core/units.ts'
-import { readJson } from './json.ts'
 import { endOfLog, isBroken, lastWords } from './last-words.ts'
 import { kernelKills, outOfMemory, ranOutOfMemory } from './out-of-memory.ts'
 import { endStrays } from './owned.ts'

@@ -5,7 +5,7 @@
 
 import { writeSync } from 'node:fs'
 import { basename } from 'node:path'
-import { outputJson } from './json.ts'
+import { outputJson } from '../core/json.ts'
 import { speaksOfBrokenCode } from './last-words.ts'
 import { LineReader } from './lines.ts'
 import { decideFormats, importFile } from './module-format.ts'

@@ -1,7 +1,7 @@
 // The messages between us and a worker, one JSON object a line
 // (docs/runner-contract.md), and the checks of what comes.
 import { z } from 'zod'
-import { readJson } from './json.ts'
+import { readJson } from '../core/json.ts'
 
 export type ToWorker =
   | { type: 'load'; id: string; options: unknown }

@@ -58,9 +58,10 @@ export interface Store {
   /** Cancels items that have not ended, and what depends on them (by their edge policies). `cause` is kept
    * with them; default CANCELLED. Throws UNKNOWN_ITEM. */
   cancel(ids: ItemId[], nowMs: number, cause?: ItemError): Promise<{ cancelledCount: number }>
-  /** Makes failed or cancelled items new (attempt 0), with the dependents that failed or were skipped because
-   * of them, and the parts of a fan-out that failed or were cancelled. Ids of items in other states are left
-   * alone. Throws UNKNOWN_ITEM. */
+  /** Makes failed or cancelled items new (attempt 0), with the dependents that have ended, over any number of
+   * edges, also those that went on without them, and the parts of a fan-out that failed or were cancelled. A
+   * dependent that was itself cancelled stays so. Ids of items in other states are left alone. Throws
+   * UNKNOWN_ITEM. */
   retry(which: ItemId[] | RetryQuery, nowMs: number): Promise<{ retriedCount: number }>
   /** Makes items that have not ended, and what they made, those of a pipeline: an id says all that its result
    * depends on, so another pipeline with the same item may run it. They go on as if they had always been.

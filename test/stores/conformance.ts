@@ -272,6 +272,21 @@ export function testStore(under: StoreUnderTest): void {
     assert.equal((await store.get('a'))!.attempt, 1)
   })
 
+  check(
+    'retries what went on without the dead, and what saw that, but not what was cancelled by itself',
+    async (store) => {
+      const on = (id: string) => ({ id, policy: 'continue' as const })
+      await store.submit([item('a'), item('b', [on('a')]), item('c', ['b']), item('d', [on('a')])], 1)
+      await end(store, 'fail')
+      await store.cancel(['d'], 15)
+      for (const expected of ['b', 'c']) assert.equal(await end(store, 'done', 20), expected)
+      assert.deepEqual(await store.retry(['a'], 30), { retriedCount: 3 })
+      assert.deepEqual(await states(store), { a: 'ready', b: 'blocked', c: 'blocked', d: 'cancelled' })
+      assert.equal((await store.get('b'))!.output, null)
+      for (const expected of ['a', 'b', 'c']) assert.equal(await end(store, 'done', 40), expected)
+    },
+  )
+
   check('gives every leased item back to the front for a new owner', async (store) => {
     await store.submit([item('a'), item('b'), item('c')], 1)
     await claim(store, 2)

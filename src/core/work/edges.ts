@@ -24,8 +24,9 @@ export function earlier(aMs: number | null, bMs: number | null): number | null {
   return Math.min(aMs, bMs)
 }
 
-/** The items, those that ended because of them, and the parts of a fan-out that did not end well (without
- * them it could not end well either), over any number of edges. */
+/** The items, those that ended after them, and the parts of a fan-out that did not end well (without them it
+ * could not end well either), over any number of edges. What went on without an item saw null in its place. One
+ * that was itself cancelled stays so. */
 export function withDependents<Row extends GraphRow>(set: WorkingSet<Row>, rows: readonly Row[]): Set<Row> {
   const waiting = [...rows]
   const chosen = new Set<Row>()
@@ -33,7 +34,9 @@ export function withDependents<Row extends GraphRow>(set: WorkingSet<Row>, rows:
     if (chosen.has(row)) continue
     chosen.add(row)
     for (const { child } of set.childrenOf(row)) {
-      if (hasEnded(child.state) && set.errorOf(child)?.code === 'DEPENDENCY_FAILED') waiting.push(child)
+      if (!hasEnded(child.state)) continue
+      const isByItself = child.state === 'cancelled' && set.errorOf(child)?.code !== 'DEPENDENCY_FAILED'
+      if (!isByItself) waiting.push(child)
     }
     for (const part of set.madeBy(row)) if (isRetryable(part.state)) waiting.push(part)
   }

@@ -38,7 +38,7 @@ const next: Record<ItemState, readonly ItemState[]> = {
   failed: ['blocked'],
   cancelled: ['blocked'],
   skipped: ['blocked'],
-  done: [],
+  done: ['blocked'], // with what it went on without
 }
 
 export const openStates: readonly ItemState[] = ['blocked', 'scheduled', 'ready', 'leased']
@@ -206,6 +206,9 @@ export class ItemChecks implements StoreWatch {
     this.#context.log('item', `${id} ${before} -> ${state} ${attempt}`)
     if (before === null) this.#check(state === 'blocked', () => `${id} begins as ${state}`)
     else this.#check(next[before].includes(state), () => `${id} went from ${before} to ${state}`)
+    // '': what was read between calls, a user's retry among it.
+    const isRetried = before !== 'done' || method === 'retry' || method === ''
+    this.#check(isRetried, () => `${id} was done, and is new again by ${method}`)
     this.#check(attempt <= item.maxAttempts, () => `${id}: attempt ${attempt} of ${item.maxAttempts}`)
     if (before === 'blocked' && (state === 'ready' || state === 'done')) this.#checkParents(item, state)
     if (before === 'failed') item.poisonedCount = 0

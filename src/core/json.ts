@@ -1,6 +1,6 @@
-// What JSON can say of a worker's answers, the same for every language: numbers that a double holds, texts,
-// lists and maps. Typed arrays are lists. Anything else would be changed in silence, so it fails its item by
-// name, with the path to it.
+// What JSON says of values that come from people and their workers, in whatever language: numbers that a
+// double holds, texts, lists and maps. Typed arrays are lists. Anything else would be changed in silence, so
+// it is refused by name, with the path to it.
 
 /** As JSON. Throws TypeError with what cannot be said, and where. */
 export function outputJson(output: unknown): string {
@@ -64,9 +64,10 @@ export function readJson(text: string): { value: unknown; fault: string | null }
   return { value, fault: `has the number ${number}, which cannot be kept as it is; write it as text` }
 }
 
-function isChanged(number: number, source: string): boolean {
+/** Whether a double does not hold a number as it was written. */
+export function isChanged(number: number, source: string): boolean {
   if (!Number.isFinite(number)) return true
-  return /^-?\d+$/.test(source) && BigInt(source) !== BigInt(number)
+  return /^[-+]?\d+$/.test(source) && BigInt(source.replace('+', '')) !== BigInt(number)
 }
 
 function isDeep(text: string): boolean {
