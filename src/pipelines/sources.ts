@@ -125,7 +125,7 @@ function readText(source: string, file: string): string {
 /** Files, not folders nor links that lead nowhere, sorted, each once. */
 function findFiles(globs: readonly string[], folder: string): string[] {
   const { globSync } = fs as Partial<typeof fs>
-  if (!globSync) throw oldNode('A source of files', { needed: '22', met: process.versions.node })
+  if (!globSync) throw oldNode('A source of files', process.versions.node)
   const found = globs.flatMap((glob) => globSync(glob, { cwd: folder }).map((path) => resolve(folder, path)))
   return [...new Set(found)].filter(isFile).sort()
 }
