@@ -8,11 +8,19 @@ import { useCases } from '../src/api/index.ts'
 import { storedItem } from '../src/api/schemas/item.ts'
 import { answer as runAnswer } from '../src/api/schemas/run.ts'
 import { type Schema, schema } from './schema.ts'
-import { interfacesOf } from './schema-types.ts'
+import { interfacesOf, publicComment } from './schema-types.ts'
 
 const root = resolve(import.meta.dirname, '..')
 const itemSchema = toSchema(storedItem)
 const linkToItem = ['An [item](#an-item).']
+const fileExample = `const file: PipelineFile = {
+  name: 'shout',
+  gpus: [{ name: 'ram', kind: 'host', memory: '1GB' }],
+  models: { loud: { exec: ['tr', 'a-z', 'A-Z'] } },
+  sources: { words: { list: [{ text: 'hello' }] } },
+  steps: { shout: { source: 'words', model: 'loud', input: '\${source.text}' } },
+}
+definePipeline(file).name // => 'shout'`
 const files: Record<string, string> = {
   'plimsoll.schema.json': `${JSON.stringify(schema, null, 2)}\n`,
   'docs/configuration.md': `${configuration()}\n`,
@@ -37,13 +45,11 @@ function configuration(): string {
 function types(): string {
   return `// The pipeline file as a type, for \`definePipeline\`. Made from schema.ts by \`npm run docs\`: change it there.
 
-/** \`4.5GB\`, \`512MiB\`, or a number of bytes from 1,000,000 on. */
-export type Size = string | number
+${publicComment('A size: `4.5GB`, `512MiB`, or a number of bytes.', "const size: Size = '4.5GB'")}export type Size = string | number
 
-/** \`250ms\`, \`1.5s\`, \`10m\`, \`1h30m\`, or 0. */
-export type Duration = string | number
+${publicComment('A duration: `250ms`, `1.5s`, `10m`, `2h`, or a number of milliseconds.', "const duration: Duration = '10m'")}export type Duration = string | number
 
-${interfacesOf({ name: 'PipelineFile', text: 'A pipeline, as it is written in YAML.' }, schema)}`
+${interfacesOf({ name: 'PipelineFile', text: 'A pipeline, as it is written in YAML.', example: fileExample }, schema)}`
 }
 
 /** What each command prints with --json, from the schemas that check it. */

@@ -8,25 +8,68 @@ const width = 110
 const namedTypes: Record<string, string> = { size: 'Size', duration: 'Duration' }
 
 /** What a schema with keys of its own becomes, by the key under which it is. */
-const interfaces: Record<string, { name: string; text: string }> = {
-  gpus: { name: 'PipelineGpu', text: 'A device.' },
-  models: { name: 'PipelineModel', text: 'A model: how it is run, and what it needs.' },
-  batch: { name: 'PipelineBatch', text: 'How batches of a model are.' },
-  timeouts: { name: 'PipelineTimeouts', text: 'How long processes of a model may take.' },
-  policy: { name: 'PipelinePolicy', text: 'How the scheduler chooses (docs/policy.md).' },
-  sources: { name: 'PipelineSource', text: 'Where records come from.' },
-  steps: { name: 'PipelineStep', text: 'What runs over each record.' },
-  report: { name: 'PipelineTable', text: 'A table that is shown at the end.' },
+const interfaces: Record<string, Interface> = {
+  gpus: {
+    name: 'PipelineGpu',
+    text: 'A device.',
+    example: "const gpu: PipelineGpu = { name: 'ram', kind: 'host', memory: '1GB' }",
+  },
+  models: {
+    name: 'PipelineModel',
+    text: 'A model: how it is run, and what it needs.',
+    example: "const model: PipelineModel = { module: 'workers/whisper.ts', vram: '4.5GB', loadTime: '5s' }",
+  },
+  batch: {
+    name: 'PipelineBatch',
+    text: 'How batches of a model are.',
+    example: "const batch: PipelineBatch = { max: 16, perItem: '150ms', activation: '200MB' }",
+  },
+  timeouts: {
+    name: 'PipelineTimeouts',
+    text: 'How long processes of a model may take.',
+    example: "const timeouts: PipelineTimeouts = { load: '10m', run: '2m' }",
+  },
+  policy: {
+    name: 'PipelinePolicy',
+    text: 'How the scheduler chooses (docs/policy.md).',
+    example: "const policy: PipelinePolicy = { goal: 'throughput', maxWait: '2m' }",
+  },
+  sources: {
+    name: 'PipelineSource',
+    text: 'Where records come from.',
+    example: "const source: PipelineSource = { files: 'videos/*.mp4' }",
+  },
+  steps: {
+    name: 'PipelineStep',
+    text: 'What runs over each record.',
+    example:
+      "const step: PipelineStep = { source: 'videos', model: 'whisper', input: { path: '${source.path}' } }",
+  },
+  report: {
+    name: 'PipelineTable',
+    text: 'A table that is shown at the end.',
+    example:
+      "const table: PipelineTable = { title: 'Videos', each: 'videos', columns: { name: '${source.name}' } }",
+  },
+}
+
+/** What is said of an interface. */
+export interface Interface {
+  name: string
+  text: string
+  example: string
 }
 
 /** An interface, and those that it is made of before it. */
-export function interfacesOf({ name, text }: { name: string; text: string }, schema: Schema): string {
+export function interfacesOf({ name, text, example }: Interface, schema: Schema): string {
   const inner = Object.entries(schema.properties ?? {}).flatMap(([key, each]) => {
     const found = [each, ...(each.anyOf ?? [])].flatMap((one) => [one, elementOf(one)])
     const own = found.find(({ properties }) => properties)
     return own ? [interfacesOf(interfaces[key]!, own)] : []
   })
-  return [...inner, `${commentOf(text, '')}export interface ${name} {\n${fieldsOf(schema)}}\n`].join('\n')
+  return [...inner, `${publicComment(text, example)}export interface ${name} {\n${fieldsOf(schema)}}\n`].join(
+    '\n',
+  )
 }
 
 function fieldsOf({ properties = {}, required = [] }: Schema): string {
@@ -64,6 +107,12 @@ function scalar(type: string | string[]): string {
 
 function literal(value: unknown): string {
   return typeof value === 'string' ? `'${value}'` : String(value)
+}
+
+/** As the reference wants it (scripts/reference/completeness.ts). */
+export function publicComment(text: string, example: string): string {
+  const lines = [text, '', '@beta', '@example', '```ts', ...example.split('\n'), '```']
+  return `/**\n${lines.map((each) => ` * ${each}`.trimEnd()).join('\n')}\n */\n`
 }
 
 /** Wrapped as the comments of the house are. */

@@ -2,7 +2,7 @@
 // codes, and every link with a file. For docs/glossary.md see glossary.test.ts.
 import assert from 'node:assert/strict'
 import { existsSync, globSync, readFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 import { test } from 'node:test'
 import { errorKinds } from '../src/core/errors.ts'
 
@@ -46,4 +46,13 @@ test('links between the papers lead somewhere', () => {
       .map((target) => `${paper}: ${target}`),
   )
   assert.deepEqual(broken, [])
+})
+
+test('docs/README.md leads to every page, and to those at the top', () => {
+  const pages = [...globSync('docs/*.md', { cwd: root }), ...globSync('*.md', { cwd: root })]
+  const start = read('docs/README.md')
+  const unreached = pages.filter(
+    (page) => page !== 'docs/README.md' && !start.includes(`](${relative('docs', page)})`),
+  )
+  assert.deepEqual(unreached, [])
 })

@@ -2,9 +2,21 @@
 // numbers, and what to do now. `docs/errors.md` has a heading for each code, and a test compares the two
 // lists.
 
-interface ErrorKind {
+/**
+ * What is the same for every error of a code.
+ *
+ * @public
+ * @example
+ * ```ts
+ * const { sentence, retryable }: ErrorKind = errorKinds.NEVER_FITS
+ * sentence // => 'A model needs more memory than any device offers.'
+ * retryable // => false
+ * ```
+ */
+export interface ErrorKind {
   /** The general sentence, for the docs and for HTTP clients that show only the code. */
   sentence: string
+  /** Status of an answer over HTTP. */
   httpStatus: number
   /** The same call may succeed later without a change by the caller. */
   retryable: boolean
@@ -12,7 +24,60 @@ interface ErrorKind {
   exitCode: 1 | 2
 }
 
-export const errorKinds = {
+/**
+ * The name of an error, in capitals: one of the keys of `errorKinds`.
+ *
+ * @public
+ * @example
+ * ```ts
+ * const code: ErrorCode = 'NEVER_FITS'
+ * ```
+ */
+export type ErrorCode =
+  | 'BAD_VALUE'
+  | 'BAD_PIPELINE'
+  | 'NEVER_FITS'
+  | 'NO_DEVICE'
+  | 'UNKNOWN_MODEL'
+  | 'UNKNOWN_ITEM'
+  | 'UNKNOWN_DEPENDENCY'
+  | 'CYCLE'
+  | 'DEPENDENCY_FAILED'
+  | 'STALE_TOKEN'
+  | 'CANCELLED'
+  | 'SUPERSEDED'
+  | 'SKIPPED'
+  | 'BAD_EXPRESSION'
+  | 'LOAD_FAILED'
+  | 'LOAD_TIMEOUT'
+  | 'RUN_TIMEOUT'
+  | 'RUN_FAILED'
+  | 'RUNNER_EXITED'
+  | 'PROTOCOL'
+  | 'OUT_OF_MEMORY'
+  | 'LEASE_EXPIRED'
+  | 'STORE_LOCKED'
+  | 'STORE_CORRUPT'
+  | 'STORE_FULL'
+  | 'STORE_FAILED'
+  | 'NO_ANSWER'
+  | 'OLD_NODE'
+  | 'UNKNOWN_PATH'
+  | 'TOO_LARGE'
+  | 'ABORTED'
+
+/**
+ * Every code, with what is the same for all errors of it. The page docs/errors.md says for each why it comes
+ * and what to do.
+ *
+ * @public
+ * @example
+ * ```ts
+ * errorKinds.STORE_LOCKED.exitCode // => 2
+ * Object.keys(errorKinds).length > 30 // => true
+ * ```
+ */
+export const errorKinds: Readonly<Record<ErrorCode, ErrorKind>> = {
   BAD_VALUE: {
     sentence: 'A value has the wrong form, unit or range.',
     httpStatus: 400,
@@ -159,22 +224,48 @@ export const errorKinds = {
   },
   TOO_LARGE: { sentence: 'The request is too large.', httpStatus: 413, retryable: false, exitCode: 2 },
   ABORTED: { sentence: 'The caller gave up waiting.', httpStatus: 499, retryable: true, exitCode: 1 },
-} satisfies Record<string, ErrorKind>
+}
 
-export type ErrorCode = keyof typeof errorKinds
-
-/** An error as it is stored with an item and sent over a wire. */
+/**
+ * An error as it is stored with an item and sent over a wire.
+ *
+ * @public
+ * @example
+ * ```ts
+ * const error: ItemError = { code: 'RUN_FAILED', message: 'the file has no sound' }
+ * ```
+ */
 export interface ItemError {
   /** One of `errorKinds`, or a worker's own code. */
   code: string
+  /** What was wrong, in a sentence for people. */
   message: string
 }
 
+/**
+ * What is thrown on purpose: a code for programs, a message for people that says what is wrong, how much,
+ * and what to do now.
+ *
+ * @public
+ * @example
+ * ```ts
+ * try {
+ *   new VramConfig({ totalGb: 4 }).assertFits('Whisper')
+ * } catch (error) {
+ *   const { code, message, details } = error as SchedulerError
+ *   code // => 'NEVER_FITS'
+ *   details // => { modelId: 'Whisper', neededBytes: 4.5e9, offeredBytes: 3.6e9 }
+ *   message.split('; ')[0] // => 'Model "Whisper" needs 4.5 GB'
+ * }
+ * ```
+ */
 export class SchedulerError extends Error {
+  /** One of `errorKinds`. */
   readonly code: ErrorCode
   /** Numbers and names of the case, with units in their keys. */
   readonly details: Record<string, unknown>
 
+  /** `details`: numbers and names of the case. `cause`: what led to it. Never throws. */
   constructor(code: ErrorCode, message: string, details: Record<string, unknown> = {}, cause?: unknown) {
     super(message, cause === undefined ? undefined : { cause })
     this.name = 'SchedulerError'
@@ -182,14 +273,17 @@ export class SchedulerError extends Error {
     this.details = details
   }
 
+  /** The same call may succeed later. */
   get retryable(): boolean {
     return errorKinds[this.code].retryable
   }
 
+  /** Status of an answer over HTTP. */
   get httpStatus(): number {
     return errorKinds[this.code].httpStatus
   }
 
+  /** What the command line ends with. */
   get exitCode(): 1 | 2 {
     return errorKinds[this.code].exitCode
   }

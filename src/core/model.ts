@@ -5,8 +5,28 @@ import { SchedulerError } from './errors.ts'
 import type { Id } from './id.ts'
 import { parseBytes } from './units.ts'
 
+/**
+ * The name of a model: any text, the same wherever the model is meant.
+ *
+ * @public
+ * @example
+ * ```ts
+ * const id: ModelId = 'Whisper'
+ * ```
+ */
 export type ModelId = Id<'model'>
 
+/**
+ * A model as the scheduler knows it: a name, its size, and how long it takes. `defineModel` makes one.
+ *
+ * @public
+ * @example
+ * ```ts
+ * const whisper: Model = mediaModels[0]!
+ * whisper.id // => 'Whisper'
+ * whisper.vramBytes // => 4.5e9
+ * ```
+ */
 export interface Model {
   id: ModelId
   /** Bytes an instance holds on its device from the start of its load until it is gone, as declared. 0: it
@@ -30,21 +50,49 @@ export interface Model {
   isPreloaded: boolean
 }
 
-/** A batch of n items takes `overheadMs + perItemMs × n ^ exponent`. */
+/**
+ * How batches of a model are. A batch of n items takes `overheadMs + perItemMs × n ^ exponent`. Times are
+ * estimates until batches have run.
+ *
+ * @public
+ * @example
+ * ```ts
+ * const { max, overheadMs, perItemMs }: BatchProfile = defineModel({ id: 'sdxl', vram: '7GB' }).batch
+ * overheadMs + max * perItemMs // => 1650
+ * ```
+ */
 export interface BatchProfile {
   /** Most items in one batch. */
   max: number
+  /** Time of a batch besides its items. */
   overheadMs: number
+  /** Time for each item. */
   perItemMs: number
+  /** Below 1 where larger batches pay; 1: twice the items, twice the time. */
   exponent: number
   /** Bytes each item of a running batch needs on top of the resident ones. */
   activationBytes: number
 }
 
-/** A model as people write it; what is left out gets the default named here. */
+/**
+ * A model as people write it; what is left out gets the default named here. A size is text such as `'4.5GB'`
+ * or `'512MiB'`, or a number of bytes.
+ *
+ * @public
+ * @example
+ * ```ts
+ * const options: ModelOptions = {
+ *   id: 'sdxl',
+ *   vram: '7GB',
+ *   loadMs: 9000,
+ *   batch: { max: 4, overheadMs: 200, perItemMs: 2500, activation: '800MB' },
+ * }
+ * defineModel(options).batch.activationBytes // => 800e6
+ * ```
+ */
 export interface ModelOptions {
   id: ModelId
-  /** Left out: the first load measures it. */
+  /** A size such as `'4.5GB'`, or bytes. Left out: the first load measures it. */
   vram?: string | number
   /** ms. Default 5000. */
   loadMs?: number
@@ -52,7 +100,7 @@ export interface ModelOptions {
   unloadMs?: number
   /** Defaults: max 8, overhead 50 ms, 200 ms an item, exponent 1, activation 0. */
   batch?: Partial<Omit<BatchProfile, 'activationBytes'>> & { activation?: string | number }
-  /** Default 1. */
+  /** Number of batches that one instance runs at once. Default 1. */
   concurrency?: number
   /** ms, or null for never, which is the default. */
   keepAliveMs?: number | null
@@ -62,7 +110,18 @@ export interface ModelOptions {
   isPreloaded?: boolean
 }
 
-/** Fills in the defaults. Throws BAD_VALUE with the model's name. */
+/**
+ * Makes a model from what people write, with the defaults filled in. Throws BAD_VALUE with the model's name.
+ *
+ * @param options - the model as people write it
+ * @public
+ * @example
+ * ```ts
+ * const model = defineModel({ id: 'sdxl', vram: '7GB', loadMs: 9000 })
+ * model.vramBytes // => 7e9
+ * defineModel({ id: 'sdxl', vram: '7 gigs' }) // throws BAD_VALUE
+ * ```
+ */
 export function defineModel(options: ModelOptions): Model {
   const { activation = 0, ...batch } = options.batch ?? {}
   const model: Model = {
@@ -133,7 +192,16 @@ export function leastBytes(model: Model): number {
   return model.vramBytes + model.batch.activationBytes
 }
 
-/** The names of the seed's five models. */
+/**
+ * The names of the origin's five models. Any other text names a model too.
+ *
+ * @public
+ * @example
+ * ```ts
+ * const type: ModelType = ModelType.VideoMAE
+ * new VramConfig().modelVram(type) // => 5e9
+ * ```
+ */
 export const ModelType = {
   Whisper: 'Whisper',
   VideoMAE: 'VideoMAE',
@@ -143,7 +211,17 @@ export const ModelType = {
 } as const
 export type ModelType = keyof typeof ModelType
 
-/** The seed's five models on a 16 GB card: load times from the seed, batch times from its video pipeline. */
+/**
+ * The origin's five models: sizes and load times from the origin, batch times from the video pipeline that
+ * it comes from.
+ *
+ * @public
+ * @example
+ * ```ts
+ * mediaModels.map(({ id, vramBytes }) => `${id} ${vramBytes / 1e9}`).join(', ')
+ *   // => 'Whisper 4.5, VideoMAE 5, CLAP 2, Qwen3 1.5, DINOv3 1'
+ * ```
+ */
 export const mediaModels: readonly Model[] = [
   defineModel({
     id: ModelType.Whisper,

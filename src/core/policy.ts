@@ -5,15 +5,30 @@
 import { SchedulerError } from './errors.ts'
 import { askForUnit, hasNoUnit, parseDuration, timeUnits } from './units.ts'
 
-interface Option {
+/**
+ * What is known of an option of the policy: its kind, range, default and meaning.
+ *
+ * @public
+ * @example
+ * ```ts
+ * const { default: ms, min, max }: PolicyOption = policyOptions.maxWait
+ * ms // => 300_000
+ * min <= ms && ms <= max // => true
+ * ```
+ */
+export interface PolicyOption {
   /** duration: "300s" or ms; number: a plain number; count: a whole number; choice: one of `choices`, kept as
    * its place. */
   kind: 'duration' | 'number' | 'count' | 'choice'
+  /** For the kind choice: what may be written. */
   choices?: readonly string[]
+  /** What counts where nothing is said: ms for a duration, its place for a choice. */
   default: number
+  /** The least number that is taken, in the same unit. */
   min: number
+  /** The greatest number that is taken, in the same unit. */
   max: number
-  /** Meaning, trap, source of the default. */
+  /** Meaning, trap, source of the default: docs/configuration.md. */
   text: string
 }
 
@@ -21,7 +36,7 @@ interface Option {
 export const latency = 0
 export const throughput = 2
 
-export const policyOptions = {
+const options = {
   goal: {
     kind: 'choice',
     choices: ['latency', 'balanced', 'throughput'],
@@ -191,27 +206,89 @@ export const policyOptions = {
     max: 1000,
     text: 'Failed loads in a row after which the items that wait for the model fail with the reason. Chosen, not measured.',
   },
-} as const satisfies Record<string, Option>
+} as const satisfies Record<string, PolicyOption>
 
-export type PolicyOption = keyof typeof policyOptions
-/** A value for every option; durations in ms. */
-export type Policy = { [Name in PolicyOption]: number } & {
+/**
+ * The name of an option of the policy. docs/configuration.md has all of them.
+ *
+ * @public
+ * @example
+ * ```ts
+ * const key: PolicyKey = 'maxWait'
+ * policyOptions[key].kind // => 'duration'
+ * ```
+ */
+export type PolicyKey = keyof typeof options
+
+/**
+ * Every option of the policy. docs/configuration.md shows the same table under `policy`.
+ *
+ * @public
+ * @example
+ * ```ts
+ * policyOptions.priorityBase.default // => 2
+ * policyOptions.maxWait.text.startsWith('Longest wait of a ready item') // => true
+ * ```
+ */
+export const policyOptions: Readonly<Record<PolicyKey, PolicyOption>> = options
+/**
+ * A value for every option: durations in ms, a choice as its place among its choices. With the weights of
+ * tenants.
+ *
+ * @public
+ * @example
+ * ```ts
+ * const policy: Policy = parsePolicy({ maxWait: '2m' })
+ * policy.maxWait // => 120_000
+ * ```
+ */
+export type Policy = { [Name in PolicyKey]: number } & {
   /** Weights of tenants; one that is not named has 1. Twice the weight, twice the device time. */
   tenants: Readonly<Record<string, number>>
 }
 
-/** Some of the options, as people write them: `{ goal: 'throughput', maxWait: '2m' }`. */
-export type PolicyOptions = { readonly [Name in PolicyOption]?: number | string } & {
+/**
+ * Some of the options, as people write them: durations as text or in ms, choices by name. What is left out
+ * has its default.
+ *
+ * @public
+ * @example
+ * ```ts
+ * const options: PolicyOptions = { goal: 'throughput', maxWait: '2m', tenants: { alice: 2 } }
+ * new GpuScheduler({ policy: options })
+ * ```
+ */
+export type PolicyOptions = { readonly [Name in PolicyKey]?: number | string } & {
+  /** Weights of tenants, above 0; one that is not named has 1. */
   readonly tenants?: Readonly<Record<string, number>>
 }
 
+/**
+ * The policy where nothing is said.
+ *
+ * @public
+ * @example
+ * ```ts
+ * defaultPolicy.maxWait // => 300_000
+ * ```
+ */
 export const defaultPolicy = {
   ...Object.fromEntries(Object.entries(policyOptions).map(([name, option]) => [name, option.default])),
   tenants: {},
 } as Policy
 
-/** Reads what people write under `policy:`. Throws BAD_VALUE, naming every unknown option and value out of
- * range. */
+/**
+ * Reads what people write under `policy:`, and fills in the defaults. Throws BAD_VALUE, naming every unknown
+ * option and value out of range.
+ *
+ * @param written - some of the options
+ * @public
+ * @example
+ * ```ts
+ * parsePolicy({ maxWait: '2m' }).maxWait // => 120_000
+ * parsePolicy({ maxwait: '2m' }) // throws BAD_VALUE
+ * ```
+ */
 export function parsePolicy(written: PolicyOptions | Record<string, unknown>): Policy {
   const policy = { ...defaultPolicy }
   const faults: string[] = []
@@ -226,7 +303,7 @@ export function parsePolicy(written: PolicyOptions | Record<string, unknown>): P
 /** Sets one option, or answers with the sentence that says why not. */
 function setOption(policy: Policy, name: string, value: unknown): string | null {
   if (name === 'tenants') return setTenants(policy, value)
-  const option: Option | undefined = policyOptions[name as PolicyOption]
+  const option: PolicyOption | undefined = policyOptions[name as PolicyKey]
   if (!option) return `policy.${name} is not an option. Options: ${Object.keys(policyOptions).join(', ')}.`
   const unit = option.kind === 'duration' ? ' ms' : ''
   let number: number
@@ -242,7 +319,7 @@ function setOption(policy: Policy, name: string, value: unknown): string | null 
     const kind = option.kind === 'count' ? 'a whole number' : 'a number'
     return `policy.${name} is ${JSON.stringify(value)}; it must be ${kind} from ${option.min} to ${option.max}${unit}.`
   }
-  policy[name as PolicyOption] = number
+  policy[name as PolicyKey] = number
   return null
 }
 
@@ -266,7 +343,7 @@ function setTenants(policy: Policy, value: unknown): string | null {
   return null
 }
 
-function readNumber({ kind, choices }: Option, value: unknown): number {
+function readNumber({ kind, choices }: PolicyOption, value: unknown): number {
   // Text is what people write, and a number what programs do.
   if (kind === 'duration' && typeof value === 'string' && hasNoUnit(value))
     throw new SchedulerError('BAD_VALUE', `${askForUnit(value, timeUnits)}.`, { value })

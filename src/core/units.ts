@@ -19,14 +19,36 @@ const durationUnits = new Map([
   ...['d', 'day', 'days'].map((unit) => [unit, 86400e3] as const),
 ])
 
-/** `"4.5GB"`, `"512 MiB"`, or a number of bytes. Throws BAD_VALUE. */
+/**
+ * A size in bytes, from text with a unit (B, kB, MB, GB, TB; KiB, MiB, GiB, TiB) or from a number of bytes.
+ * GB is 10⁹ bytes, GiB 2³⁰. Throws BAD_VALUE.
+ *
+ * @public
+ * @example
+ * ```ts
+ * parseBytes('4.5GB') // => 4.5e9
+ * parseBytes('512 MiB') // => 536870912
+ * parseBytes('4.5 gigs') // throws BAD_VALUE
+ * ```
+ */
 export function parseBytes(value: string | number): number {
   const parts = partsOf(value, byteUnits)
   if (parts?.length !== 1) throw badQuantity(value, 'a size such as 4.5GB, 512MiB or a number of bytes')
   return parts[0]!
 }
 
-/** `"250ms"`, `"1.5s"`, `"1h30m"`, or a number of milliseconds. Throws BAD_VALUE. */
+/**
+ * A duration in milliseconds, from text with a unit (ms, s, m, min, h, d) or from a number of milliseconds.
+ * Throws BAD_VALUE.
+ *
+ * @public
+ * @example
+ * ```ts
+ * parseDuration('1.5s') // => 1500
+ * parseDuration('10m') // => 600_000
+ * parseDuration('soon') // throws BAD_VALUE
+ * ```
+ */
 export function parseDuration(value: string | number): number {
   const parts = partsOf(value, durationUnits)
   if (parts === null)
@@ -67,7 +89,16 @@ function badQuantity(value: string | number, wanted: string): SchedulerError {
   return new SchedulerError('BAD_VALUE', `"${value}" is not ${wanted}.`, { value })
 }
 
-/** Three significant digits in decimal units: `1.08 GB`. */
+/**
+ * A size for people, from bytes: three significant digits in decimal units. Never throws.
+ *
+ * @param bytes - a number of bytes
+ * @public
+ * @example
+ * ```ts
+ * formatBytes(1_083_000_000) // => '1.08 GB'
+ * ```
+ */
 export function formatBytes(bytes: number): string {
   const [unit, size] = (
     [
@@ -80,7 +111,17 @@ export function formatBytes(bytes: number): string {
   return `${Number((bytes / size).toPrecision(3))} ${unit}`
 }
 
-/** `850 ms`, `4.2 s`, `3 min 20 s`, `2 h 5 min`. */
+/**
+ * A duration for people, from milliseconds: `850 ms`, `4.2 s`, `3 min 20 s`, `2 h 5 min`. Never throws.
+ *
+ * @param ms - milliseconds, 0 or more
+ * @public
+ * @example
+ * ```ts
+ * formatMs(850) // => '850 ms'
+ * formatMs(200_000) // => '3 min 20 s'
+ * ```
+ */
 export function formatMs(ms: number): string {
   if (ms < 1000) return `${Math.round(ms)} ms`
   if (ms < 60e3) return `${Number((ms / 1000).toFixed(1))} s`

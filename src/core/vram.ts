@@ -3,7 +3,16 @@ import { SchedulerError } from './errors.ts'
 import { defineModel, leastBytes, type Model, type ModelId, mediaModels, unknownModel } from './model.ts'
 import { formatBytes, parseBytes } from './units.ts'
 
-/** How much memory a device has, and for which models. All of it may be left out. */
+/**
+ * How much memory a device has, and for which models. All of it may be left out.
+ *
+ * @public
+ * @example
+ * ```ts
+ * const options: VramOptions = { totalGb: 24, safetyFactor: 0.8, sizes: { Whisper: '6GB', sdxl: '7GB' } }
+ * new VramConfig(options).usableGb // => 19.2
+ * ```
+ */
 export interface VramOptions {
   /** In GB, 10⁹ bytes. Default 16. */
   totalGb?: number
@@ -40,13 +49,31 @@ const defaultTotalBytes = 16e9
 /** Fewer bytes are a number that was meant in GB. Chosen: no weights are so small. */
 const leastTotalBytes = 1e6
 
+/**
+ * The memory of one device as people say it: how much there is, the share that may be promised, and the
+ * models that it is for.
+ *
+ * @public
+ * @example
+ * ```ts
+ * const vram = new VramConfig({ totalGb: 16, safetyFactor: 0.9, sizes: { sdxl: '26GB' } })
+ * vram.usableGb // => 14.4
+ * vram.modelVram('Whisper') // => 4.5e9
+ * vram.canFit('Whisper') // => true
+ * vram.canFit('sdxl') // => false
+ * vram.assertFits('sdxl') // throws NEVER_FITS
+ * ```
+ */
 export class VramConfig {
+  /** All memory of the device. */
   readonly totalBytes: number
+  /** Share of it that may be promised, above 0 to 1. */
   readonly safetyFactor: number
+  /** The models that are asked about, at the sizes that were given. */
   readonly models: readonly Model[]
   readonly #modelById: ReadonlyMap<ModelId, Model>
 
-  /** Throws BAD_VALUE. */
+  /** Of 16 GB, 0.9 and the five media models, as far as nothing else is said. Throws BAD_VALUE. */
   constructor(options: VramOptions = {}) {
     assertOptions(options)
     this.totalBytes = totalOf(options)
@@ -61,7 +88,7 @@ export class VramConfig {
     this.#modelById = new Map(this.models.map((each) => [each.id, each]))
   }
 
-  /** What may be promised. */
+  /** What may be promised: the total × the safety factor, rounded down. */
   get usableBytes(): number {
     return lineBytes({ capacityBytes: this.totalBytes, safetyRatio: this.safetyFactor })
   }

@@ -6,16 +6,56 @@ import { SchedulerError } from '../core/errors.ts'
 import { type Model, type ModelId, mediaModels, unknownModel } from '../core/model.ts'
 import { LoadTimes } from '../core/state/loads.ts'
 
+/**
+ * Which models are followed, and by which clock.
+ *
+ * @public
+ * @example
+ * ```ts
+ * const options: ModelStateOptions = { models: [defineModel({ id: 'sdxl', vram: '7GB' })], clock: () => 0 }
+ * new ModelStateManager(options).needsSwitch('sdxl') // => true
+ * ```
+ */
 export interface ModelStateOptions {
   /** Default: the five media models. */
   models?: readonly Model[]
-  /** Milliseconds since 1970, or since any other fixed moment. Default `Date.now`. */
+  /** Milliseconds since 1970, or since any other fixed moment. Never throws. Default `Date.now`. */
   clock?: () => number
+  /** Of a scheduler: those that it decides with.
+   *
+   * @internal */
+  loadTimes?: LoadTimes
 }
 
-/** What can be asked of a ModelStateManager. */
+/**
+ * What can be asked of a ModelStateManager.
+ *
+ * @public
+ * @example
+ * ```ts
+ * const states: ModelStates = new GpuScheduler().modelStates
+ * states.currentModel // => null
+ * ```
+ */
 export type ModelStates = Omit<ModelStateManager, 'markLoaded' | 'markUnloaded' | 'markUsed'>
 
+/**
+ * Which models are loaded, since when, and how long their loads take, for any number of models at once. It
+ * says what it was told and decides nothing.
+ *
+ * @public
+ * @example
+ * ```ts
+ * const state = new ModelStateManager({ clock: () => 0 })
+ * state.estimatedLoadTime('Whisper') // => 5000
+ * state.markLoaded('Whisper', 4200)
+ * state.markLoaded('CLAP', 1500)
+ * state.currentModel // => 'CLAP'
+ * state.residentModels // => ['CLAP', 'Whisper']
+ * state.needsSwitch('Whisper') // => true
+ * state.estimatedLoadTime('Whisper') // => 4200
+ * ```
+ */
 export class ModelStateManager {
   readonly #ids: ReadonlySet<ModelId>
   readonly #clock: () => number
@@ -26,14 +66,13 @@ export class ModelStateManager {
   #residents: ModelId[] = []
   readonly #loadCounts = new Map<ModelId, number>()
 
-  /** `times`: for a scheduler, those that it decides with. */
-  constructor(
-    { models = mediaModels, clock = Date.now }: ModelStateOptions = {},
-    times: LoadTimes = new LoadTimes(models),
-  ) {
+  /** Of the five media models, with nothing loaded, where nothing else is said. Never throws.
+   *
+   * @param options - models and clock */
+  constructor({ models = mediaModels, clock = Date.now, loadTimes }: ModelStateOptions = {}) {
     this.#ids = new Set(models.map(({ id }) => id))
     this.#clock = clock
-    this.#times = times
+    this.#times = loadTimes ?? new LoadTimes(models)
   }
 
   /** The model that was loaded or used last, of those that are loaded; null: none is. */
@@ -46,6 +85,7 @@ export class ModelStateManager {
     return [...this.#residents]
   }
 
+  /** Whether a model is loaded. Throws UNKNOWN_MODEL. */
   isResident(modelId: ModelId): boolean {
     return this.#loadedAtMs.has(this.#known(modelId))
   }

@@ -6,8 +6,24 @@ import type { Reason } from '../core/state/events.ts'
 import type { ClaimedItem } from '../core/work/lease.ts'
 import type { BatchSteps } from './steps.ts'
 
+/**
+ * What is to be run next: the items, the models to unload and to load before, and why.
+ *
+ * @public
+ * @example
+ * ```ts
+ * const scheduler = new GpuScheduler()
+ * scheduler.submit({ id: 'a', modelId: 'CLAP' })
+ * const batch: NextBatch = scheduler.getNextBatch(8)!
+ * batch.modelId // => 'CLAP'
+ * batch.loads // => ['CLAP']
+ * batch.evictions // => []
+ * batch.why[0] // => 'CLAP is loaded: its queue deserves the device most (1 ready).'
+ * ```
+ */
 export interface NextBatch {
   modelId: ModelId
+  /** At least one. */
   items: ClaimedItem[]
   /** Models to unload first. */
   evictions: ModelId[]

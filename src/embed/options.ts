@@ -5,14 +5,27 @@ import type { PolicyOptions } from '../core/policy.ts'
 import { VramConfig } from '../core/vram.ts'
 import type { TimeAndChance } from './work-item.ts'
 
+/**
+ * What a scheduler is made from. All of it may be left out.
+ *
+ * @public
+ * @example
+ * ```ts
+ * const options: GpuSchedulerOptions = {
+ *   vram: new VramConfig({ totalGb: 24, sizes: { sdxl: '7GB' } }),
+ *   policy: { goal: 'throughput' },
+ * }
+ * new GpuScheduler(options).status().usableBytes // => 21.6e9
+ * ```
+ */
 export interface GpuSchedulerOptions extends TimeAndChance {
   /** Default: 16 GB, of which 0.9 may be promised. */
   vram?: VramConfig
   /** Default: those of `vram`. */
   models?: readonly Model[]
-  /** docs/policy.md. Default `defaultPolicy`. */
+  /** How it chooses: docs/policy.md. Default `defaultPolicy`. */
   policy?: PolicyOptions
-  /** Batches that may run at once on the device, from 1. Default 1. */
+  /** Number of batches that may run at once on the device, from 1. Default 1. */
   slots?: number
 }
 

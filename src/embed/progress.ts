@@ -4,7 +4,21 @@ import type { ModelId } from '../core/model.ts'
 import { hasEnded, type ItemState } from '../core/work/item.ts'
 import type { WorkNode } from '../core/work/node.ts'
 
-/** What has become of an item. */
+/**
+ * What has become of an item.
+ *
+ * @public
+ * @example
+ * ```ts
+ * const scheduler = new GpuScheduler()
+ * scheduler.submit({ id: 'a', modelId: 'CLAP' })
+ * scheduler.getNextBatch()
+ * scheduler.complete('a', { tags: ['rain'] })
+ * const progress: ItemProgress = scheduler.get('a')!
+ * progress.state // => 'done'
+ * progress.output // => { tags: ['rain'] }
+ * ```
+ */
 export interface ItemProgress {
   modelId: ModelId
   state: ItemState

@@ -30,6 +30,32 @@ import { newItem, type WorkItemOptions } from './work-item.ts'
 
 const deviceId = 'gpu'
 
+/**
+ * The scheduler to embed: it keeps the items, their dependencies and the memory of one device, and says what
+ * to run next and which models to unload and load for it. The caller runs the models, and reports each item.
+ * It starts nothing, opens nothing and waits for nothing.
+ *
+ * @public
+ * @example
+ * ```ts
+ * const scheduler = new GpuScheduler({ vram: new VramConfig({ totalGb: 8 }) })
+ * const heard = new WorkItem({ id: 'v1_Whisper', modelId: 'Whisper', input: 'v1.wav' })
+ * const summary = new WorkItem({ id: 'v1_Qwen3', modelId: 'Qwen3', dependencies: [heard] })
+ * scheduler.submit(heard, summary)
+ *
+ * const done: string[] = []
+ * for (let batch = scheduler.getNextBatch(8); batch; batch = scheduler.getNextBatch(8)) {
+ *   // Unload batch.evictions, load batch.loads, tell how long that took, and run the batch.
+ *   for (const model of batch.loads) scheduler.markLoaded(model, 4000)
+ *   for (const { id } of batch.items) {
+ *     scheduler.complete(id, 'what came of it')
+ *     done.push(id)
+ *   }
+ * }
+ * done // => ['v1_Whisper', 'v1_Qwen3']
+ * scheduler.totalPending() // => 0
+ * ```
+ */
 export class GpuScheduler {
   /** Which models are loaded, as far as batches have said so, and what their loads take. */
   readonly modelStates: ModelStates
@@ -44,7 +70,8 @@ export class GpuScheduler {
   /** From outside, and not there yet. */
   readonly #expected = new Set<ItemId>()
 
-  /** Throws BAD_VALUE. */
+  /** With 16 GB, 0.9 of it to be promised, and the five media models, where nothing else is said. Throws
+   * BAD_VALUE. */
   constructor(options: GpuSchedulerOptions = {}) {
     const { vram = new VramConfig(), policy = {}, slots = 1, clock = Date.now, uuid } = options
     const models = modelsOf(options)
@@ -56,7 +83,7 @@ export class GpuScheduler {
     this.#graph = new WorkGraph({ leadMs: leadTimes(models) })
     this.#running = new RunningBatches(this.#graph)
     this.#usage = new UsageByModel(models.map(({ id }) => id))
-    this.#modelStates = new ModelStateManager({ models, clock }, this.#state.loads)
+    this.#modelStates = new ModelStateManager({ models, clock, loadTimes: this.#state.loads })
     this.modelStates = this.#modelStates
   }
 
@@ -83,15 +110,16 @@ export class GpuScheduler {
   }
 
   /** Says that something items wait for is there: an item of ours, what `expectDependency` has named, or
-   * anything else that later items will wait for. */
+   * anything else that later items will wait for. Throws BAD_VALUE. */
   resolveDependency(id: ItemId, output: unknown = null): void {
     this.#expected.delete(id)
     if (this.#running.of(id)) this.complete(id, output)
     else this.#graph.resolve(id, output, this.#clock())
   }
 
-  /** The next batch of at most `maxBatchSize` items, or null: nothing is ready, or every slot is busy. Throws
-   * BAD_VALUE. */
+  /** The next batch, or null: nothing is ready, or every slot is busy. Throws BAD_VALUE.
+   *
+   * @param maxBatchSize - most items in it, a whole number from 1; default: what the model's batches take */
   getNextBatch(maxBatchSize = Number.POSITIVE_INFINITY): NextBatch | null {
     if (maxBatchSize !== Number.POSITIVE_INFINITY) assertCount('maxBatchSize', maxBatchSize)
     for (;;) {
@@ -110,8 +138,8 @@ export class GpuScheduler {
     }
   }
 
-  /** A load that `getNextBatch` asked for is over, and took so long: later decisions count with it. Throws
-   * UNKNOWN_MODEL, BAD_VALUE. */
+  /** A load that `getNextBatch` asked for is over, and took so many milliseconds: later decisions count with
+   * it. Throws UNKNOWN_MODEL, BAD_VALUE. */
   markLoaded(modelId: ModelId, loadTime: number): void {
     const model = modelOf(this.#state, modelId)
     assertLoadTime(modelId, loadTime)
@@ -141,8 +169,12 @@ export class GpuScheduler {
   }
 
   /** Ends an attempt: the item is ready again after `retryInMs` while attempts are left, else it is dead and
-   * its dependents follow their edge policies. Throws STALE_TOKEN for an item that is not running,
-   * BAD_VALUE. */
+   * its dependents follow their edge policies. Throws STALE_TOKEN for an item that is not running, BAD_VALUE.
+   *
+   * @param id - an item of a batch
+   * @param error - what was wrong
+   * @param options - `retryable`: whether it may be tried again, default true; `retryInMs`: after how many
+   *   milliseconds, default 0 */
   fail(id: ItemId, error: Error | string, { retryable = true, retryInMs = 0 } = {}): void {
     if (!(retryInMs >= 0)) {
       const message = `Item "${id}" cannot be tried again in ${retryInMs} ms; give a time of 0 or more.`
@@ -159,7 +191,7 @@ export class GpuScheduler {
     this.#finish(id, { type: 'release', id })
   }
 
-  /** Items that have not ended: blocked, ready or running. */
+  /** Number of items that have not ended: blocked, ready or running. */
   totalPending(): number {
     return this.#graph.totalPending - this.#expected.size
   }
@@ -186,7 +218,7 @@ export class GpuScheduler {
     )
   }
 
-  /** What has become of an item; null: none is called so. */
+  /** What has become of an item; null: none is called so. Never throws. */
   get(id: ItemId): ItemProgress | null {
     const node = this.#graph.get(id)
     return node && progressOf(node)

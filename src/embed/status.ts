@@ -6,7 +6,18 @@ import { bookedBytes } from '../core/state/ledger.ts'
 import type { DeviceState, ModelState, State } from '../core/state/state.ts'
 import type { ModelStates } from './model-state.ts'
 
-/** What a scheduler says of itself at one moment. */
+/**
+ * What a scheduler says of itself at one moment.
+ *
+ * @public
+ * @example
+ * ```ts
+ * const status: SchedulerStatus = new GpuScheduler().status()
+ * status.usableBytes // => 14.4e9
+ * status.switchCount // => 0
+ * status.models.length // => 5
+ * ```
+ */
 export interface SchedulerStatus {
   /** Items that have not ended: ready, waiting and running ones. */
   pendingCount: number
@@ -21,7 +32,21 @@ export interface SchedulerStatus {
   models: ModelStatus[]
 }
 
-/** A model's part of a scheduler's status. Counts and times are since the scheduler was made. */
+/**
+ * A model's part of a scheduler's status. Counts and times are since the scheduler was made.
+ *
+ * @public
+ * @example
+ * ```ts
+ * let nowMs = 0
+ * const scheduler = new GpuScheduler({ clock: () => nowMs })
+ * scheduler.submit({ id: 'a', modelId: 'CLAP' })
+ * nowMs = 3000
+ * const status: ModelStatus = scheduler.status().models.find(({ modelId }) => modelId === 'CLAP')!
+ * status.readyCount // => 1
+ * status.longestWaitMs // => 3000
+ * ```
+ */
 export interface ModelStatus {
   modelId: ModelId
   /** Items that could run now. */

@@ -4,6 +4,16 @@ import type { State } from '../core/state/state.ts'
 import type { WorkGraph } from '../core/work/graph.ts'
 import { hasEnded, type ItemId, type NewItem } from '../core/work/item.ts'
 
+/**
+ * What a scheduler answers to a submission.
+ *
+ * @public
+ * @example
+ * ```ts
+ * const submission: Submission = new GpuScheduler().submit({ id: 'a', modelId: 'CLAP' })
+ * submission.ids // => ['a']
+ * ```
+ */
 export interface Submission {
   /** In the order of the call; those that were known too. */
   ids: ItemId[]

@@ -8,7 +8,26 @@ import type { Level } from '../core/work/level.ts'
 import { WorkQueue as ReadyQueue, type Waiting } from '../core/work/queue.ts'
 import { WorkItem } from './work-item.ts'
 
+/**
+ * The queue of one model on its own: items that wait for others, and those that are ready, by priority and
+ * first in, first out within a priority. It remembers what has been resolved, by its id, for as long as it
+ * is there.
+ *
+ * @public
+ * @example
+ * ```ts
+ * const queue = new WorkQueue('Whisper')
+ * queue.push(new WorkItem({ id: 'a', modelId: 'Whisper' }))
+ * queue.push(new WorkItem({ id: 'b', modelId: 'Whisper', priority: 5 }))
+ * queue.push(new WorkItem({ id: 'c', modelId: 'Whisper', dependencies: ['upload'] }))
+ * queue.readyCount // => 2
+ * queue.pop()?.id // => 'b'
+ * queue.resolveDependency('upload')
+ * queue.waitingCount // => 0
+ * ```
+ */
 export class WorkQueue {
+  /** Whose items it holds. */
   readonly modelId: ModelId
   readonly #ready = new ReadyQueue<Place>()
   /** By what they wait for; an item stands under each of its open dependencies. */
@@ -59,8 +78,8 @@ export class WorkQueue {
   }
 
   /** Says that something is there, an item of any queue or anything that has a name: now, and for items that
-   * come later. Items that waited for nothing else become ready in the order in which they came. Cost:
-   * O(items that wait for it). */
+   * come later. Items that waited for nothing else become ready in the order in which they came. Never
+   * throws. Cost: O(items that wait for it). */
   resolveDependency(id: ItemId): void {
     this.#resolved.add(id)
     const items = this.#waitingFor.get(id)

@@ -2,7 +2,7 @@
 // from the schema; what one part says of another is checked here: names, expressions,
 // cycles, files, and models that no device can hold.
 import { defineModel, leastBytes, type Model } from '../core/model.ts'
-import { type PolicyOption, parsePolicy, policyOptions } from '../core/policy.ts'
+import { type PolicyKey, parsePolicy, policyOptions } from '../core/policy.ts'
 import { formatBytes, parseBytes } from '../core/units.ts'
 import { celNames, compileTemplate } from './expressions.ts'
 import { checkGpus, largestOffer } from './gpus.ts'
@@ -109,7 +109,7 @@ function checkPolicy({ policy }: CheckedFile, report: ReportFault): void {
     if (!Object.hasOwn(policyOptions, name)) continue // told as an unknown key
     try {
       // A number in the file was written by people, like a text: its unit is asked for.
-      const isTime = policyOptions[name as PolicyOption].kind === 'duration'
+      const isTime = policyOptions[name as PolicyKey].kind === 'duration'
       parsePolicy({ [name]: isTime && typeof value === 'number' ? String(value) : value })
     } catch (error) {
       report(['policy', name], (error as Error).message.replace(/^policy\.\w+:? /, ''))

@@ -1,12 +1,36 @@
 // The pipeline file as a type, for `definePipeline`. Made from schema.ts by `npm run docs`: change it there.
 
-/** `4.5GB`, `512MiB`, or a number of bytes from 1,000,000 on. */
+/**
+ * A size: `4.5GB`, `512MiB`, or a number of bytes.
+ *
+ * @beta
+ * @example
+ * ```ts
+ * const size: Size = '4.5GB'
+ * ```
+ */
 export type Size = string | number
 
-/** `250ms`, `1.5s`, `10m`, `1h30m`, or 0. */
+/**
+ * A duration: `250ms`, `1.5s`, `10m`, `2h`, or a number of milliseconds.
+ *
+ * @beta
+ * @example
+ * ```ts
+ * const duration: Duration = '10m'
+ * ```
+ */
 export type Duration = string | number
 
-/** A device. */
+/**
+ * A device.
+ *
+ * @beta
+ * @example
+ * ```ts
+ * const gpu: PipelineGpu = { name: 'ram', kind: 'host', memory: '1GB' }
+ * ```
+ */
 export interface PipelineGpu {
   /** Name of the device, as it is shown; with kind auto followed by a number. */
   name: string
@@ -27,7 +51,15 @@ export interface PipelineGpu {
   safety?: number
 }
 
-/** How batches of a model are. */
+/**
+ * How batches of a model are.
+ *
+ * @beta
+ * @example
+ * ```ts
+ * const batch: PipelineBatch = { max: 16, perItem: '150ms', activation: '200MB' }
+ * ```
+ */
 export interface PipelineBatch {
   /** Most items in one batch. Default 8, chosen; 1 for exec. */
   max?: number
@@ -41,7 +73,15 @@ export interface PipelineBatch {
   activation?: Size
 }
 
-/** How long processes of a model may take. */
+/**
+ * How long processes of a model may take.
+ *
+ * @beta
+ * @example
+ * ```ts
+ * const timeouts: PipelineTimeouts = { load: '10m', run: '2m' }
+ * ```
+ */
 export interface PipelineTimeouts {
   /** From the start of the process to its ready: imports of large libraries. Default 60s, chosen. */
   ready?: Duration
@@ -52,7 +92,15 @@ export interface PipelineTimeouts {
   run?: Duration
 }
 
-/** A model: how it is run, and what it needs. */
+/**
+ * A model: how it is run, and what it needs.
+ *
+ * @beta
+ * @example
+ * ```ts
+ * const model: PipelineModel = { module: 'workers/whisper.ts', vram: '4.5GB', loadTime: '5s' }
+ * ```
+ */
 export interface PipelineModel {
   /** One of module, command and exec. A .ts or .js file that exports load and run; it runs in a process of
    * its own. */
@@ -92,7 +140,15 @@ export interface PipelineModel {
   timeouts?: PipelineTimeouts
 }
 
-/** How the scheduler chooses (docs/policy.md). */
+/**
+ * How the scheduler chooses (docs/policy.md).
+ *
+ * @beta
+ * @example
+ * ```ts
+ * const policy: PipelinePolicy = { goal: 'throughput', maxWait: '2m' }
+ * ```
+ */
 export interface PipelinePolicy {
   /** What is made small. latency: the mean time of a job. throughput: the time until a large graph of items
    * is done, and its loads; items may wait long. balanced: as latency, but a queue takes the place of another
@@ -184,7 +240,15 @@ export interface PipelinePolicy {
   tenants?: Record<string, number>
 }
 
-/** Where records come from. */
+/**
+ * Where records come from.
+ *
+ * @beta
+ * @example
+ * ```ts
+ * const source: PipelineSource = { files: 'videos/*.mp4' }
+ * ```
+ */
 export interface PipelineSource {
   /** One of files, jsonl, stdin and list. Glob or list of globs, relative to this file. Each file is a record
    * { path, name, sizeBytes }. */
@@ -197,7 +261,15 @@ export interface PipelineSource {
   list?: unknown[]
 }
 
-/** What runs over each record. */
+/**
+ * What runs over each record.
+ *
+ * @beta
+ * @example
+ * ```ts
+ * const step: PipelineStep = { source: 'videos', model: 'whisper', input: { path: '${source.path}' } }
+ * ```
+ */
 export interface PipelineStep {
   /** The source whose records it runs over. Required unless gather is true. */
   source?: string
@@ -230,7 +302,15 @@ export interface PipelineStep {
   deadline?: Duration
 }
 
-/** A table that is shown at the end. */
+/**
+ * A table that is shown at the end.
+ *
+ * @beta
+ * @example
+ * ```ts
+ * const table: PipelineTable = { title: 'Videos', each: 'videos', columns: { name: '${source.name}' } }
+ * ```
+ */
 export interface PipelineTable {
   /** Heading of the table. */
   title: string
@@ -242,7 +322,22 @@ export interface PipelineTable {
   columns: Record<string, string>
 }
 
-/** A pipeline, as it is written in YAML. */
+/**
+ * A pipeline, as it is written in YAML.
+ *
+ * @beta
+ * @example
+ * ```ts
+ * const file: PipelineFile = {
+ *   name: 'shout',
+ *   gpus: [{ name: 'ram', kind: 'host', memory: '1GB' }],
+ *   models: { loud: { exec: ['tr', 'a-z', 'A-Z'] } },
+ *   sources: { words: { list: [{ text: 'hello' }] } },
+ *   steps: { shout: { source: 'words', model: 'loud', input: '${source.text}' } },
+ * }
+ * definePipeline(file).name // => 'shout'
+ * ```
+ */
 export interface PipelineFile {
   /** Names the database and its files: letters, digits, _, . and -. */
   name: string

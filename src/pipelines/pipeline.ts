@@ -17,17 +17,51 @@ import type { PipelineFile, PipelineSource } from './pipeline-file.ts'
 import type { CheckedFile } from './schema.ts'
 import type { Fault } from './shape-faults.ts'
 
+/**
+ * A pipeline that has been read and checked, for `startRun` and the functions that gather what came of it.
+ *
+ * @beta
+ * @example
+ * ```ts
+ * const pipeline: Pipeline = definePipeline({
+ *   name: 'shout',
+ *   gpus: [{ name: 'ram', kind: 'host', memory: '1GB' }],
+ *   models: { loud: { exec: ['tr', 'a-z', 'A-Z'] } },
+ *   sources: { words: { list: [{ text: 'hello' }] } },
+ *   steps: { shout: { source: 'words', model: 'loud', input: '${source.text}' } },
+ * })
+ * pipeline.name // => 'shout'
+ * ```
+ */
 export interface Pipeline {
+  /** Names the database and its files. */
   name: string
   /** Where its paths begin. */
   folder: string
+  /** Its devices.
+   *
+   * @internal */
   gpus: DeviceSpec[]
   models: Model[]
+  /** How each model is run.
+   *
+   * @internal */
   runnerSpecs: ReadonlyMap<ModelId, RunnerSpec>
-  /** As written; core/policy.ts reads it. */
+  /** As written; core/policy.ts reads it.
+   *
+   * @internal */
   policy: Record<string, unknown>
+  /** Where records come from.
+   *
+   * @internal */
   sources: ReadonlyMap<string, PipelineSource>
+  /** What runs over each record.
+   *
+   * @internal */
   steps: ReadonlyMap<string, Step>
+  /** Tables that are shown at the end.
+   *
+   * @internal */
   report: Report[]
 }
 
@@ -57,7 +91,15 @@ export interface Report {
   columns: { title: string; text: Template }[]
 }
 
-/** Throws BAD_PIPELINE with every fault and its line. */
+/**
+ * Reads a pipeline from a YAML file. Throws BAD_PIPELINE with every fault and its line.
+ *
+ * @beta
+ * @example
+ * ```ts
+ * readPipeline('none.yaml') // throws BAD_PIPELINE
+ * ```
+ */
 export function readPipeline(file: string): Pipeline {
   let text: string
   try {
@@ -116,7 +158,25 @@ function findMalformed(document: Document.Parsed): { offset: number; message: st
   return found
 }
 
-/** The same from an object. `folder` is where its paths begin. Throws BAD_PIPELINE. */
+/**
+ * The same from an object. Throws BAD_PIPELINE with every fault and where it is.
+ *
+ * @param definition - what a pipeline file says
+ * @param options - `folder`: where its paths begin, default: the present one
+ * @beta
+ * @example
+ * ```ts
+ * const pipeline: Pipeline = definePipeline({
+ *   name: 'shout',
+ *   gpus: [{ name: 'ram', kind: 'host', memory: '1GB' }],
+ *   models: { loud: { exec: ['tr', 'a-z', 'A-Z'] } },
+ *   sources: { words: { list: [{ text: 'hello' }] } },
+ *   steps: { shout: { source: 'words', model: 'loud', input: '${source.text}' } },
+ * })
+ * pipeline.name // => 'shout'
+ * definePipeline({ ...({} as PipelineFile), name: 'empty' }) // throws BAD_PIPELINE
+ * ```
+ */
 export function definePipeline(
   definition: PipelineFile,
   { folder = process.cwd() }: { folder?: string } = {},

@@ -3,22 +3,67 @@ import { realpathSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import type { StoredItem } from '../stores/store.ts'
 import type { Pipeline, Report } from './pipeline.ts'
 
+/**
+ * A table of a pipeline's report, with its cells as text.
+ *
+ * @beta
+ * @example
+ * ```ts
+ * const table: ReportTable = { title: 'All', columns: ['name'], rows: [['one.txt'], ['two.txt']] }
+ * ```
+ */
 export interface ReportTable {
+  /** Heading of the table. */
   title: string
+  /** Headings of its columns. */
   columns: string[]
+  /** For each row its cells, in the order of the columns. */
   rows: string[][]
 }
 
-/** One record of a source, or the whole run (source null), with what each step made of it. */
-interface Result {
+/**
+ * One record of a source, or the whole run, with what each step made of it.
+ *
+ * @beta
+ * @example
+ * ```ts
+ * const names = { source: 'words', sourceId: 'words-1' }
+ * const result: Result = { ...names, record: { text: 'hello' }, steps: { shout: 'HELLO' } }
+ * ```
+ */
+export interface Result {
+  /** The name of the source; null: the whole run. */
   source: string | null
+  /** Names the record; null: the whole run. */
   sourceId: string | null
+  /** As the source gave it. */
   record: unknown
+  /** Output by step; null: the step was skipped. */
   steps: Record<string, unknown>
+  /** Message by step, where some failed; else left out. */
   failed?: Record<string, string>
 }
 
-/** Tables in the order of the file. A cell whose expression fails shows `?`. */
+/**
+ * The tables of a pipeline's report, in the order of the file. A cell whose expression fails shows `?`.
+ * Never throws.
+ *
+ * @param pipeline - the pipeline
+ * @param items - all items of its store
+ * @beta
+ * @example
+ * ```ts
+ * const pipeline = definePipeline({
+ *   name: 'gather',
+ *   gpus: [{ name: 'ram', kind: 'host', memory: '1GB' }],
+ *   models: { loud: { exec: ['tr', 'a-z', 'A-Z'] } },
+ *   sources: { words: { list: [{ text: 'hello' }] } },
+ *   steps: { shout: { source: 'words', model: 'loud', input: '${source.text}' } },
+ *   report: [{ title: 'All', each: 'words', columns: { shouted: '${shout}' } }],
+ * })
+ * gatherReport(pipeline, []) // => [{ title: 'All', columns: ['shouted'], rows: [] }]
+ * ```
+ */
 export function gatherReport(pipeline: Pipeline, items: readonly StoredItem[]): ReportTable[] {
   const results = gatherResults(pipeline, items)
   return pipeline.report.map((report) => {
@@ -70,7 +115,25 @@ function show(evaluate: () => unknown): string {
   }
 }
 
-/** In the order of the sources and their records; what was gathered over the run comes last. */
+/**
+ * What came of each record, in the order of the sources and their records; what was gathered over the run
+ * comes last. Never throws.
+ *
+ * @param pipeline - the pipeline
+ * @param items - all items of its store
+ * @beta
+ * @example
+ * ```ts
+ * const pipeline = definePipeline({
+ *   name: 'gather',
+ *   gpus: [{ name: 'ram', kind: 'host', memory: '1GB' }],
+ *   models: { loud: { exec: ['tr', 'a-z', 'A-Z'] } },
+ *   sources: { words: { list: [{ text: 'hello' }] } },
+ *   steps: { shout: { source: 'words', model: 'loud', input: '${source.text}' } },
+ * })
+ * gatherResults(pipeline, []) // => []
+ * ```
+ */
 export function gatherResults(pipeline: Pipeline, items: readonly StoredItem[]): Result[] {
   const results = new Map<string, Result>()
   for (const item of items) {

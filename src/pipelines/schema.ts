@@ -2,7 +2,7 @@
 // plimsoll.schema.json, which editors show and check while people write.
 import { z } from 'zod'
 import type { SchedulerError } from '../core/errors.ts'
-import { policyOptions } from '../core/policy.ts'
+import { type PolicyOption, policyOptions } from '../core/policy.ts'
 import {
   askForUnit,
   hasNoUnit,
@@ -300,10 +300,9 @@ const policyShape: z.ZodRawShape = {
     ),
 }
 
-function optionType(option: (typeof policyOptions)[keyof typeof policyOptions]) {
-  const { text, kind, default: value, min, max } = option
-  if (kind === 'choice') {
-    const { choices } = option
+function optionType(option: PolicyOption) {
+  const { text, kind, choices, default: value, min, max } = option
+  if (choices) {
     return z.enum(choices).optional().describe(`${text} Default ${choices[value]}.`)
   }
   const unit = kind === 'duration' ? ' ms' : ''

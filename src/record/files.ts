@@ -13,17 +13,42 @@ import { existsSync, readdirSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { SchedulerError } from '../core/errors.ts'
 
+/**
+ * Where a run keeps its files: beside its database, by the same name. Paths are absolute.
+ *
+ * @beta
+ * @example
+ * ```ts
+ * const files: RunFiles = runFiles('shout.db')
+ * files.results.endsWith('/shout.results.jsonl') // => true
+ * ```
+ */
 export interface RunFiles {
+  /** Items and results. */
   database: string
+  /** Processes that were started. */
   runners: string
-  /** The first of its files, see journal-files.ts. */
+  /** The first file of the events and decisions. */
   journal: string
+  /** What was learned of the models. */
   profiles: string
+  /** Results, one record a line. */
   results: string
+  /** The picture of the run, SVG. */
   timeline: string
+  /** A folder: what each worker printed. */
   logs: string
 }
 
+/**
+ * The files of a run, by its database. Nothing is made. Never throws.
+ *
+ * @beta
+ * @example
+ * ```ts
+ * runFiles('shout.db').database.endsWith('/shout.db') // => true
+ * ```
+ */
 export function runFiles(database: string): RunFiles {
   const stem = join(dirname(resolve(database)), basename(database).replace(/\.(db|sqlite)$/, ''))
   return {
@@ -37,7 +62,15 @@ export function runFiles(database: string): RunFiles {
   }
 }
 
-/** A pipeline's database: `.plimsoll/<name>.db` beside its file. */
+/**
+ * The database of a pipeline: `.plimsoll/<name>.db` in its folder. Nothing is made. Never throws.
+ *
+ * @beta
+ * @example
+ * ```ts
+ * databaseOf('/data', 'shout') // => '/data/.plimsoll/shout.db'
+ * ```
+ */
 export function databaseOf(folder: string, pipelineName: string): string {
   return join(folder, '.plimsoll', `${pipelineName}.db`)
 }

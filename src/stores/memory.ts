@@ -16,6 +16,17 @@ import type {
   StoreStats,
 } from './store.ts'
 
+/**
+ * A store in memory: it ends with the process. Never throws.
+ *
+ * @param options - what it serves, and how items with a step are resolved
+ * @beta
+ * @example
+ * ```ts
+ * const store = openMemoryStore()
+ * await store.submit([newItem({ id: 'a', modelId: 'CLAP' })], 1000) // => { addedCount: 1, knownCount: 0 }
+ * ```
+ */
 export function openMemoryStore(options: StoreOptions = {}): Store {
   const events: StoreEvent[] = []
   let latestAtMs = 0

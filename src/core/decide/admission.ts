@@ -73,7 +73,20 @@ export interface OpenItem {
   maySkip?: boolean
 }
 
-/** A deadline that cannot be met, not even alone on the machine. Durations from the moment of asking. */
+/**
+ * A deadline that cannot be met, even if nothing else waited for the machine.
+ *
+ * @public
+ * @example
+ * ```ts
+ * const scheduler = new GpuScheduler({ clock: () => 0 })
+ * const late: InfeasibleDeadline[] = scheduler.submit({
+ *   ...{ id: 'a', modelId: 'Qwen3' },
+ *   deadlineAtMs: 9000, // its load takes 10 s, and its run 1 s
+ * }).infeasibleDeadlines
+ * late[0]!.neededMs // => 11_000
+ * ```
+ */
 export interface InfeasibleDeadline {
   id: ItemId
   modelId: ModelId

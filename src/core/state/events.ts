@@ -137,13 +137,33 @@ export type Command =
 export type EventOf<Type extends SchedulerEvent['type']> = Extract<SchedulerEvent, { type: Type }>
 export type CommandOf<Type extends Command['type']> = Extract<Command, { type: Type }>
 
-/** Which rule of `decide` spoke, and the figures it saw; `explain.ts` turns it into a sentence. */
+/**
+ * Which rule chose something, and the figures that it saw.
+ *
+ * @public
+ * @example
+ * ```ts
+ * const scheduler = new GpuScheduler()
+ * scheduler.submit({ id: 'a', modelId: 'CLAP' })
+ * const reason: Reason = scheduler.getNextBatch()!.reason
+ * reason.rule // => 'run-best'
+ * ```
+ */
 export interface Reason {
   rule: RuleId
-  /** Units are in the keys: waitedMs, bill (item-seconds), headroomBytes. */
+  /** By name; units are in the names: `waitedMs`, `headroomBytes`, `bill` (item-seconds). */
   figures: Record<string, number>
 }
 
+/**
+ * The name of a rule by which something is chosen: docs/policy.md.
+ *
+ * @public
+ * @example
+ * ```ts
+ * const rule: RuleId = 'run-best'
+ * ```
+ */
 export type RuleId =
   | 'shutdown'
   | 'release-overdue'

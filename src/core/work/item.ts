@@ -4,12 +4,41 @@ import { type ItemError, SchedulerError } from '../errors.ts'
 import type { Id } from '../id.ts'
 import type { ModelId } from '../model.ts'
 
+/**
+ * The name of an item: text of 1 to 512 characters, the same wherever the item is meant.
+ *
+ * @public
+ * @example
+ * ```ts
+ * const id: ItemId = 'v1_Whisper_3f0c'
+ * ```
+ */
 export type ItemId = Id<'item'>
 
-/** What becomes of a dependent when the item it waits for did not finish well. fail: it fails too, with the
- * cause named. skip: it is skipped. continue: it runs, and sees null as that output. */
+/**
+ * What becomes of a dependent when the item it waits for did not finish well. fail: it fails too, with the
+ * cause named. skip: it is skipped. continue: it runs, and sees null as that output.
+ *
+ * @public
+ * @example
+ * ```ts
+ * const policy: EdgePolicy = 'continue'
+ * ```
+ */
 export type EdgePolicy = 'fail' | 'skip' | 'continue'
 
+/**
+ * What an item waits for, and what its failure means.
+ *
+ * @public
+ * @example
+ * ```ts
+ * const item = newItem({ id: 'b', modelId: 'Qwen3', dependencies: ['a'] })
+ * const { id, policy }: Dependency = item.dependencies[0]!
+ * id // => 'a'
+ * policy // => 'fail'
+ * ```
+ */
 export interface Dependency {
   id: ItemId
   /** Default fail. */
@@ -17,12 +46,22 @@ export interface Dependency {
 }
 
 /**
- *   blocked ──▶ ready ◀──▶ leased ──▶ done
+ *  *   blocked ──▶ ready ◀──▶ leased ──▶ done
  *      │          ▲          ├──────▶ failed
  *      │          └ scheduled┘
  *      └─▶ skipped, failed, done      (any that has not ended ──▶ cancelled)
  *
  * blocked: waits for items. scheduled: waits for a moment (retry). ready: waits for a device. leased: runs.
+ *
+ *
+ * @public
+ * @example
+ * ```ts
+ * const scheduler = new GpuScheduler()
+ * scheduler.submit({ id: 'a', modelId: 'CLAP' })
+ * const state: ItemState = scheduler.get('a')!.state
+ * state // => 'ready'
+ * ```
  */
 export type ItemState =
   | 'blocked'
@@ -55,7 +94,17 @@ export function satisfies(state: ItemState): boolean {
   return state === 'done' || state === 'skipped'
 }
 
-/** What a caller submits. */
+/**
+ * An item as it is submitted: every field is there.
+ *
+ * @public
+ * @example
+ * ```ts
+ * const item: NewItem = newItem({ id: 'a', modelId: 'CLAP', input: 'v1.wav' })
+ * item.priority // => 0
+ * item.maxAttempts // => 3
+ * ```
+ */
 export interface NewItem {
   /** `<sourceId>_<Model>_<uuid>`, see `itemId`; any text of 1 to 512 characters works. Known ids are not
    * added again. */
@@ -71,6 +120,7 @@ export interface NewItem {
   step: string | null
   /** The source it came from: an id for people and the record for expressions. */
   sourceId: string | null
+  /** The record of the source, for expressions; null: none. */
   source: unknown
   /** Attempts before it is dead, from 1. */
   maxAttempts: number
@@ -84,7 +134,20 @@ export interface NewItem {
   pipeline: string | null
 }
 
-/** An item with what has become of it. */
+/**
+ * An item with what has become of it. Moments are in ms since 1970, by the clock of whoever calls the store;
+ * null: it has not come.
+ *
+ * @beta
+ * @example
+ * ```ts
+ * const store = openMemoryStore()
+ * await store.submit([newItem({ id: 'a', modelId: 'CLAP' })], 1000)
+ * const item: StoredItem = (await store.get('a'))!
+ * item.state // => 'ready'
+ * item.submittedAtMs // => 1000
+ * ```
+ */
 export interface StoredItem extends NewItem {
   /** Order of submission, from 1. */
   sequence: number
@@ -96,9 +159,11 @@ export interface StoredItem extends NewItem {
   /** When it must have ended for its own deadline and for those of the items that wait for it, ms; null: none
    * has one. */
   latestEndAtMs: number | null
+  /** What its model made; null before that. */
   output: unknown
   /** Why it failed, was skipped or last failed. */
   error: ItemError | null
+  /** Attempts that have begun. */
   attempt: number
   submittedAtMs: number
   readyAtMs: number | null
@@ -106,10 +171,30 @@ export interface StoredItem extends NewItem {
   endedAtMs: number | null
 }
 
+/**
+ * An item as people write it: its id and model, and any other field of a NewItem. Dependencies are ids,
+ * items, or `{ id, policy }`.
+ *
+ * @public
+ * @example
+ * ```ts
+ * const options: NewItemOptions = { id: 'a', modelId: 'CLAP', priority: 5 }
+ * newItem(options).priority // => 5
+ * ```
+ */
 export type NewItemOptions = Partial<Omit<NewItem, 'dependencies'>> &
   Pick<NewItem, 'id' | 'modelId'> & { dependencies?: readonly (ItemId | DependencyOptions)[] }
 
-/** What is waited for: a dependency, or an item itself. */
+/**
+ * What an item waits for, as people write it; an item can stand here too.
+ *
+ * @public
+ * @example
+ * ```ts
+ * const dependency: DependencyOptions = { id: 'v1_CLAP_1', policy: 'continue' }
+ * new WorkItem({ sourceId: 'v1', modelId: 'Qwen3', dependencies: [dependency] })
+ * ```
+ */
 export interface DependencyOptions {
   id: ItemId
   /** Default fail. */

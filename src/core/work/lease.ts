@@ -5,29 +5,75 @@ import type { ModelId } from '../model.ts'
 import type { ItemId } from './item.ts'
 import type { ClaimOrder } from './queue-head.ts'
 
+/**
+ * Which items a claim takes: of a model, at most so many, in an order, for so long.
+ *
+ * @beta
+ * @example
+ * ```ts
+ * const order = { interactiveFrom: 8, urgentBeforeMs: null, overdueBeforeMs: 0, shares: [] }
+ * const request: ClaimRequest = { modelId: 'CLAP', maxCount: 8, order, leaseMs: 60_000 }
+ * const claim = await openMemoryStore().claim(request, 1000)
+ * claim.items // => []
+ * ```
+ */
 export interface ClaimRequest {
   modelId: ModelId
-  /** From 1. */
+  /** Most items that it takes, from 1. */
   maxCount: number
   order: ClaimOrder
+  /** How long they are held without a heartbeat. */
   leaseMs: number
 }
 
+/**
+ * Items that were taken together, under one token.
+ *
+ * @beta
+ * @example
+ * ```ts
+ * const order = { interactiveFrom: 8, urgentBeforeMs: null, overdueBeforeMs: 0, shares: [] }
+ * const store = openMemoryStore()
+ * await store.submit([newItem({ id: 'a', modelId: 'CLAP' })], 1000)
+ * const claim: Claim = await store.claim({ modelId: 'CLAP', maxCount: 8, order, leaseMs: 60_000 }, 1000)
+ * const outcomes = claim.items.map(({ id }) => ({ type: 'done' as const, id, output: 'rain' }))
+ * await store.finish(claim.token, outcomes, 2000) // => { accepted: ['a'], stale: [] }
+ * ```
+ */
 export interface Claim {
   /** Fences this claim's items; unique for the life of the store. */
   token: string
   items: ClaimedItem[]
 }
 
+/**
+ * An item that is to be run now.
+ *
+ * @public
+ * @example
+ * ```ts
+ * const scheduler = new GpuScheduler()
+ * scheduler.submit({ id: 'a', modelId: 'CLAP', input: 'v1.wav' })
+ * const item: ClaimedItem = scheduler.getNextBatch()!.items[0]!
+ * item.input // => 'v1.wav'
+ * item.attempt // => 1
+ * ```
+ */
 export interface ClaimedItem {
   id: ItemId
+  /** What it runs with. */
   input: unknown
+  /** Its own, or a higher one that it has inherited. */
   priority: number
-  /** From 1. */
+  /** This one, from 1. */
   attempt: number
+  /** Longest run of this attempt; null: nothing is said. */
   timeoutMs: number | null
+  /** The pipeline's step; null: none. */
   step: string | null
+  /** The source it came from; null: none. */
   sourceId: string | null
+  /** For whom it is; null: nobody in particular. */
   tenant: string | null
 }
 
@@ -39,6 +85,16 @@ export function countByTenant(items: readonly ClaimedItem[]): Record<string, num
   return counts
 }
 
+/**
+ * What became of an item of a claim: done, failed, or given back.
+ *
+ * @beta
+ * @example
+ * ```ts
+ * const error = { code: 'RUN_FAILED', message: 'the file has no sound' }
+ * const outcome: Outcome = { type: 'fail', id: 'a', error, retryable: true, retryAtMs: 5000 }
+ * ```
+ */
 export type Outcome =
   | { type: 'done'; id: ItemId; output: unknown }
   /** Tried again at `retryAtMs` while attempts are left and `retryable`; else dead, and dependents follow

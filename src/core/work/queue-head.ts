@@ -3,6 +3,18 @@
 // ten million.
 import type { ModelId } from '../model.ts'
 
+/**
+ * What a scheduler sees of the queue of a model: counts and sums, never the items.
+ *
+ * @beta
+ * @example
+ * ```ts
+ * const store = openMemoryStore()
+ * await store.submit([newItem({ id: 'a', modelId: 'CLAP' })], 1000)
+ * const head: QueueHead = (await store.queueHeads())[0]!
+ * head.readyCount // => 1
+ * ```
+ */
 export interface QueueHead {
   modelId: ModelId
   readyCount: number
@@ -18,8 +30,21 @@ export interface QueueHead {
   waitsOn: { modelId: ModelId; count: number }[]
 }
 
+/**
+ * The ready items of one model, priority and tenant.
+ *
+ * @beta
+ * @example
+ * ```ts
+ * const store = openMemoryStore()
+ * await store.submit([newItem({ id: 'a', modelId: 'CLAP', priority: 5 })], 1000)
+ * const level: LevelHead = (await store.queueHeads())[0]!.levels[0]!
+ * level.oldestReadyAtMs // => 1000
+ * ```
+ */
 export interface LevelHead {
   priority: number
+  /** For whom they are; null: nobody in particular. */
   tenant: string | null
   count: number
   /** Mean of the ready items' submission times, whole ms: count × (now − mean) is their total age. A sum of a
@@ -29,8 +54,16 @@ export interface LevelHead {
   oldestReadyAtMs: number
 }
 
-/** How a claim orders the items of a model: by class, then by priority, then by tenant, then by arrival. The
- * limits come from the policy. */
+/**
+ * How a claim orders the items of a model: by class, then by priority, then by tenant, then by arrival. The
+ * limits come from the policy.
+ *
+ * @beta
+ * @example
+ * ```ts
+ * const order: ClaimOrder = { interactiveFrom: 8, urgentBeforeMs: null, overdueBeforeMs: 0, shares: [] }
+ * ```
+ */
 export interface ClaimOrder {
   /** Items of at least this priority come first, and never share a batch with others. */
   interactiveFrom: number
@@ -55,8 +88,16 @@ export function emptyHead(modelId: ModelId): QueueHead {
   return { modelId, readyCount: 0, blockedCount: 0, levels: [], latestEndAtMs: null, waitsOn: [] }
 }
 
-/** What a tenant has had, in ms of a device, over its weight; it grows by `itemMs` with each item that is
- * taken. */
+/**
+ * What a tenant has had, in ms of a device, over its weight; it grows by `itemMs` with each item that is
+ * taken.
+ *
+ * @beta
+ * @example
+ * ```ts
+ * const share: TenantShare = { tenant: 'alice', servedMs: 12_000, itemMs: 200 }
+ * ```
+ */
 export interface TenantShare {
   /** Empty: items of nobody in particular. */
   tenant: string

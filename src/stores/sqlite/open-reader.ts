@@ -5,8 +5,21 @@ import { translate } from './errors.ts'
 import { openReadOnly } from './file.ts'
 import { SqliteReader } from './reader.ts'
 
-/** Reads a database that another process may own. Throws STORE_CORRUPT, STORE_FAILED,
- * OLD_NODE. */
+/**
+ * Reads a database that another process may own. Rejects with STORE_CORRUPT, STORE_FAILED, OLD_NODE.
+ *
+ * @beta
+ * @example
+ * ```ts
+ * const store = await openSqliteStore({ file: 'read.db' })
+ * await store.submit([newItem({ id: 'a', modelId: 'CLAP' })], 1000)
+ * const reader = await openSqliteReader('read.db')
+ * const item = (await reader.get('a'))!
+ * item.state // => 'ready'
+ * await reader.close()
+ * await store.close()
+ * ```
+ */
 export async function openSqliteReader(file: string): Promise<StoreReader> {
   const db = openReadOnly(file)
   try {

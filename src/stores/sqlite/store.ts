@@ -24,11 +24,36 @@ import { SqliteWorkingSet } from './working-set.ts'
 
 export { openSqliteReader } from './open-reader.ts'
 
+/**
+ * How a store in a file is opened.
+ *
+ * @beta
+ * @example
+ * ```ts
+ * const options: SqliteOptions = { file: 'options.db' }
+ * const store = await openSqliteStore(options)
+ * await store.close()
+ * ```
+ */
 export interface SqliteOptions extends StoreOptions {
+  /** It is made where there is none. */
   file: string
 }
 
-/** Throws STORE_LOCKED, STORE_CORRUPT, STORE_FULL, STORE_FAILED, OLD_NODE. */
+/**
+ * A store in one SQLite file, which one process owns. What it has answered survives `kill -9`. Rejects with
+ * STORE_LOCKED, STORE_CORRUPT, STORE_FULL, STORE_FAILED, OLD_NODE.
+ *
+ * @param options - the file, and how items with a step are resolved
+ * @beta
+ * @example
+ * ```ts
+ * const store = await openSqliteStore({ file: 'items.db' })
+ * await store.submit([newItem({ id: 'a', modelId: 'CLAP' })], 1000)
+ * await openSqliteStore({ file: 'items.db' }) // rejects STORE_LOCKED
+ * await store.close()
+ * ```
+ */
 export async function openSqliteStore({ file, ...options }: SqliteOptions): Promise<Store> {
   const owner = lock(file)
   let db: DatabaseSync | null = null
