@@ -1,16 +1,17 @@
-// The package as a library, in an empty folder: what it weighs, import and require, a database, and the types
-// of the origin by the tests that are written from its text.
+// The package as a library, in an empty folder: what it weighs, import and require, a database, the types of
+// the origin by the tests that are written from its text, and the examples.
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { stripTypeScriptTypes } from 'node:module'
 import { join, resolve } from 'node:path'
 import { test } from 'node:test'
 import { assertQuiet, type Stranger } from './stranger.ts'
 
-const { devDependencies } = JSON.parse(
-  readFileSync(resolve(import.meta.dirname, '../../package.json'), 'utf8'),
-) as { devDependencies: Record<string, string> }
+const root = resolve(import.meta.dirname, '../..')
+const { devDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+  devDependencies: Record<string, string>
+}
 const fastCheck = devDependencies['fast-check']
 
 /** Most that an installation may hold, MB. */
@@ -70,19 +71,31 @@ export function testLibrary(stranger: Stranger): void {
   })
 
   test("the tests of the origin's types pass with those of the package", () => {
-    const source = resolve(import.meta.dirname, '../origin')
-    mkdirSync(join(stranger.folder, 'origin'))
-    const written: string[] = []
-    for (const file of readdirSync(source)) {
-      const text = stripTypeScriptTypes(readFileSync(join(source, file), 'utf8'))
-      if (/^\s*using /m.test(text) && !stranger.hasUsing) continue
-      const own = text.replaceAll("'../../src/index.ts'", "'plimsoll'")
-      written.push(join('origin', file.replace(/\.ts$/, '.mjs')))
-      writeFileSync(join(stranger.folder, written.at(-1)!), own)
-    }
+    const written = copy('test/origin', stranger)
     assert.ok(written.length >= 4)
     assertQuiet(stranger.run('npm', 'install', `fast-check@${fastCheck}`)) // they draw with it
     const { status, stdout } = stranger.run('node', '--test', ...written)
     assert.equal(status, 0, stdout)
+  })
+
+  test('the examples to embed run', () => {
+    const written = copy('examples/embed', stranger)
+    assert.equal(written.length, stranger.hasUsing ? 2 : 1)
+    for (const file of written) assert.notEqual(assertQuiet(stranger.run('node', file)), '')
+  })
+}
+
+/** The programs of a folder that need nothing but the package, without their types, since Node 20 knows none,
+ * and without those that need a newer JavaScript. Answers with what is to be run. */
+function copy(folder: string, stranger: Stranger): string[] {
+  const programs = readdirSync(join(root, folder)).filter((name) => name.endsWith('.ts'))
+  mkdirSync(join(stranger.folder, folder), { recursive: true })
+  return programs.flatMap((name) => {
+    const source = stripTypeScriptTypes(readFileSync(join(root, folder, name), 'utf8'))
+    const text = source.replaceAll("'../../src/index.ts'", "'plimsoll'")
+    if (/from '\.\./.test(text) || (/^\s*using /m.test(text) && !stranger.hasUsing)) return []
+    const written = join(folder, name.replace(/\.ts$/, '.mjs'))
+    stranger.write(written, text)
+    return [written]
   })
 }
