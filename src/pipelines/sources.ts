@@ -1,7 +1,7 @@
 // Sources: from globs, JSON lines, standard input or a written list to records, in an
 // order that does not depend on the file system. A record's fingerprint tells when it
 // has changed: for a file its path, size and time of change.
-import fs, { existsSync, readFileSync, type Stats, statSync } from 'node:fs'
+import fs, { existsSync, readFileSync, statSync } from 'node:fs'
 import { basename, relative, resolve } from 'node:path'
 import { oldNode, SchedulerError } from '../core/errors.ts'
 import { readJson } from '../core/json.ts'
@@ -136,7 +136,7 @@ function isFile(path: string): boolean {
 }
 
 /** null: there is nothing, or nothing that can be looked at, such as a name that is too long. */
-function statOrNull(path: string): Stats | null {
+function statOrNull(path: string): ReturnType<typeof statSync> | null {
   try {
     return statSync(path)
   } catch {

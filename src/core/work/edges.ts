@@ -25,8 +25,8 @@ export function earlier(aMs: number | null, bMs: number | null): number | null {
 }
 
 /** The items, those that ended after them, and the parts of a fan-out that did not end well (without them it
- * could not end well either), over any number of edges. What went on without an item saw null in its place. One
- * that was itself cancelled stays so. */
+ * could not end well either), over any number of edges. What went on without an item saw null in its place.
+ * One that was itself cancelled stays so. */
 export function withDependents<Row extends GraphRow>(set: WorkingSet<Row>, rows: readonly Row[]): Set<Row> {
   const waiting = [...rows]
   const chosen = new Set<Row>()
