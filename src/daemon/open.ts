@@ -112,7 +112,7 @@ export class OpenDaemon {
 /** Opens and clears up, and starts nothing. Throws BAD_VALUE, NO_DEVICE, STORE_LOCKED, STORE_CORRUPT. */
 export async function openDaemon(options: OpenOptions): Promise<OpenDaemon> {
   const { files, machinery, resolver, serves } = options
-  mkdirSync(dirname(files.database), { recursive: true })
+  mkdirSync(dirname(files.database), { recursive: true, mode: 0o700 }) // results are people's own
   const recovered = await recover({
     openStore: () =>
       openSqliteStore({ file: files.database, resolver, serves, leadMs: leadTimes(machinery.models) }),
