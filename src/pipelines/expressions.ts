@@ -133,7 +133,7 @@ function evaluate(
   scope: Scope,
 ): unknown {
   try {
-    return plain(parsed(scope))
+    return plain(parsed(hidesType(scope) ? (asMaps(scope, 0) as Scope) : scope))
   } catch (error) {
     throw new SchedulerError(
       'BAD_EXPRESSION',
@@ -142,6 +142,23 @@ function evaluate(
       error,
     )
   }
+}
+
+/** CEL looks at `constructor` for the type of an object; a field of that name, from a record or an output, hides
+ * it. */
+function hidesType(value: unknown): boolean {
+  if (value === null || typeof value !== 'object') return false
+  return (
+    (!Array.isArray(value) && Object.hasOwn(value, 'constructor')) || Object.values(value).some(hidesType)
+  )
+}
+
+/** The same values, with maps in place of the objects in the scope: those have a type of their own. */
+function asMaps(value: unknown, depth: number): unknown {
+  if (value === null || typeof value !== 'object') return value
+  if (Array.isArray(value)) return value.map((each) => asMaps(each, depth + 1))
+  const entries = Object.entries(value).map(([key, each]) => [key, asMaps(each, depth + 1)] as const)
+  return depth === 0 ? Object.fromEntries(entries) : new Map(entries)
 }
 
 /** ` where ocr is null`: the values of its names, shortened. */
@@ -189,7 +206,10 @@ function isBind(args: unknown): boolean {
 
 /** CEL's whole numbers are BigInts; ours are JSON's. Throws for what JSON cannot say. */
 function plain(value: unknown): unknown {
-  if (typeof value === 'bigint') return Number(value)
+  if (typeof value === 'bigint') {
+    if (BigInt(Number(value)) === value) return Number(value)
+    throw new Error(`${value} is larger than the whole numbers of JSON; write it as text`)
+  }
   if (typeof value === 'number' && !Number.isFinite(value))
     throw new Error(`${value} is not a number in JSON`)
   if (Array.isArray(value)) return value.map(plain)

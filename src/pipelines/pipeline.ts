@@ -308,7 +308,8 @@ function compileStep(name: string, step: CheckedFile['steps'][string], { steps, 
   const written = Array.isArray(step.needs)
     ? Object.fromEntries(step.needs.map((each) => [each, 'fail' as const]))
     : (step.needs ?? {})
-  const needs = Object.keys(steps).filter((each) => used.has(each) || each in written)
+  const policies = new Map(Object.entries(written))
+  const needs = Object.keys(steps).filter((each) => used.has(each) || policies.has(each))
   const { module, command, exec, options = null } = models[model]!
   return {
     name,
@@ -316,7 +317,7 @@ function compileStep(name: string, step: CheckedFile['steps'][string], { steps, 
     modelId: model,
     input,
     ...templates,
-    needs: new Map(needs.map((each) => [each, written[each] ?? 'fail'])),
+    needs: new Map(needs.map((each) => [each, policies.get(each) ?? 'fail'])),
     priority,
     maxAttempts: retries + 1,
     timeoutMs: timeout === undefined ? null : parseDuration(timeout),

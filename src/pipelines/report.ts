@@ -94,8 +94,8 @@ function scopesOf(
     const made = results.filter(({ source }) => source === step.source)
     lists[step.name] =
       step.source === null
-        ? (made[0]?.steps[step.name] ?? null)
-        : made.map(({ record, steps }) => ({ source: record, output: steps[step.name] ?? null }))
+        ? outputOf(made[0], step.name)
+        : made.map((result) => ({ source: result.record, output: outputOf(result, step.name) }))
   }
   try {
     const list = rows!.evaluate(lists)
@@ -103,6 +103,11 @@ function scopesOf(
   } catch {
     return [] // the step that makes the list has not ended well; it is among the failed
   }
+}
+
+/** null: there is none. */
+function outputOf(result: Result | undefined, step: string): unknown {
+  return result && Object.hasOwn(result.steps, step) ? (result.steps[step] ?? null) : null
 }
 
 function show(evaluate: () => unknown): string {

@@ -78,3 +78,28 @@ test('a hundred thousand records are expanded one after the other, not each with
   const lines = Array.from({ length: 100_000 }, (_, n) => `{"n":${n}}`).join('\n')
   assert.equal(expand(folderOf('{ jsonl: l.jsonl }', { 'l.jsonl': lines })).length, 100_000)
 })
+
+test('a field may be called as people like, in records, outputs and expressions', () => {
+  const fields = ['constructor', 'toString', '__proto__', 'hasOwnProperty', 'prototype', 'valueOf']
+  for (const field of fields) {
+    const folder = folderOf('{ jsonl: l.jsonl }', {
+      'l.jsonl': `{"${field}": "x", "n": [{"${field}": {"m": 1}}]}\n`,
+    })
+    const { status, all } = plimsoll(folder, 'run', 'p.yaml')
+    assert.equal(status, 0, `${field}: ${all}`)
+    const [item] = JSON.parse(plimsoll(folder, 'items', '--json').stdout)
+    assert.equal(JSON.stringify(item.output), `{"${field}":"x","n":[{"${field}":{"m":1}}]}`)
+  }
+})
+
+test('a step or a model may not be what every object has', () => {
+  for (const name of ['constructor', 'toString', '__proto__']) {
+    const folder = folderOf('{ list: [1] }')
+    const yaml = `name: p\ngpus: [{ name: ram, kind: host, memory: 1GB }]\nmodels: { m: { module: echo.js, vram: 100MB } }
+sources: { s: { list: [1] } }\nsteps: { ${name}: { source: s, model: m }, next: { source: s, model: m, input: "\${${name}}" } }\n`
+    writeFileSync(join(folder, 'p.yaml'), yaml)
+    const { status, all } = plimsoll(folder, 'run', 'p.yaml')
+    assert.ok(status === 0 || status === 2, `${name}: ${all}`)
+    assert.doesNotMatch(all, /fault of Plimsoll|call stack/, name)
+  }
+})
