@@ -152,13 +152,16 @@ const retries =
   '  say: { source: texts, model: echo, input: { name: "${source.name}" }, retries: 0, timeout: 1s }\n'
 const single = '  echo: { module: echo.js, vram: 200MB, loadTime: 100ms, batch: { max: 1 } }\n'
 
+/** Failed loads are tried again sooner than in ten seconds. */
+const soon = ['--set', 'policy.loadCooldown=1s']
+
 test('fails the items of a model that cannot be loaded, with the reason of the worker', () => {
   const folder = project({
     models: single,
     steps: retries,
     worker: badWorker('load', "throw new Error('no weights here')"),
   })
-  const { status, all } = plimsoll(folder, 'run', 'pipeline.yaml')
+  const { status, all } = plimsoll(folder, 'run', 'pipeline.yaml', ...soon)
   assert.equal(status, 1, all)
   assert.match(all, /no weights here/)
 })
@@ -175,7 +178,7 @@ for (const [what, code, message] of [
 ] as const) {
   test(`a worker that ${what} fails what it had, with a reason, and nothing else`, () => {
     const folder = project({ models: single, steps: retries, worker: code })
-    const { status, all } = plimsoll(folder, 'run', 'pipeline.yaml')
+    const { status, all } = plimsoll(folder, 'run', 'pipeline.yaml', ...soon)
     assert.equal(status, 1, all)
     assert.match(all, message)
     if (!what.includes('loading'))
