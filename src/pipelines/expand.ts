@@ -1,9 +1,8 @@
-// From a pipeline and its sources to work items. An id ends in a hash of all that its result depends on: the
-// step's expressions, the model with its options and its file, the source, and the ids of the items it needs.
-// So submitting the same pipeline again adds nothing, and after an edit only what follows from it is new.
-import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
+// From a pipeline and its sources to work items. An id ends in a hash of all that its result depends on
+// (identity.ts). So submitting the same pipeline again adds nothing, and after an edit only what follows from
+// it is new.
 import { type ItemId, itemId, type NewItem, newItem } from '../core/work/item.ts'
+import { hash, hashOfFiles } from './identity.ts'
 import type { Pipeline, Step } from './pipeline.ts'
 import { type Inputs, readSources, type SourceRecord } from './sources.ts'
 
@@ -20,7 +19,7 @@ interface Needed {
  * for sources that cannot be read. */
 export function expandPipeline(pipeline: Pipeline, inputs: Inputs = {}, nowMs = 0): NewItem[] {
   const records = readSources(pipeline, inputs)
-  const modelHashes = hashesOfModules(pipeline)
+  const modelHashes = new Map([...pipeline.runnerSpecs].map(([id, spec]) => [id, hashOfFiles(spec)]))
   const idsByStep = new Map<string, ItemId[]>([...pipeline.steps.keys()].map((name) => [name, []]))
   const items: NewItem[] = []
   const add = (step: Step, record: SourceRecord | null, needed: readonly Needed[]) => {
@@ -49,16 +48,6 @@ export function expandPipeline(pipeline: Pipeline, inputs: Inputs = {}, nowMs = 
     )
   }
   return items
-}
-
-/** By model: a hash of the file that it is run by, where that is known. */
-function hashesOfModules({ runnerSpecs }: Pipeline): Map<string, string> {
-  return new Map(
-    [...runnerSpecs].map(([modelId, spec]) => [
-      modelId,
-      spec.kind === 'module' ? hash(readFileSync(spec.file, 'utf8')) : '',
-    ]),
-  )
 }
 
 interface Basis {
@@ -100,10 +89,6 @@ function inOrder(steps: ReadonlyMap<string, Step>): Step[] {
   }
   for (const step of steps.values()) visit(step)
   return [...ordered]
-}
-
-function hash(text: string): string {
-  return createHash('sha256').update(text).digest('hex')
 }
 
 /** A hash in the form of a UUID (version 8, RFC 9562: made by the application). */

@@ -310,7 +310,7 @@ function compileStep(name: string, step: CheckedFile['steps'][string], { steps, 
     : (step.needs ?? {})
   const policies = new Map(Object.entries(written))
   const needs = Object.keys(steps).filter((each) => used.has(each) || policies.has(each))
-  const { module, command, exec, options = null } = models[model]!
+  const { module, command, exec, options = null, environment = null, version = null } = models[model]!
   return {
     name,
     source: step.gather ? null : source!,
@@ -330,6 +330,8 @@ function compileStep(name: string, step: CheckedFile['steps'][string], { steps, 
       command,
       exec,
       options,
+      environment,
+      version,
       step.input ?? null,
       when ?? null,
       forEach ?? null,

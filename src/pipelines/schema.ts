@@ -148,6 +148,12 @@ const model = z.strictObject({
     .describe(
       'One of module, command and exec. A command for each item: JSON on stdin, JSON on stdout. Needs no device memory.',
     ),
+  version: z
+    .union([z.string(), z.number()])
+    .optional()
+    .describe(
+      'Results are made anew when it changes. For what a result depends on and Plimsoll does not see: weights, installed packages, what a Python file imports. A changed module (with what it imports), file in command or exec, option or environment is seen. Default: none.',
+    ),
   vram: size
     .optional()
     .describe(
