@@ -144,8 +144,8 @@ function evaluate(
   }
 }
 
-/** CEL looks at `constructor` for the type of an object; a field of that name, from a record or an output, hides
- * it. */
+/** CEL looks at `constructor` for the type of an object; a field of that name, from a record or an output,
+ * hides it. */
 function hidesType(value: unknown): boolean {
   if (value === null || typeof value !== 'object') return false
   return (

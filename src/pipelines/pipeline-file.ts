@@ -111,9 +111,9 @@ export interface PipelineModel {
   /** One of module, command and exec. A command for each item: JSON on stdin, JSON on stdout. Needs no device
    * memory. */
   exec?: string | string[]
-  /** Results are made anew when it changes. For what a result depends on and Plimsoll does not see: weights,
-   * installed packages, what a Python file imports. A changed module (with what it imports), file in command
-   * or exec, option or environment is seen. Default: none. */
+  /** Any text or whole number: results are made anew when it changes. For what a result depends on and
+   * Plimsoll does not see: weights, installed packages, what a Python file imports. A changed module (with
+   * what it imports), file in command or exec, option or environment is seen. Default: none. */
   version?: string | number
   /** Memory that a loaded instance holds; 0 means that it needs no device. Left out for module and command:
    * the first load, alone on a device, measures it. What is measured counts more than what is written after

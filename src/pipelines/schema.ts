@@ -152,7 +152,7 @@ const model = z.strictObject({
     .union([z.string(), z.number()])
     .optional()
     .describe(
-      'Results are made anew when it changes. For what a result depends on and Plimsoll does not see: weights, installed packages, what a Python file imports. A changed module (with what it imports), file in command or exec, option or environment is seen. Default: none.',
+      'Any text or whole number: results are made anew when it changes. For what a result depends on and Plimsoll does not see: weights, installed packages, what a Python file imports. A changed module (with what it imports), file in command or exec, option or environment is seen. Default: none.',
     ),
   vram: size
     .optional()
