@@ -6,6 +6,7 @@ import { once } from 'node:events'
 import { existsSync, mkdirSync, readFileSync, watch } from 'node:fs'
 import { join, resolve } from 'node:path'
 import type { TestContext } from 'node:test'
+import { socketFile } from '../../src/http/socket-path.ts'
 
 export const bin = resolve(import.meta.dirname, '../../bin/plimsoll')
 
@@ -44,14 +45,19 @@ export function startPlimsoll(test: TestContext, folder: string, ...args: string
   return child
 }
 
-/** Waits until the journal of a run has what is looked for; fails when the run ends before. */
+/** Waits until the journal of a run has what is looked for and the run can be asked; fails when it ends
+ * before. */
 export async function journaled(run: ChildProcess, folder: string, what: RegExp): Promise<void> {
   const home = join(folder, '.plimsoll')
   const path = join(home, 'small.journal.jsonl')
   mkdirSync(home, { recursive: true })
   const { promise, resolve: found, reject } = Promise.withResolvers<void>()
+  const socket = socketFile(join(home, 'small.db'))
   const look = () => {
-    if (existsSync(path) && what.test(readFileSync(path, 'utf8'))) found()
+    if (!existsSync(path) || !what.test(readFileSync(path, 'utf8'))) return
+    // Whoever asks now is to be answered by the run: it may be only just about to listen.
+    if (existsSync(socket)) found()
+    else if (run.exitCode === null) setTimeout(look, 10)
   }
   const ended = () => reject(new assert.AssertionError({ message: `the run has ended without ${what}` }))
   const watcher = watch(home, look)
