@@ -13,13 +13,18 @@ import { startPage, topicsOf, writeModules } from './topics.ts'
 const root = resolve(import.meta.dirname, '../..')
 const target = join(root, 'docs/api')
 
-/** Declarations of src/, without looking for faults: the compiler has done that. */
+/** Declarations of what the package exports, without looking for faults: the compiler has done that. */
 function declare(folder: string): void {
-  const options = ['-p', 'tsconfig.build.json', '--emitDeclarationOnly', '--noCheck', '--outDir', folder]
-  const { status, stdout } = spawnSync(join(root, 'node_modules/.bin/tsc'), options, {
-    cwd: root,
-    encoding: 'utf8',
-  })
+  const project = join(folder, 'tsconfig.source.json')
+  const compilerOptions = {
+    ...{ emitDeclarationOnly: true, noCheck: true, rootDir: join(root, 'src'), outDir: folder },
+    typeRoots: [join(root, 'node_modules/@types')],
+  }
+  const files = [join(root, 'src/index.ts')]
+  const config = { extends: join(root, 'tsconfig.build.json'), compilerOptions, files, include: [] }
+  writeFileSync(project, JSON.stringify(config))
+  const compiler = join(root, 'node_modules/.bin/tsc')
+  const { status, stdout } = spawnSync(compiler, ['-p', project], { encoding: 'utf8' })
   if (status !== 0) throw new Error(`The declarations could not be written: ${stdout}`)
 }
 
