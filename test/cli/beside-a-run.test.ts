@@ -33,9 +33,11 @@ test('the daemon of a run answers from its memory: the journal is not read', asy
   const run = startPlimsoll(test, folder, 'run', 'pipeline.yaml')
   await journaled(run, folder, isOneRunning)
   rmSync(join(folder, '.plimsoll/small.journal.jsonl'))
-  const status = json(folder, 'status')
+  let status = json(folder, 'status')
   assert.deepEqual([status.isRunning, status.devices[0].instances[0].modelId], [true, 'echo'])
-  assert.ok(status.etaMs > 0)
+  // A machine that others fill may have no room for the rest for a moment: then it is not known.
+  for (let count = 0; status.etaMs === null && count < 50; count++) status = json(folder, 'status')
+  assert.ok(status.etaMs > 0, `${status.etaMs}`)
   const [{ id }] = itemsOf(folder, 'ready') as [StoredItem]
   assert.match(plimsoll(folder, 'why', id).stdout, /echo is resident on ram; ram runs 1 of echo/)
   assert.equal(json(folder, 'result', id).id, id)
