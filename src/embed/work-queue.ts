@@ -5,7 +5,7 @@ import { SchedulerError } from '../core/errors.ts'
 import type { ModelId } from '../core/model.ts'
 import type { ItemId } from '../core/work/item.ts'
 import type { Level } from '../core/work/level.ts'
-import { WorkQueue as ReadyQueue, type Waiting } from '../core/work/queue.ts'
+import { ReadyQueue, type Waiting } from '../core/work/queue.ts'
 import { WorkItem } from './work-item.ts'
 
 /**

@@ -5,7 +5,7 @@ import type { ItemError } from '../errors.ts'
 import type { ModelId } from '../model.ts'
 import type { EdgePolicy, NewItem } from './item.ts'
 import type { Level } from './level.ts'
-import type { WorkQueue } from './queue.ts'
+import type { ReadyQueue } from './queue.ts'
 import type { GraphRow } from './working-set.ts'
 
 /** The queue of a model, with what its head shows. */
@@ -13,7 +13,7 @@ export interface ModelQueue {
   readonly modelId: ModelId
   /** It holds what is not served: no head shows it, no claim takes from it. */
   readonly isParked: boolean
-  readonly ready: WorkQueue<WorkNode>
+  readonly ready: ReadyQueue<WorkNode>
   blockedCount: number
   /** Open dependencies on items of another model, by model id. */
   readonly waitsOn: { readonly queue: ModelQueue; count: number }[]

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type Waiting, WorkQueue } from './queue.ts'
+import { ReadyQueue, type Waiting } from './queue.ts'
 import { plainOrder } from './queue-head.ts'
 
 interface Item extends Waiting<Item> {
@@ -23,7 +23,7 @@ function item(name: string, turn: number, rest: Partial<Item> = {}): Item {
   }
 }
 
-function taken(queue: WorkQueue<Item>, maxCount = 1000, urgentBeforeMs: number | null = null): string {
+function taken(queue: ReadyQueue<Item>, maxCount = 1000, urgentBeforeMs: number | null = null): string {
   return queue
     .take(maxCount, { ...plainOrder, urgentBeforeMs })
     .map(({ name }) => name)
@@ -31,7 +31,7 @@ function taken(queue: WorkQueue<Item>, maxCount = 1000, urgentBeforeMs: number |
 }
 
 test('what comes out of turn stands at its place, also after it has left and come back', () => {
-  const queue = new WorkQueue<Item>()
+  const queue = new ReadyQueue<Item>()
   const [a, b, c, d, e] = [item('a', 1), item('b', 2), item('c', 5), item('d', 7), item('e', 3)]
   for (const each of [c, d, b, a, e]) queue.push(each)
   queue.remove(b)
@@ -51,7 +51,7 @@ test('what comes out of turn stands at its place, also after it has left and com
 })
 
 test('of thousands of deadlines those that are left come in order, whatever became of the others', () => {
-  const queue = new WorkQueue<Item>()
+  const queue = new ReadyQueue<Item>()
   const items = Array.from({ length: 5000 }, (_, index) =>
     item(`${index}`, index + 1, { latestEndAtMs: 10_000 + ((index * 7919) % 5000) }),
   )

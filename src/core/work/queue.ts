@@ -15,7 +15,7 @@ export interface Waiting<Self extends Waiting<Self>> extends Queued<Self> {
   readonly latestEndAtMs: number | null
 }
 
-export class WorkQueue<Item extends Waiting<Item>> {
+export class ReadyQueue<Item extends Waiting<Item>> {
   /** Highest priority first, then by tenant; levels stay when they are empty. */
   readonly #levels: Level<Item>[] = []
   readonly #due: Deadlines<Item, Level<Item>>

@@ -3,7 +3,7 @@
 
 import type { ModelId } from '../model.ts'
 import type { ModelQueue, WorkNode } from './node.ts'
-import { WorkQueue } from './queue.ts'
+import { ReadyQueue } from './queue.ts'
 import type { QueueHead } from './queue-head.ts'
 
 /** The model of what is resolved from outside and was never submitted. */
@@ -68,7 +68,7 @@ export class ModelQueues {
 }
 
 function newQueue(modelId: ModelId, lateMs: number): ModelQueue {
-  const ready = new WorkQueue<WorkNode>(lateMs)
+  const ready = new ReadyQueue<WorkNode>(lateMs)
   return { modelId, isParked: false, ready, blockedCount: 0, waitsOn: [], isChanged: false }
 }
 
