@@ -95,7 +95,7 @@ function run(command: string, args: readonly string[], { cwd, bin }: { cwd: stri
     cwd,
     env,
     encoding: 'utf8',
-    timeout: 120_000,
+    timeout: 600_000, // a slow registry is no fault of the package
   })
   if (error) throw error
   return { status, stdout, stderr }
